@@ -29,7 +29,7 @@ move a local --attach
 grep -q "its QEMU is back in the directory that it was started in.*: $DIR/a$" "$DIR/move.log" || fail "it is not said: $(<"$DIR/move.log")"
 guest_verify "$(orders a)" blocks
 
-env_of_sudo=yes start b d.qcow2 # which takes PWD away
+env_of_sudo=yes start b d.qcow2 # sudo drops PWD
 at_exit "rm -f /run/b.qmp"
 move b local --attach --how quick
 guest_verify "$(orders b)" blocks

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Whoever is killed while a human monitor lends QMP (QEMU 11.1) leaves nothing that its journal does not name: `recover` removes it, wherever that
-# was, also of a mux. If it is killed in a move, the monitor stays until that is settled.
+# An agent that is killed while a human monitor lends QMP (QEMU 11.1) leaves nothing that its journal does not name: `recover` removes it,
+# wherever that was, also of a mux. If it is killed in a move, the monitor stays until that is settled.
 # timeout: 300
 QEMU=11.1
 . "$(dirname "$0")/../../lib/aftermath.sh"

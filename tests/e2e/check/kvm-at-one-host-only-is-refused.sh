@@ -21,7 +21,7 @@ listen_dst
 refused 'does not take this guest.s machine (pc-q35.*), accelerator or CPU' "$DST_ADDRESS"
 guest_stop a
 
-# one that takes what there is
+# a guest that uses whichever accelerator there is
 WITNESS="ram_mb=4 rate=100" CPU=qemu64 tiny_start a -accel tcg
 refused 'the guest uses KVM, and QEMU at the destination cannot' "$DST_ADDRESS"
 guest_stop a

@@ -12,7 +12,7 @@ chmod 711 "$DIR"
 mkdir -m 755 "$DIR/bin"
 mkdir -m 777 "$DIR/theirs"
 LIAR=$DIR/bin/qemu-system-x86_64
-PYTHON=/usr/bin/python3 # that every user can run
+PYTHON=/usr/bin/python3 # a Python that every user can run
 [[ -x $PYTHON ]] || skip "there is no $PYTHON"
 cp "$(readlink -f "$PYTHON")" "$LIAR"
 cp "$TOP/tests/lib/liar.py" "$DIR/bin"
@@ -121,7 +121,7 @@ else
 	echo "skipped: a user namespace cannot be made here"
 fi
 
-# one that has mounts of its own is ours, but a file that it names is only read where it is the same one to it
+# a guest with a mount namespace of its own is ours, but its files are only read where both namespaces have the same file
 if unshare --mount true 2>/dev/null; then
 	printf '[name]\nguest = "of-ours"\n' >"$DIR/named.cfg"
 	printf '[name]\nguest = "of-its-own"\n' >"$DIR/other.cfg"

@@ -116,7 +116,7 @@ qmp "$DIR/plain.qmp" '{"execute": "query-status"}' | grep -q running || fail "th
 qmp "$DIR/0123456789ab/vmferry.qmp" '{"execute": "query-status"}' >/dev/null
 wait_for 20 test -S "$DIR/arriving.hmp" || fail "a QEMU that waits for the first at its monitor goes on without one"
 
-# one that is stopped, as a move leaves it until that is settled, is not asked: what it is asked it would do later
+# a stopped QEMU, as a move leaves it until that is settled, is not asked: it would carry out the questions later
 kill -STOP "${GUEST_PID[plain]}"
 wait_for 10 grep -q '^State:.*(stopped)' "/proc/${GUEST_PID[plain]}/status"
 list --json >"$DIR/list.json"

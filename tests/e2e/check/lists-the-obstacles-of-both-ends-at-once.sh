@@ -1,6 +1,6 @@
 #!/bin/bash
-# Whatever is in a guest's way at its source, in its command line and at the destination stands in one list: who puts right what is in it finds nothing
-# new. `migrate` says the same.
+# One list has every obstacle of a guest at its source, in its command line and at the destination: whoever removes those finds no new one.
+# `migrate` reports the same.
 # takes: 15
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
@@ -89,7 +89,7 @@ launch
 STATUS=0 try check --disk-dir "$DIR/there" --drop snapshots
 guest_stop a
 
-# Of one that is shut down likewise.
+# A guest that is shut down has the same list.
 exec 9<"$DIR/a.raw"
 touch "$DIR/there/d1.qcow2"
 GUEST_PID[a]=

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What the destination cannot take it refuses before anything is touched there or here, with the reason.
+# The destination refuses a guest that it cannot take, with the reason, before anything is touched at either end.
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
@@ -28,7 +28,7 @@ refused 'the disks need 1.*MiB but .* has only 8' local --disk-dir "$DIR/small"
 refused 'the disks need files in .*/few, .* only 9 more' local --disk-dir "$DIR/few"
 refused 'the name of .* is too long .* at most 230 bytes' local --disk "d0=$DIR/taken/$(printf 'n%.0s' {1..231})"
 mkdir "$DIR/grows"
-if chattr +a "$DIR/grows" 2>/dev/null; then # its file system has that
+if chattr +a "$DIR/grows" 2>/dev/null; then # the file system has that attribute
 	at_exit "chattr -a $DIR/grows"
 	refused "$DIR/grows at the destination does not let files be renamed" local --disk-dir "$DIR/grows"
 fi

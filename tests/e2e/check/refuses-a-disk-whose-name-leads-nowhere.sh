@@ -45,7 +45,7 @@ rm "$DIR/b/x.iso"
 refused "is seen through the filter 'compress'" check "$DIR/b/q" local --disk-dir "$DIR/there"
 ! grep -q "was inserted while the guest ran" "$DIR/said" || fail "a medium of the line is said to be inserted: $(<"$DIR/said")"
 
-# what is proposed for one without QMP can be pasted, and keeps its console
+# the line proposed for a guest without QMP can be pasted, and keeps its console
 "$QEMU" -name "Snow Leopard" -accel tcg -m 64 -nic none -nographic </dev/null >/dev/null 2>&1 &
 kill_at_exit $!
 PID=$!

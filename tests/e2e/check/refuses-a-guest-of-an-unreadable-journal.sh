@@ -15,7 +15,7 @@ refused() { # PATTERN
 guest_a
 SETTINGS_NOW=$SETTINGS
 
-# not even its beginning can be read
+# a journal whose very beginning cannot be read
 garbage=$VMFERRY_STATE_DIR/00112233445566778899aabbccddeeff-src.journal
 head -c 65536 /dev/urandom >"$garbage"
 refused "$garbage is not a journal.*another is not begun"
@@ -24,11 +24,11 @@ rm "$garbage"
 refused "$garbage is not a journal.*another is not begun"
 rm "$garbage"
 
-# that of a move of this guest, damaged in the middle
+# the journal of a move of this guest, damaged in the middle
 move_until local disks
 kill_now "$MOVE_PID"
 wait_for 20 is_alone
-guard_ends # which puts the settings back
+guard_ends # the guard puts the settings back
 SETTINGS_NOW=$(settings_of a)
 journal=$(find "$VMFERRY_STATE_DIR" -name '*-src.journal')
 cp -p "$journal" "$DIR/sound"

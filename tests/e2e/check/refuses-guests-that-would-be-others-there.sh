@@ -1,6 +1,7 @@
 #!/bin/bash
-# What a destination started from the guest's command line would have otherwise, though its names are the same: files that were replaced since, what a
-# read-only image is based on, disks that QEMU has in no drive, devices and media that have changed places, memory in a file that somebody has.
+# A destination refuses to start guests from their command line that would differ, though all names are the same: files that were replaced
+# since, a read-only image with another base, disks that QEMU has in no drive, devices and media that have changed places, memory in a file
+# that another process has.
 # takes: 35
 # tier: gate
 . "$(dirname "$0")/../../lib/changed.sh"
@@ -16,7 +17,7 @@ is_gone() { # NAME PATH: of the devices there
 	[[ $(qmp "$DIR/a.mon" '{"execute": "qom-list", "arguments": {"path": "'"$2"'"}}') != *"$1"* ]]
 }
 
-has_let_go() { # of its disks
+has_let_go() { # True once QEMU has let go of the disks.
 	[[ $(qmp "$DIR/a.mon" '{"execute": "query-block"}') != *inserted* ]]
 }
 

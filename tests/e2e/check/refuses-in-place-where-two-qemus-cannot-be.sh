@@ -1,6 +1,6 @@
 #!/bin/bash
-# What two QEMUs of one host cannot have at once is refused before anything is touched, and the sentence says what to do; and so are options that
-# have no place where everything stays in its own.
+# A move with --in-place refuses what two QEMUs of one host cannot have at once, before anything is touched, and says what to do; and
+# refuses options that have no meaning where everything keeps its place.
 # tier: gate
 . "$(dirname "$0")/../../lib/move.sh"
 . "$(dirname "$0")/../../lib/tiny.sh"
@@ -32,13 +32,13 @@ refused 2 'or --in-place' local
 refused 2 "is not an absolute path" local --in-place --qemu qemu-system-x86_64
 refused 3 "no QEMU .*at the destination.*/no/such/qemu-that-nobody-has" local --in-place --qemu /no/such/qemu-that-nobody-has
 
-# what the guest only reads is carried nowhere
+# a file that the guest only reads is not copied
 truncate -s 1M "$DIR/base.raw"
 "$QEMU_IMG" create -q -f qcow2 -b "$DIR/base.raw" -F raw "$DIR/top.qcow2"
 guest -drive "file=$DIR/top.qcow2,format=qcow2,if=virtio,readonly=on"
 refused 0 'nothing stands in the way' local --in-place
 
-# what would be taken away from others
+# files and sockets that would be taken away from others
 guest -pidfile "$DIR/a.pid" -chardev "socket,id=s,path=$DIR/s,server=on,wait=off"
 echo 1 >"$DIR/a.pid"
 refused 3 "a.pid (-pidfile) does not belong to the guest's QEMU (process ${GUEST_PID[a]})" local --in-place

@@ -23,7 +23,7 @@ mkdir "$TO"
 mkfifo "$DIR/fifo.in" "$DIR/fifo.out"
 echo "cont" >"$DIR/input"
 echo "somebody:00112233" >"$DIR/keys.psk"
-again=reconnect-ms=60000 # as QEMU says since 9.2
+again=reconnect-ms=60000 # QEMU calls the option so since 9.2
 [[ $("$QEMU" --version) != *' 7.'* ]] || again=reconnect=60
 refused "QEMU itself connects to another program" -qmp "unix:$DIR/manager,$again"
 refused "QEMU itself connects to another program" -monitor "tcp:127.0.0.1:1,$again"

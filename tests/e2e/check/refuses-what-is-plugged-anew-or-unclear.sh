@@ -1,6 +1,6 @@
 #!/bin/bash
-# Where it cannot be told what the guest has, or at which place, nothing is guessed: disks that have taken each other's names, devices that have changed
-# places, an overlay of which the line says that it has no base, a stick at no port that is said, a device without an id in a bundle.
+# `check` guesses nothing where a guest's devices, or their places, are unclear: disks that have taken each other's names, devices that have
+# changed places, an overlay whose line says that it has no base, a USB stick at an unknown port, a device without an id in a bundle.
 # takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/changed.sh"

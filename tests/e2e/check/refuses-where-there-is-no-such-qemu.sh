@@ -10,7 +10,7 @@ mkdir -p "$DIR/usr/bin"
 ln -s "$root/usr/lib" "$DIR/usr/lib"
 [[ ! -e $root/lib ]] || ln -s "$root/lib" "$DIR/lib"
 cp --reflink=auto "$root/usr/bin/qemu-system-x86_64" "$DIR/usr/bin/qemu-system-here"
-# One of another release has its libraries where they are beside it, and no shell can do with those.
+# A QEMU of another release finds its libraries beside it, and a shell cannot run with those.
 needs=
 "$DIR/usr/bin/qemu-system-here" --version &>/dev/null || needs="export LD_LIBRARY_PATH=\$lib:$root/lib/x86_64-linux-gnu"
 cat >"$DIR/run-qemu" <<END

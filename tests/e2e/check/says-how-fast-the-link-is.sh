@@ -11,7 +11,7 @@ mkdir "$DIR/there"
 
 TOLERANCE=0.15 OF_PROCESSORS=0.3 BURST=4m
 
-# As the lab does, with a bucket of a size that providers of virtual machines use.
+# Shapes the link as the lab does, with a bucket of a size that providers of virtual machines use.
 shape() { # RATE
 	local host
 	for host in src dst; do
@@ -49,7 +49,7 @@ says() { # RATE: sets WITHIN, too
 	return $status
 }
 
-# What is copied of the disk in the second half of a second's worth and more, by what the move says is left.
+# The rate of the disk copy in the second half of the time, by the bytes that the move reports as left.
 move_s_rate() {
 	result '(lambda l: (l[len(l) // 4]["disk_left"] - l[-1]["disk_left"]) * 1000 / (l[-1]["t_ms"] - l[len(l) // 4]["t_ms"]))(
 		[ev for ev in of("progress") if ev["stage"] == "copy" and "ram_left" not in ev and ev["disk_left"] > 0])'

@@ -1,7 +1,7 @@
 #!/bin/bash
-# What `check` says of a launch line, `migrate` then does: the guest moves, or it is refused with the same words, by the same QEMU still running and
-# with its files as they were. Lines are made by a seed, or are of real life (tests/lib/launch-line.py): SEEDS="1 2 quickstart-hda" are those that are
-# tried; a longer list is in tests/long.
+# A guest for which `check` finds no obstacle moves, and any other is refused by `migrate` with the same words, its QEMU still running and
+# its files unchanged. Launch lines are made by a seed, or are of real life (tests/lib/launch-line.py): SEEDS="1 2 quickstart-hda" are those
+# that are tried; a longer list is in tests/long.
 . "$(dirname "$0")/../../lib/move.sh"
 
 runs_on() { # SOCKET
@@ -41,7 +41,7 @@ try() { # SEED
 		pid=$(qemu_at "$at-there/q")
 		kill_at_exit "$pid"
 		runs_on "$at-there/q" || fail "$1: the guest does not run where it was moved to: ${words[*]}"
-		end_process "$pid" # it computes as long as it is there
+		end_process "$pid" # the load lasts as long as this process
 		return
 	fi
 	assert_eq "$moved" 3 "exit code of $1: ${words[*]} ($(tail -n 2 "$DIR/$1.move"))"

@@ -40,7 +40,7 @@ ON=(ip netns exec src)
 agent_start dst
 ferry_options src dst
 
-# What else a machine has to do may make a move slower than was said: the best of a few.
+# Other work on the machine may make a move slower than predicted: the best of a few counts.
 for left in 2 1 0; do
 	WITNESS="ram_mb=$((MEM / 4)) rate=100 disks=vda disk_mb=8 disk_rate=2 cache_mb=$((MEM / 4)) still_mb=16 content=living" \
 		guest_start a $(guest_drive d0 "$DIR/src/a.raw" raw)

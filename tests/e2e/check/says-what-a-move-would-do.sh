@@ -16,7 +16,7 @@ says() { # FILE PATTERN
 }
 
 echo before >"$DIR/told"
-KERNEL=vmlinuz GUEST_START=guest_start guest_a -fw_cfg "name=opt/told,file=$DIR/told" # and with an initrd
+KERNEL=vmlinuz GUEST_START=guest_start guest_a -fw_cfg "name=opt/told,file=$DIR/told" # a kernel and an initrd
 TO="$DIR/to here"
 mkdir "$TO"
 check 0
@@ -32,7 +32,7 @@ VMFERRY_CONFIG=$DIR/defaults check 0
 says check.out "disk .*/a.raw .* -> $TO/other.raw"
 VMFERRY_CONFIG=$DIR/defaults check 0 --disk "$DIR/a.raw=$TO/said.raw" # the command line has the last word
 says check.out "disk .*/a.raw .* -> $TO/said.raw"
-check 0 --bwlimit 200K # of which the guest writes ten times as much
+check 0 --bwlimit 200K # the guest writes ten times as much
 says check.out "live .*writes faster than can be carried .see --on-stall.$"
 says check.out "quick .*it is stopped, sent once, .*--how quick\); the best here"
 

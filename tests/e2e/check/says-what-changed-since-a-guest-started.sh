@@ -1,6 +1,7 @@
 #!/bin/bash
-# What the command line does not say any more: a device of a kind that cannot be told plugged in, one plugged out, a medium in a drive that had none. One
-# in place of another goes along, and one that was taken out is no obstacle: its drive is empty at the destination, too, and its file is not needed any more.
+# `check` reports that a guest differs from its command line: a device of an unknown kind plugged in, one plugged out, a medium in a drive
+# that had none. A medium that replaced another one goes along, and a medium that was taken out is no obstacle: the drive is empty at the
+# destination, too, and the file is no longer needed.
 . "$(dirname "$0")/../../lib/changed.sh"
 
 guest_disk "$DIR/a.raw" raw 16M

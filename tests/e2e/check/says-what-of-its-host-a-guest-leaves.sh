@@ -1,6 +1,6 @@
 #!/bin/bash
-# What a guest's QEMU has of this host beside its command line, and what therefore stays here, is said by the plan: its priority, the processors that it may
-# use, a network namespace of its own. Of one that has nothing of the kind nothing is said.
+# The plan names the settings of a QEMU that are not on its command line and therefore stay at this host: its priority, its processors, a
+# network namespace of its own. It says nothing about a guest without such settings.
 # takes: 10
 . "$(dirname "$0")/../../lib/move.sh"
 

@@ -35,7 +35,7 @@ guest_stop b
 "$QEMU_IMG" snapshot -d one "$image"
 "$QEMU_IMG" bitmap --add "$image" kept
 guest_b $(guest_drive d0 "$image" qcow2)
-kill_now "${GUEST_PID[b]}" # so that nobody knows what has been written to it since
+kill_now "${GUEST_PID[b]}" # the guest is gone, so writes to its disk since are unknown
 guest_b $(guest_drive d0 "$image" qcow2)
 not_moved 3 "persistent dirty bitmap kept of disk .*b.qcow2 is in use by another client or job, or no longer sound" b
 guest_stop b

@@ -6,7 +6,7 @@
 [[ ! -e /etc/qemu-ifup ]] || skip "this host has QEMU's own script"
 
 mkdir -p "$DIR/usr/bin"
-printf '#!/bin/sh\nexec "%s" "$@"\n' "$QEMU" >"$DIR/usr/bin/qemu-system-x86_64" # as a distribution has it
+printf '#!/bin/sh\nexec "%s" "$@"\n' "$QEMU" >"$DIR/usr/bin/qemu-system-x86_64" # a wrapper as distributions have it
 chmod +x "$DIR/usr/bin/qemu-system-x86_64"
 
 check() { # NAME QEMU TAP-OPTIONS: in DIR/check

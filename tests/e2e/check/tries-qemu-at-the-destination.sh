@@ -1,6 +1,7 @@
 #!/bin/bash
-# What the destination's QEMU would fail at when it is started is found by `check`, and by a move before anything is touched: all of it at once,
-# each with what helps. Put right, the move goes, into a directory that it makes; and one that is rolled back takes that away again.
+# `check`, and a move before anything is touched, find each error that the destination's QEMU would report when it is started: all of them
+# at once, each with its remedy. After the remedies the guest moves, into a directory that the move makes; a move that is rolled back
+# removes that directory again.
 . "$(dirname "$0")/../../lib/tap.sh"
 HELPER=$TOP/build/qemu/usr/lib/qemu/qemu-bridge-helper
 [[ -x $HELPER ]] || skip "no qemu-bridge-helper beside the QEMU of the tests"
@@ -8,7 +9,7 @@ PORT=5922 # in a network of the test's own
 
 mkdir -p "$DIR/etc"
 [[ -d /etc/qemu ]] || { mkdir /etc/qemu && at_exit "rmdir /etc/qemu"; }
-mount --bind "$DIR/etc" /etc/qemu # its list of bridges: none yet
+mount --bind "$DIR/etc" /etc/qemu # the list of allowed bridges, which is empty yet
 at_exit "umount /etc/qemu"
 
 refused() { # COMMAND [OPTION...]: what it says is in said

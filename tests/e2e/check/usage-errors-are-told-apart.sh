@@ -24,7 +24,7 @@ wrong vmferry migrate a local --disk-dir /tmp --codec best
 wrong vmferry migrate a local --disk-dir /tmp --ram-mode magic
 wrong vmferry migrate a local --disk-dir /tmp --on-stall panic
 wrong vmferry migrate a local --disk-dir /tmp --no-such-option
-wrong vmferry migrate a local /tmp --disk-dir # which is not --disk-dir a
+wrong vmferry migrate a local /tmp --disk-dir # --disk-dir has no value, and does not take the name of the guest
 grep -q 'requires an argument' "$DIR/err" || fail "an option has the guest's name for its value: $(<"$DIR/err")"
 wrong vmferry migrate a local --disk-dir $'/tmp/\xfc'
 mkdir "$DIR/"$'\xfc'

@@ -67,7 +67,7 @@ here() { # PID [MEMBERS]
 	play list "echo 'vmferry: a remark' >&2; echo '{\"guests\":[{\"name\":\"vm1\",\"pid\":$1,\"movable\":true,${2:-}\"owner\":\"plain\",\"disks\":[{\"path\":\"/a\"}],\"status\":\"${3:-running}\"}]}'"
 }
 
-tail -f /dev/null & # it stands for a guest
+tail -f /dev/null & # this process stands for a guest
 guest=$!
 at_exit "kill $guest 2>/dev/null"
 
@@ -128,7 +128,7 @@ nodes "pa member" "pb lost" "pc member"
 went_to root@pb
 answers $INSTALLED start
 says "it went to root@pb"
-vouched no # it has left the cluster, and that is all that is known
+vouched no # the node has left the cluster, and nothing else is known
 for how in "2026-01-02 03:04:04Z" "2026-01-02 04:00:00 +01:00" "2026-01-02 03:04:06Z failed" "2026-01-02 03:04:06Z success on" "never"; do
 	read -r day time status action <<<"$how"
 	fenced pb "$day $time" $status $action
@@ -200,7 +200,7 @@ passed_on root@pd
 answers $INSTALLED start
 vouched no
 fenced pd "2026-01-02 03:04:06Z"
-answers $INSTALLED start TZ=AKST9 # of which a time in seconds since 1970 knows nothing
+answers $INSTALLED start TZ=AKST9 # a time in seconds since 1970 does not depend on the zone
 vouched yes
 asked "may-start --json --peer-is-fenced '$DIR/vm1.sh'"
 passed_on root@pd "$(no_start "its disk is open")"
@@ -313,7 +313,7 @@ play may-start "$(no_start "it went to root@px" '"gone_to":"root@px","gone_at":1
 answers $NOT_RUNNING monitor
 noted pa "1767323045 root@px"
 here $guest '' postmigrate
-answers $SUCCESS monitor # it is left alone
+answers $SUCCESS monitor # the guest is left alone
 noted pa "1767323045 root@px"
 rm "$DIR/attribute-pa-vmferry-gone-vm1"
 for line in "$(leaves vm1 root@pb /x)" "$(unread /x)"; do
@@ -327,12 +327,12 @@ answers $SUCCESS monitor
 read -r at to <"$DIR/attribute-pa-vmferry-gone-vm1"
 [[ $at -ge $began && $to == '?' ]] || fail "it has noted: $at $to"
 here $guest
-answers $SUCCESS monitor # it goes on here after all
+answers $SUCCESS monitor # the guest goes on here after all
 noted pa -
 note pa "1 ?"
 answers $SUCCESS migrate_from
 noted pa -
-# What another node has noted since this one had the guest, or sent it there, counts.
+# An entry of another node counts that is newer than this node's, or says that the guest went there.
 not_here
 play journal 'exit 0'
 play may-start 'echo "{\"guest\":\"vm1\",\"may_start\":true,\"came_at\":1000}"; exit 0'
@@ -413,7 +413,7 @@ play journal 'exit 1'
 answers $GENERIC migrate_to "${to_pb[@]}"
 says "vmferry journal fails"
 not_moved
-for line in "$(leaves vm2 root@pb /x)" "$(arrives vm11 pb /x)"; do # of other guests
+for line in "$(leaves vm2 root@pb /x)" "$(arrives vm11 pb /x)"; do # entries of other guests
 	open_are "$line"
 	answers $GENERIC migrate_to "${to_pb[@]}"
 	asked "migrate $guest"
@@ -434,7 +434,7 @@ answers $SUCCESS stop
 [[ ! -e $DIR/run/owners/$guest ]] || fail "what is gone is noted as the cluster's"
 play list 'exit 1'
 answers $GENERIC stop
-stays_open() { # what recover does: a guest that a move brings is not said to be stopped
+stays_open() { # recover's stand-in: a guest that a move brings is not reported as stopped
 	open_till_settled "$(arrives vm1 pa /var/lib/x.journal)"
 	play recover "$1"
 	answers $GENERIC stop OCF_RESKEY_CRM_meta_timeout=1000
@@ -443,7 +443,7 @@ stays_open() { # what recover does: a guest that a move brings is not said to be
 }
 here $guest '"arriving":true,'
 stays_open 'echo "it is held by another process"; exit 3' "ended with 3: it is held by another process"
-not_here # it is prepared, but no QEMU waits yet, or the source's word to start it has come
+not_here # the guest is prepared, but no QEMU waits yet, or the source has sent its word to start it
 stays_open 'echo "it is held by another process"; exit 3' "ended with 3: it is held by another process"
 stays_open 'exit 6' undecided
 stays_open 'exit 1' "open still"
@@ -457,7 +457,7 @@ nodes "pa lost" "pb member" # pa has died, and is fenced
 fenced pa "$(date -u -d '+1 day' '+%F %TZ')"
 open_till_settled "$(arrives vm1 pa "$DIR/x-dst.journal")"
 play recover 'touch "$DIR/settled"; exit 1'
-answers $SUCCESS stop # and start settles it
+answers $SUCCESS stop # `start` settles it
 ! grep -q ^recover "$DIR/asked" || fail "a guest that only this node can start is settled before"
 open_are "$(arrives vm1 pa "$DIR/x-dst.journal")" "$(unread /var/lib/y.journal)"
 answers $GENERIC stop OCF_RESKEY_CRM_meta_timeout=1000
@@ -471,7 +471,7 @@ rm "$DIR/settled"
 play journal 'exit 0'
 play list "kill -0 $guest 2>/dev/null || { echo '{\"guests\":[],\"absent\":\"vm1\"}'; exit 1; }" \
 	"echo '{\"guests\":[{\"name\":\"vm1\",\"pid\":$guest,\"movable\":true}]}'"
-still_runs() { # what recover, or journal, does then
+still_runs() { # the stand-in of recover, or of journal
 	answers $GENERIC stop OCF_RESKEY_CRM_meta_timeout=1000
 	says "$1"
 	kill -0 $guest || fail "a guest of which it is undecided whose it is was ended"
@@ -491,7 +491,7 @@ open_till_settled "$open"
 play recover "echo 'the guest runs at root@pb'; kill $guest; while kill -0 $guest 2>/dev/null; do :; done; exit 7"
 answers $SUCCESS stop
 grep -q "does not run here: it is where its move has taken it (the guest runs at root@pb)" "$DIR/err" || fail "where is it? $(<"$DIR/err") asked $(<"$DIR/asked")"
-tail -f /dev/null & # it stands for a guest
+tail -f /dev/null & # this process stands for a guest
 guest=$!
 at_exit "kill $guest 2>/dev/null"
 play list "kill -0 $guest 2>/dev/null || { echo '{\"guests\":[],\"absent\":\"vm1\"}'; exit 1; }" \

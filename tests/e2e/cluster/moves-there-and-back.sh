@@ -28,5 +28,5 @@ for DISKS in local shared; do
 	assert_eq "$(tail -n 1 "$CALLS")" "pa stop 0" "the last call"
 	grep -q 'guest-shutdown' "$DIR/shutdown" || fail "the guest was not told to shut down: $(<"$DIR/shutdown")"
 	[[ -z $(on pa ls /run/vmferry/owners | grep -v log) && -z $(on pb ls /run/vmferry/owners | grep -v log) ]] || fail "notes are left"
-	rm -f "$(node_dir pb)"/* # as before
+	rm -f "$(node_dir pb)"/* # the same as before
 done

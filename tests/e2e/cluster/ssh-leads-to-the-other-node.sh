@@ -1,6 +1,6 @@
 #!/bin/bash
-# As the agent is described: without a destination or options of its own Pacemaker's moves go by SSH, as root by a key, and nothing of vmferry stands at the
-# other node. There and back, the guest's disk with it.
+# Moves go by SSH as root with a key if the resource agent is configured as documented, without a destination or options: nothing of vmferry
+# is installed at the other node. The guest, with its disk, goes there and back.
 # tier: check-all
 export CLUSTER_SSH=yes
 . "$(dirname "$0")/../../lib/pacemaker.sh"

@@ -37,7 +37,7 @@ process_is_gone "${GUEST_PID[a]}" || fail "the guest runs"
 mkdir /sys/fs/cgroup/pcmk
 (
 	echo 0 >/sys/fs/cgroup/pcmk/cgroup.procs
-	rm "$VMFERRY_STATE_DIR/guests/a.json" # it has come back
+	rm "$VMFERRY_STATE_DIR/guests/a.json" # the guest has come back
 	export -f agent
 	export TOP BIN DIR
 	unshare --mount --propagation private bash -c 'mount -t tmpfs none /run/systemd && agent start'

@@ -62,5 +62,5 @@ for point in $(some_of before-DST_START after-DST_START before-DST_STARTED after
 	again
 	destination_dies $point destination 0
 done
-cold "$TO" local # it goes on from there
+cold "$TO" local # the move goes on from there
 assert_lies_in "$TO"

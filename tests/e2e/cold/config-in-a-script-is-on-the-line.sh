@@ -33,7 +33,7 @@ for words in "guest=$ID" "file=$DIR/there/disk.raw" 'size=64'; do
 done
 ! grep -q readconfig "there/$ID.sh" || fail "its line reads a configuration there: $(<"there/$ID.sh")"
 
-# what comes in to vmferry is no guest's
+# vmferry's standard input is not the guest's
 printf '[name]\n  guest = "own"\n' >own.cfg
 vmferry check local --how cold --disk-dir "$DIR/there" -- "$QEMU" -m 64 -readconfig /dev/stdin <own.cfg >said 2>&1 && fail "its own input is a configuration"
 grep -q 'readconfig /dev/stdin, whose contents are not known' said || fail "it is refused otherwise: $(<said)"

@@ -8,7 +8,7 @@ to_listener
 cold_start "$DIR/src" "$DEST"
 wait_event 'ev["event"] == "progress" and ev["stage"] == "switchover"' >/dev/null
 wait_for 30 grep -q 'stage copy -> switchover' "$DIR/dst.log" || fail "not all has arrived"
-wait_event 'ev["event"] == "progress" and ev["stage"] == "switchover" and ev["t_ms"] > 3000' >/dev/null # nothing more comes
+wait_event 'ev["event"] == "progress" and ev["stage"] == "switchover" and ev["t_ms"] > 3000' >/dev/null # no further bytes arrive
 ! grep -q PREPARED "$DIR/dst.log" || fail "it is promised"
 kill -TERM "$MOVE_PID"
 cold_wait 1

@@ -7,7 +7,7 @@
 # tier: gate
 . "$(dirname "$0")/../../lib/move.sh"
 
-NAME=cold-$$ # of its socket in /run
+NAME=cold-$$ # unique, as the socket in /run has this name
 
 rows() { # prints how many were checked
 	local said
@@ -42,7 +42,7 @@ vmferry status "$NAME" | grep -q "$NAME (pid $OLD).*, waiting for the guest to b
 before=$(rows)
 guest_order "$(orders "$NAME")" poweroff >/dev/null || true
 wait_cold
-guest_adopt "$NAME" "$(result 'r["started_pid"]')" # its socket of orders has its old name: nothing has it any more
+guest_adopt "$NAME" "$(result 'r["started_pid"]')" # the QEMU's orders socket has its old name, which no file has any more
 wait_for 120 grep -aqs '^witness ready' "$TO/$NAME.console" || fail "it does not boot there: $(tail -n 3 "$TO/$NAME.console")"
 after=$(rows)
 echo "rows: $before before, $after after"

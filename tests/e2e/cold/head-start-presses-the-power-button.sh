@@ -6,7 +6,7 @@
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
-NAME=cold-$$ # of its socket in /run
+NAME=cold-$$ # unique, as the socket in /run has this name
 
 cold_start_of() { # NAME
 	move_start "$1" local --how cold
@@ -48,7 +48,8 @@ wait_for 60 grep -aqs '^witness ready' "$TO/$NAME.console" || fail "it does not 
 
 # --- what is in its way once it is down ----------------------------------------------------------------
 
-# It is tried again, as somebody reads the disk for a moment; and ends with a script by which it starts here, as somebody replaces it.
+# A reader that holds the disk for a moment makes the start repeat; if the disk is replaced, the move ends with a script that starts the
+# guest here.
 start_waiting() {
 	move_start "$NAME" local --how cold --hold
 	wait_event 'ev["event"] == "notice" and "until it is shut down" in ev["text"]' >/dev/null
@@ -68,7 +69,7 @@ guest_adopt "$NAME" "$(result 'r["started_pid"]')"
 
 image=$DIR/d3/a.raw
 start_waiting
-kill -STOP "$MOVE_PID" # it does not see what happens just before the end
+kill -STOP "$MOVE_PID" # the move does not see what happens just before the end
 guest_stop "$NAME"
 mv "$image" "$DIR/b.raw"
 cp "$DIR/b.raw" "$image"

@@ -82,7 +82,7 @@ guest_stop a
 tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
 move_start a local --how cold --hold
 wait_event 'ev["event"] == "notice" and "until it is shut down" in ev["text"]' >/dev/null
-kill -STOP "$MOVE_PID" # it looks once a second, and all of this may lie between two looks
+kill -STOP "$MOVE_PID" # the move looks once a second, and all of this may lie between two looks
 qmp "$(free_monitor a)" '{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}' >/dev/null
 wait_for 60 eval '[[ $(status_of "$(free_monitor a)") == postmigrate ]]' || fail "it is not migrated: $(status_of "$(free_monitor a)")"
 qmp "$(free_monitor a)" '{"execute": "quit"}' >/dev/null

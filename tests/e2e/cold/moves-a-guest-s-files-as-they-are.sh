@@ -21,20 +21,20 @@ assert_eq "$(stat -c %a "$TO/c.qcow2")" "$(stat -c %a "$DIR/src/c.qcow2")" "mode
 "$QEMU_IMG" snapshot -l "$TO/b.qcow2" | grep -q before || fail "the snapshot is gone"
 assert_sound "$TO/b.qcow2"
 
-# It runs there, on all its disks, from the script alone.
+# The guest runs there, on all its disks, from the script alone.
 "$TO/a.sh" </dev/null >"$DIR/a.out" 2>&1 &
 guest=$!
 kill_at_exit $guest
 wait_for 30 eval '[[ $(status_of "$MONITOR" 2>/dev/null) == running ]]' || fail "the guest does not start there: $(<"$DIR/a.out")"
 
-# Not while it runs; nothing is touched.
+# A guest that runs is refused; nothing is touched.
 first=$TO
 cold_start "$first" local
 cold_wait 3
 assert_result '"in use: a QEMU" in r["reason"] and "by its name or pid" in r["reason"]'
 qmp "$MONITOR" '{"execute": "quit"}' >/dev/null
 wait_for 10 process_is_gone $guest || fail "QEMU does not end"
-(cd "$first" && md5sum $IMAGES) >"$DIR/sums" # its bitmap says that it was in use
+(cd "$first" && md5sum $IMAGES) >"$DIR/sums" # the image's bitmap says that it was in use
 
 # Back to where it came from: by --reuse auto what has changed travels, and the old files are replaced.
 cold_start "$first" local --disk-dir "$DIR/src" --reuse auto
@@ -58,7 +58,7 @@ assert_eq "$(qmp "$MONITOR" '{"execute": "query-block"}' | grep -o "$TO/[ab][.a-
 cmp "$DIR/src/floppy.img" "$TO/floppy.img" || fail "its floppy is another"
 qmp "$MONITOR" '{"execute": "query-block"}' | grep -q "$TO/floppy.img" || fail "it has no floppy there"
 
-# One whose QEMU ends at once is there, and the result says so.
+# A guest whose QEMU ends at once has moved all the same, and the result says so.
 mkdir "$DIR/fails" "$DIR/fails/there"
 cd "$DIR/fails"
 head -c 64K /dev/urandom >fails.raw

@@ -25,7 +25,7 @@ exec {writer}>>"$DIR/src/base.qcow2"
 refused 'base.qcow2 is open for writing somewhere'
 exec {writer}>&-
 
-# What a raw disk says of itself is the guest's word; what two disks are based on may not be confused.
+# The first bytes of a raw disk are the guest's own; bases of two disks may not be confused.
 mkdir -p "$DIR/src/other"
 cp -a "$DIR/src/"{b,base}.qcow2 "$DIR/src/other/"
 "$QEMU_IO" -f qcow2 -c 'write -P 0x44 1M 1M' "$DIR/src/other/base.qcow2" >/dev/null
@@ -60,7 +60,7 @@ chmod o+w "$DIR/src/a.sh"
 refused 'a.sh is not believed, as others than this user may write to it'
 chmod o-w "$DIR/src/a.sh"
 make_script "$DIR/src"
-sed -i '/^cd /d; s/-m 64/-m 64 -kernel vmlinuz/' "$DIR/src/a.sh" # of which directory, this one's or the root's?
+sed -i '/^cd /d; s/-m 64/-m 64 -kernel vmlinuz/' "$DIR/src/a.sh" # relative to which directory: this one, or root's?
 refused 'kernel vmlinuz is a name without a directory'
 make_script "$DIR/src"
 sed -i 's/-m 64/-m 64 -incoming file:state/' "$DIR/src/a.sh"
@@ -81,7 +81,7 @@ status=0
 vmferry migrate "$DIR/src/a.sh" local --how cold --disk-dir "$DIR/base" --json >"$DIR/second.json" 2>/dev/null || status=$?
 assert_eq "$status" 3 "exit code of the second"
 grep -q 'in use: a QEMU, or another move\|move of this guest is under way' "$DIR/second.json" || fail "$(tail -n 1 "$DIR/second.json")"
-kill_now "$first" # its agent at this host ends with it
+kill_now "$first" # the agent at this host ends with it
 wait_for 30 eval '! pgrep -f "vmferry-dst.*$DIR|vmferry .*$TO" >/dev/null' || fail "the destination's agent stays"
 recover 1
 assert_untouched
@@ -116,7 +116,7 @@ result 'r["reason"]' | grep -q 'a.raw was opened for writing while it was copied
 exec {writer}>&-
 assert_untouched
 
-# What is in the way there stays.
+# A file that is in the way there stays.
 echo mine >"$DIR/mine"
 cold_start "$DIR/src" local --disk "b.qcow2=$DIR/mine"
 cold_wait 3

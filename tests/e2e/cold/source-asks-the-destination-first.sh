@@ -23,9 +23,9 @@ assert_set_aside() {
 down_at src-ready
 recover_there 0 a --peer-is-fenced
 assert_eq "$(scripts)" "./${TO#"$DIR"/}/a.sh" "scripts that start it"
-recover 6 # nobody answers
+recover 6 # no agent answers
 assert_set_aside
-mkdir "$DIR/forgotten" # it has finished so many moves since that it knows nothing of this one
+mkdir "$DIR/forgotten" # the destination has finished so many moves since that its list lacks this one
 mv "$DIR"/dst-state/*.done "$DIR/forgotten"
 to_listener
 recover 6 --dest "$DEST"
@@ -48,14 +48,14 @@ to_listener
 recover 1 --dest "$DEST"
 assert_untouched
 
-down_at src-set-aside # and all that the destination needs was not sent yet
-recover 4	      # what is there stays there
+down_at src-set-aside # some of what the destination needs was not sent yet
+recover 4	      # files there stay there
 [[ -x $DIR/src/a.sh ]] || fail "nothing starts it here"
 to_listener
 recover 1 --dest "$DEST"
 assert_untouched
 
-# It dies before it has promised, and says so when it begins again.
+# The destination dies before it has promised, and says so when it starts again.
 fault before-DST_PREPARED stop
 to_listener
 rm -rf "$DIR/src" "$DIR"/d[0-9]*
@@ -68,14 +68,14 @@ to_listener
 recover 1 --dest "$DEST"
 assert_untouched
 
-down_at src-ready # and that host is set up anew
+down_at src-ready # the host is set up anew
 rm -f "$DIR"/dst-state/*.{journal,done}
 to_listener
 recover 6 --dest "$DEST"
 recover 1 --dest "$DEST" --peer-is-fenced
 [[ -x $DIR/src/a.sh ]] || fail "nothing starts it here"
 
-down_at src-ready # and that host is gone
+down_at src-ready # the host is gone
 recover 4 --peer-is-fenced
 (cd "$DIR/src" && md5sum --quiet -c "$DIR/sums") || fail "its files are others now"
 [[ -x $DIR/src/a.sh ]] || fail "nothing starts it here"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# What a disk has in blocks that another image at the destination has, wherever in it, does not travel (--alike); nor is the image touched. An older destination
-# is asked for nothing, and either end may be killed meanwhile: then there is nothing there, and the next move succeeds.
+# Blocks of a disk that another image at the destination has, wherever in it, do not travel (--alike); the image is not touched. An older
+# destination is not asked, and if either end is killed meanwhile nothing is left there, and the next move succeeds.
 # takes: 25
 # tier: gate
 . "$(dirname "$0")/../../lib/cold.sh"

@@ -15,7 +15,7 @@ Environment=MEM=64 "OTHER=a b"
 EnvironmentFile=-$DIR/%i.conf
 WorkingDirectory=$DIR
 ExecStart=/usr/bin/env $QEMU -accel tcg -machine q35 -m \${MEM} -display none -nodefaults -no-user-config \\
-    # its name, and its disk
+    # name and disk of the guest
     -name %i \$DISK \\
     -smbios 'type=11,value=a b' -pidfile $DIR/%i.pid
 END

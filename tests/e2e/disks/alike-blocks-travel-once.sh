@@ -1,6 +1,6 @@
 #!/bin/bash
-# Of a guest whose blocks lie elsewhere on the disk of one that went before, and that writes to its disk meanwhile, what is the same does not travel. Likewise of
-# its qcow2 disk that is brought ahead, and of a clone; a stranger's file is left alone.
+# Equal blocks do not travel for a guest whose blocks lie elsewhere on the disk of a guest that went before, and which writes to its disk
+# meanwhile. The same holds for its qcow2 disk that is brought ahead, and for a clone; a stranger's file is left alone.
 # timeout: 300
 . "$(dirname "$0")/../../lib/move.sh"
 . "$(dirname "$0")/../../lib/tiny.sh"

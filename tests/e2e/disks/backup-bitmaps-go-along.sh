@@ -14,7 +14,7 @@ MEM=256 WITNESS="ram_mb=32 rate=500 disks=vda,vdb disk_mb=8 disk_rate=20" tiny_s
 	$(guest_drive d1 "$DIR/q.qcow2" qcow2) $(second_monitor a)
 to_local
 
-# of the one disk there is something in the bitmap that is not written again, of the other it is all written while it moves
+# the raw disk's bitmap has an area that is not written again; the other disk is written completely during the move
 raw=$(node_of "$DIR/a.raw") image=$(node_of "$DIR/q.qcow2")
 bitmap_add "$image" weekly '"persistent": true, "disabled": true'
 backup_full "$raw" "$DIR/raw.backup" 'in memory'
@@ -80,7 +80,7 @@ assert_result 'sorted(n.split("bitmap ")[1].split(" of disk")[0] for n in notice
 assert_eq "$(bitmaps)" "daily failed other" "what nobody has changed"
 nothing_of_ours "with bitmaps that somebody has changed"
 
-# and what is in the image stays in it
+# the image keeps its own bitmaps
 image=${GUEST_AT[a]}/q.qcow2
 ask quit >/dev/null || true
 wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "QEMU does not end"

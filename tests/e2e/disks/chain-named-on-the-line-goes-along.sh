@@ -13,7 +13,7 @@ move a local
 guest_verify "$(orders a)" blocks
 grep -q "file.filename=$TO/top.qcow2" "$TO/a.sh" || fail "what starts it again: $(grep blockdev "$TO/a.sh")"
 
-# That base would be read wherever an image that was made whole is empty.
+# An image that was made whole must not have that base below it: the base would be read wherever the image is empty.
 MEM=256 WITNESS="ram_mb=32 disks=vda disk_mb=8" tiny_start b \
 	-blockdev "driver=raw,node-name=base,read-only=on,file.driver=file,file.filename=$DIR/base.raw" \
 	-blockdev "driver=qcow2,node-name=top,backing=base,file.driver=file,file.filename=$DIR/top.qcow2" \

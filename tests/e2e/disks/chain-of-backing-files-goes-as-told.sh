@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"
 
-mkdir -p "$DIR/src/lower" "$DIR/here/lower" # which the destination has not, and makes
+mkdir -p "$DIR/src/lower" "$DIR/here/lower" # a directory that the destination lacks, and makes
 cd "$DIR/src"
 "$QEMU_IMG" create -q -f raw lower/base.raw 64M
 head -c 8M /dev/urandom | dd of=lower/base.raw conv=notrunc bs=1M seek=30 status=none
@@ -25,7 +25,7 @@ guest_verify "$(orders a)" blocks
 assert_eq "$(backing_of "$TO/top.qcow2")" mid.qcow2 "what the top is based on"
 assert_eq "$(backing_of "$TO/mid.qcow2")" lower/base.raw "what the middle is based on"
 cmp "$DIR/src/lower/base.raw" "$TO/lower/base.raw"
-# what nobody has written above the base is still the base's
+# areas that the guest has not written are still the base's
 "$QEMU_IMG" map -U --output=json "$TO/top.qcow2" | python3 -S -c '
 import json, sys
 at = 37 << 20

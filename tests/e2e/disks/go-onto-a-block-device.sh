@@ -56,7 +56,7 @@ assert_eq "$(in_qemu 'd["image"]["virtual-size"]')" 16777216 "the size that the 
 assert_eq "$(in_qemu "$bitmaps")" "['since']" "a backup tool's bitmap"
 grep -q "file=$larger,.*size=16777216" "$TO/e.sh" || fail "the script does not say its size: $(<"$TO/e.sh")"
 assert_eq "$(dd if="$larger" bs=1M skip=18 count=1 status=none | tr -d '\0')" 'behind the disk' "what is behind the disk"
-move e local # and away from it, into a file that has the disk's size without being told
+move e local # off the device, into a file that has the disk's size without being told
 assert_eq "$(stat -c %s "$TO/${larger##*/}")" 16777216 "the size of its file"
 assert_eq "$(in_qemu "$bitmaps")" "['since']" "a backup tool's bitmap"
 ! grep -q size= "$TO/e.sh" || fail "the script says a size: $(<"$TO/e.sh")"
@@ -88,7 +88,7 @@ vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 is_blank || fail "the move that failed has left something on the device"
 
-# Who has it open when the move fails is not robbed of it.
+# A process that has the device open when the move fails keeps it.
 to_listener
 move_start a "$DEST" --disk "d0=$loop" --bwlimit 3M --json=fine
 while_disks
@@ -140,12 +140,12 @@ tr '\0' ' ' <"/proc/${GUEST_PID[a]}/cmdline" | grep -q "driver=host_device,filen
 grep -q "$loop" "$TO/a.sh" || fail "the script does not name it: $(<"$TO/a.sh")"
 guest_order "$(orders a)" quiesce
 cmp "$loop" "$DIR/a.raw" && fail "the guest has written nothing here"
-move a local # and away from it, into a file of its name
+move a local # off the device, into a file of its name
 cmp "$loop" "$TO/${loop##*/}" || fail "what it left is not what arrived"
 guest_verify "$(orders a)" blocks
 guest_stop a
 
-# And of a guest that is shut down.
+# A guest that is shut down goes onto a device, too.
 goes_cold() { # NAME DEVICE PATTERN
 	cat >"$DIR/$1.sh" <<-END
 		#!/bin/sh
@@ -159,5 +159,5 @@ goes_cold() { # NAME DEVICE PATTERN
 	cmp -n $((16 << 20)) "$2" "$DIR/a.raw" || fail "the device is not the disk"
 	grep -q "file=$2,$3" "$DIR/$1-there/$1.sh" || fail "$(<"$DIR/$1-there/$1.sh")"
 }
-! beyond_gate || goes_cold c "$loop" "format=raw,if=virtio " # as the next, but for the size
+! beyond_gate || goes_cold c "$loop" "format=raw,if=virtio " # the same as the next, except for the size
 goes_cold d "$larger" "format=raw,if=virtio,size=16777216 "

@@ -27,7 +27,7 @@ cmp "$DIR/c.raw" "$TO/c.raw"
 [[ ! -e $TO/b.data ]] || fail "the data file came along"
 "$QEMU_IMG" info --output=json "$DIR/a.qcow2" | grep -q backup-1 || fail "the source's bitmap is gone"
 
-# it is what it was, and no more is to be dropped
+# the disk is as it was, and nothing more is to be dropped
 guest_order "$(orders a)" quiesce
 first=$TO
 move a local

@@ -30,6 +30,6 @@ for case in "0 - present" "75 other present" "0 other copy" "299 other copy" "15
 	fi
 	[[ -n ${GUEST_PID[a]:-} ]] || ssh_guest a -cdrom "$cd"
 	ssh_move_start a root@host-b --dry-run
-	move_wait 0 2>/dev/null # there is no result
+	move_wait 0 2>/dev/null # the move has no result
 	assert_eq "$(carried)" "[\"$expected\"]" "the CD, with '$text' at $at MiB"
 done

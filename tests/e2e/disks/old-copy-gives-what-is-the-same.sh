@@ -52,7 +52,7 @@ move_wait 3
 grep -q "one.raw is open in process $HOLDER" "$DIR/move.json" || fail "nobody was told who uses it"
 end_process "$HOLDER"
 
-guest_order "$(orders a)" quiesce # or the more a busy machine takes for it, the more differs
+guest_order "$(orders a)" quiesce # without this, the more a busy machine takes the more differs
 there --reuse auto
 move_wait
 guest_verify "$(orders a)" blocks

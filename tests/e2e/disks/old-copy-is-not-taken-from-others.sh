@@ -1,7 +1,7 @@
 #!/bin/bash
-# What stands where a disk is to go is taken for an old copy, and replaced, only if it is nobody else's: not the disk of another move that
-# has not started its QEMU yet, not what another guest left behind, and not for two disks at once. The command that --script prints means the same
-# as the one that it was asked for.
+# A file at a disk's place is taken for an old copy, and replaced, only if it belongs to nobody else: not the disk of another move that has
+# not started its QEMU yet, not a file that another guest left behind, and not one file for two disks. The command that --script prints
+# means the same as the one that was asked for.
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

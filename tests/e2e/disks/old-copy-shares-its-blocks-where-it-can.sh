@@ -12,7 +12,7 @@ loop=$(losetup -f --show "$DIR/xfs" 2>/dev/null) || skip "no loop device here"
 at_exit "umount -l '$DIR/there' 2>/dev/null; losetup -d $loop"
 mount "$loop" "$DIR/there" 2>/dev/null || skip "XFS cannot be mounted here"
 
-used_mb() { # of that file system
+used_mb() { # Used MiB of that file system.
 	sync -f "$DIR/there"
 	df -B1M --output=used "$DIR/there" | tail -n 1
 }

@@ -41,9 +41,9 @@ move a "$DEST" --disk vd0=shared
 guest_verify "$(orders a)" blocks
 guest_stop a
 
-# as block nodes, an image on it; what is not the guest's disk is not let through by the word for its disk
+# an image on NBD as block nodes; consent for the guest's disk does not cover other nodes
 "$QEMU_IMG" create -q -f qcow2 "$DIR/image" 16M
-truncate -s 32M "$DIR/image" # its server does not let it grow
+truncate -s 32M "$DIR/image" # the server does not let the image grow
 nbd_serve q "$DIR/image"
 head -c 1M /dev/zero >"$DIR/other"
 nbd_serve o "$DIR/other"
@@ -65,7 +65,7 @@ guest_verify "$(orders a)" blocks
 guest_stop a
 "$QEMU_IMG" check -qU "$DIR/image" || fail "the image on it is damaged"
 
-# what never flushes is in this host's memory, whichever node says so
+# a disk that never flushes is in this host's memory, whichever node says so
 node=${node/'"nbd",'/'"nbd","cache":{"no-flush":true},'}
 with_nodes
 refused "a block node of the guest's is used with cache.no-flush" --disk q0=shared

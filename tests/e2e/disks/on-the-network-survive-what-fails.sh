@@ -17,21 +17,21 @@ move_until local memory --disk d0=shared
 move_wait 1
 at_source
 
-# its agent here dies when all is promised: its guard takes the guest back
+# the agent here dies when all is promised: the guard takes the guest back
 move_until listener src-ready --disk d0=shared
 guard_ends
 assert_eq "$(status_of "$(free_monitor a)")" running "the guest"
 recover 1
 at_source
 
-# its QEMU there is gone when it should begin: what was held goes on
+# the QEMU there is gone when it should begin: the held guest goes on
 move_until listener after-DST_PREPARED:stop --disk d0=shared
 kill_now "$(qemu_dst)"
 fault_continue
 move_wait 1
 at_source
 
-# both agents die when the guest is handed over: it goes on there
+# both agents die when the guest is handed over: the guest goes on there
 move_until listener after-SRC_COMMITTED --disk d0=shared
 guard_ends
 recover 0
@@ -56,7 +56,7 @@ held --peer-is-fenced
 to_listener # set up anew
 held --dest "$DEST" --peer-is-fenced
 PATTERN=. held
-# so it is started anew from its disk, once that QEMU is ended
+# the guest is started anew from its disk, once that QEMU is ended
 kill_now "${GUEST_PID[a]}"
 recover 8 --dest "$DEST" --peer-is-fenced
 assert_nothing_unfinished

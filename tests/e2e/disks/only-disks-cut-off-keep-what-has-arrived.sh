@@ -15,7 +15,7 @@ bandwidth() { # BYTES-A-SECOND
 	qmp "$DIR/a.mon" '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": '"$1"'}}' >/dev/null
 }
 
-copy_crawls() { # so that its end does not come first
+copy_crawls() { # Slows the copy, so that its end does not come first.
 	copy_begins --only-disks
 	vmferry set "${GUEST_PID[a]}" bwlimit=1M >/dev/null
 }
@@ -41,7 +41,7 @@ resume 0 -v
 assert_result 'r["outcome"] == "disks-copied" and r["disks"][0]["bytes_kept"] > (10 << 20)'
 assert_kept
 it_stays
-recover 0 # nothing is to be settled: nobody wants it any more
+recover 0 # nothing is to be settled: the guest is no longer wanted back
 [[ ! -e $KEPT ]] || fail "it stays: $(<"$DIR/recover.log")"
 
 # a snapshot, by which what the guest writes now passes us by

@@ -37,7 +37,7 @@ MEM=256 WITNESS="ram_mb=16 rate=200 disks=vda,vdb disk_mb=4 disk_rate=20" tiny_s
 SETTINGS=$(settings_of a)
 to_listener
 
-assert_rest_came() { # of the first two; how much the guest has written since is a matter of how long that took
+assert_rest_came() { # Checks the first two; the bytes that the guest has written since depend on the time that this took.
 	assert_result "all(d['bytes_kept'] > (18 << 20) and d['bytes_wire'] < d['bytes_read'] - d['bytes_kept'] + (1 << 20) for d in r['disks'][:2])"
 }
 
@@ -61,7 +61,7 @@ brought
 assert_result 'r["guest_text"] == "on the source, paused as it was"'
 qmp "$DIR/a.mon" '{"execute": "cont"}' >/dev/null
 
-is_cut_off_elsewhere() { # and a part of a disk is kept there
+is_cut_off_elsewhere() { # Cuts off a move elsewhere, which keeps a part of the disk there.
 	vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 	move_wait 4
 	assert_result 'r["kept"] == len(r["leftovers"]) > 0'

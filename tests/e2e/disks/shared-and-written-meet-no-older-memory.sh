@@ -42,7 +42,7 @@ assert_eq "$(state_of "${GUEST_PID[a]}")" T "the state of the source QEMU"
 kill_now "${GUEST_PID[a]}"
 recover 8 --dest "$DEST"
 
-# it is not the file that QEMU has
+# QEMU has another file open
 GUEST_AT=()
 guest_a
 mv "$DIR/a.raw" "$DIR/old.raw"

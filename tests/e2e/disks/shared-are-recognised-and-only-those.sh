@@ -1,6 +1,6 @@
 #!/bin/bash
-# What both hosts see is recognised by a lock that the other end sees, by whatever name; and nothing else is taken for it: not another file
-# of the same name, nor one that is to be copied, or whose host may have written less than the guest believes.
+# A disk that both hosts see is recognised, by whatever name, by a lock that the other end sees. No other file is taken for it: not one of
+# the same name, nor one that is to be copied, nor one whose host may have written less than the guest believes.
 # alone: mount namespaces of its own
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"

@@ -20,7 +20,7 @@ to_listener
 move a "$DEST" --disk d0=shared
 assert_settled
 
-# its name leads to another device once all is promised: the guest does not begin to run over that, and goes on with its own
+# the name leads to another device once all is promised: the guest does not begin to run on that, and goes on with its own
 head -c 16M /dev/zero >"$DIR/other"
 other=$(losetup --show -f "$DIR/other") || skip "no second loop device can be had"
 at_exit "losetup -d $other"

@@ -19,21 +19,21 @@ move_until local memory --disk d0=shared
 move_wait 1
 at_source
 
-# its agent here dies when all is promised: its guard takes the guest back at once, and the disk with it, while the other QEMU waits
+# the agent here dies when all is promised: the guard takes the guest and its disk back at once, while the other QEMU waits
 move_until listener src-ready --disk d0=shared
 guard_ends
 assert_eq "$(status_of "$(free_monitor a)")" running "the guest"
 recover 1
 at_source
 
-# its QEMU there is gone when it should begin: NOVM, and what was held goes on with its disk
+# the QEMU there is gone when it should begin: NOVM, and the held guest goes on with its disk
 move_until listener after-DST_PREPARED:stop --disk d0=shared
 kill_now "$(qemu_dst)"
 fault_continue
 move_wait 1
 at_source
 
-# nobody there lets the other QEMU have the disk, and here it cannot be had either until that one lets go
+# no agent there lets the other QEMU have the disk, and the guest cannot be taken back here until that QEMU lets go
 move_until listener before-DST_START:stop --disk d0=shared
 another_has_the_disk
 fault_continue
@@ -58,7 +58,7 @@ move_wait 6
 recover 4 --peer-is-fenced
 at_source
 
-# and when it has run there, to which its disk bears witness, an older memory does not go on
+# if the guest has run there, as its disk proves, an older memory does not go on
 gone_at before-DST_STARTED
 kill_at_exit "$there"
 before=$(stat -c %y "$DIR/a.raw")

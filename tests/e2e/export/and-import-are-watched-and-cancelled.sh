@@ -47,7 +47,7 @@ exec 6<&-
 says 'nothing is left behind' "$DIR/export.err"
 assert_eq "$(ls -A "$TMPDIR")" "" "what is left of the stream"
 
-# one that succeeds: a stream says nothing else on standard output
+# a successful export to a stream writes nothing else to standard output
 vmferry export "$A" - --freeze off </dev/null >"$DIR/bundle.tar" 2>"$DIR/export.err" || fail "$(cat "$DIR/export.err")"
 says '^exported: sent' "$DIR/export.err"
 status=0
@@ -71,7 +71,7 @@ assert_eq $status 1 "exit code of an import that was cancelled"
 assert_eq "$(last_event "$DIR/import.out" outcome)" cancelled "outcome"
 [[ -z $(ls -A "$VMS") ]] || fail "left there: $(ls -A "$VMS")"
 
-# one that succeeds
+# a successful import
 vmferry import "$DIR/bundle.tar" --name "$ID-b" --disk-dir "$VMS" --json </dev/null >"$DIR/import.out" 2>"$DIR/import.err" || fail "$(cat "$DIR/import.err")"
 assert_eq "$(last_event "$DIR/import.out" outcome)" imported "outcome"
 vmferry history >"$DIR/history"

@@ -41,7 +41,7 @@ assert_eq "$STATUS" 3 "exit code"
 grep -q 'was replaced, or removed, since the guest started' "$DIR/out" "$DIR/err" || fail "not refused: $(tail -n 3 "$DIR/out" "$DIR/err")"
 as_before
 
-# its disks alone
+# a bundle of disks only
 exports
 assert_eq "$STATUS" 0 "exit code without memory ($(tail -n 3 "$DIR/out" "$DIR/err"))"
 as_before

@@ -23,7 +23,7 @@ LINE=(-accel tcg -machine q35 -m 64 -name "$A" -display none -nodefaults -drive 
 chmod 700 "$DIR/src/a.sh"
 before=$(everything "$DIR/src")
 
-same() { # of what was imported as $ID-new
+same() { # compares disks of the guest imported as $ID-new
 	"$QEMU_IMG" compare -U -q -f raw -F raw "$DIR/src/a.raw" "$VMS/$ID-new-1.raw" || fail "the raw disk is another"
 	"$QEMU_IMG" compare -U -q -f qcow2 -F qcow2 "$DIR/src/top.qcow2" "$VMS/$ID-new-2.qcow2" || fail "the disk with a base is another"
 	[[ $("$QEMU_IMG" info -U "$VMS/$ID-new-2.qcow2") != *backing* ]] || fail "it has a base still"
@@ -78,7 +78,7 @@ imports "$DIR/packed" --name "$ID-new" --paused
 end_process "$IMPORTED"
 rm -f "$VMS"/*
 
-# whose disk cannot be brought onto stable storage
+# a disk that cannot be brought onto stable storage
 : >"$DIR/errors-on"
 status=0
 LD_PRELOAD=$BIN/shared/error.so ERRORS="sync 1 5 disk1.qcow2" ERRORS_SEEN=$DIR/errors-seen ERRORS_WHILE=$DIR/errors-on \

@@ -17,7 +17,7 @@ finds() { # NAME AT-LEAST AT-MOST: what the guest in VMS found at its start
 	guest_verify "$VMS/$A.orders" >/dev/null
 }
 
-WITNESS="pair_rate=400" pair_start "$A" # so fast that the moments of two disks would not be one by chance
+WITNESS="pair_rate=400" pair_start "$A" # writes so fast that the moments of two disks would not be equal by chance
 wait_for 60 pair_has_written "$DIR/$A.orders" 50 || fail "the guest does not write"
 before=$(pair_written "$DIR/$A.orders")
 export_start "$A" "$DIR/bundle" --bwlimit 3M

@@ -1,6 +1,7 @@
 #!/bin/bash
-# What a guest can have goes into a bundle and comes out of it: UEFI with its variables, disks as nodes of their own, several LUNs on one base, CDs;
-# -hda, an image without a format, a floppy that the guest may write; a disk that it may not. Each disk is the same then, and the guest boots.
+# A bundle keeps every part that a guest can have: UEFI with its variables, disks as nodes of their own, several LUNs on one base, CDs;
+# -hda, an image without a format, a floppy that the guest may write; a disk that it may not. Each disk is the same then, and the guest
+# boots.
 # timeout: 300
 . "$(dirname "$0")/../../lib/export.sh"
 

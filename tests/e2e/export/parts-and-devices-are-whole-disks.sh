@@ -1,6 +1,7 @@
 #!/bin/bash
-# What a guest sees of a disk that is a part of a file, or of a block device (offset=, size=), is the disk that its bundle has, whether it runs or is shut down;
-# the imported guest's command line says nothing of a part. A block device, by a link, of a guest that is shut down is exported, too, while nobody can mount it.
+# A bundle's disk is what the guest sees of a part of a file, or of a block device (offset=, size=), whether the guest runs or is shut down;
+# the imported guest's command line names no part. The block device, reached by a link, of a guest that is shut down is exported, too, while
+# nobody can mount it.
 # takes: 20
 . "$(dirname "$0")/../../lib/export.sh"
 . "$(dirname "$0")/../../lib/tiny.sh"

@@ -1,6 +1,7 @@
 #!/bin/bash
-# What a running guest only reads is copied by its name: one that has another file open than what is called so now is refused, and one whose medium needs
-# another file. What was changed since QEMU read it, when it started, is said. Memory that it keeps in a file is in no bundle, so it is refused.
+# A running guest's read-only files are copied by their names: a guest whose QEMU has another file open than the one of that name is
+# refused, and so is one whose medium needs another file. A change since QEMU read a file, when it started, is reported. A guest that keeps
+# its memory in a file is refused, as no bundle can have that.
 . "$(dirname "$0")/../../lib/export.sh"
 
 refused() { # PATTERN

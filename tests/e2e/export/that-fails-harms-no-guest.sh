@@ -20,7 +20,7 @@ begins() { # TO [OPTION...]
 	wait_for 60 is_copying "$A" || fail "nothing is copied: $(cat "$DIR/export.err")"
 }
 
-# one more disk, that is written everywhere: a write of what was not copied yet waits for the bundle's file
+# one more disk, written everywhere: a write of a block that is not copied yet waits for the bundle's file
 guest_disk "$DIR/$A.c" raw 32M
 head -c 32M /dev/urandom >"$DIR/$A.c"
 WITNESS="disks=vdc disk_mb=0 disk_rate=60 discard=0" pair_start "$A" $(guest_drive d2 "$DIR/$A.c" raw)
@@ -98,13 +98,13 @@ for how in recover export; do
 	runs_on
 done
 
-# not of one that lives
+# a live process's remnants stay
 begins "$DIR/lives"
 status=0
 vmferry recover "$A" 2>"$DIR/recover.err" || status=$?
 assert_eq $status 4 "exit code of recover while an export is under way"
 says "is still under way: vmferry status" "$DIR/recover.err"
-says "an export of this guest is under way" "$DIR/recover.err" # which the other, that was killed, may have something in common with
+says "an export of this guest is under way" "$DIR/recover.err" # remnants of the other, killed export may look alike
 status=0
 vmferry migrate "$A" local --disk-dir "$VMS" </dev/null >/dev/null 2>"$DIR/move.log" || status=$?
 assert_eq $status 3 "exit code of a move while an export is under way"

@@ -137,7 +137,7 @@ for signal in KILL TERM; do
 done
 vmferry recover "$A" 2>"$DIR/recover.err" || fail "$(<"$DIR/recover.err")"
 
-# who has stopped it keeps it so
+# a guest that another client has stopped stays stopped
 qmp "$DIR/$A.mon" '{"execute": "stop"}' >/dev/null
 status=0
 vmferry export "$A" "$DIR/paused" --with-memory </dev/null >/dev/null 2>"$DIR/export.err" || status=$?

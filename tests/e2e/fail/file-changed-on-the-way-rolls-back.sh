@@ -4,7 +4,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 FILE_DATA=0x8014 FILE_END=0x8015
 
-GUEST_START=guest_start guest_a # its kernel is of many frames
+GUEST_START=guest_start guest_a # a guest with a kernel, which takes many frames
 for lie in "control:up:5:lie:$FILE_DATA" "control:up:1:lie:$FILE_END"; do
 	to_proxy "$lie"
 	move_start a "$DEST" --plaintext --media copy

@@ -1,7 +1,7 @@
 #!/bin/bash
-# What QEMU makes at the destination (sockets, a console's file, a pidfile) has a space, a quote, a comma, or worse in its name or in that of
-# its directory. A move that is rolled back leaves none of it there, and removes nothing of others; a whole one puts everything at its
-# place. The guest goes on from each such directory to the next.
+# A guest goes on from directories with a space, a quote, a comma, or worse in their names, or in the names of the files that QEMU makes at
+# the destination (sockets, a console's file, a pidfile). A move that is rolled back leaves none of them there, and removes nothing of
+# others; a whole move puts everything at its place. The guest goes on from each such directory to the next.
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 FILES='a "log", b|a pid|a.console|a.mon|a.orders|a.qmp|a.raw|a.sh|b.raw' # at the destination, in the order of LC_ALL=C
@@ -38,7 +38,7 @@ MEM=256 WITNESS="ram_mb=32 rate=500 disks=vda disk_mb=8 disk_rate=20" tiny_start
 SETTINGS=$(settings_of a)
 to_local
 
-# Its name is what a search for a space, a quote or a comma would take for that of the second console's file.
+# A search for a space, a quote or a comma would take this file's name for that of the second console's file.
 fault dst-qemu-launched stop
 move_into "$DIR/plain"
 fault_wait

@@ -7,7 +7,7 @@ MEM=256 WITNESS="ram_mb=32" tiny_start a
 for_good=${GUEST_PID[a]}
 move_start a local --hold
 wait_for 60 is_moving_with a 's["held"]' || fail "the move is not held"
-kill -STOP "$MOVE_PID" # so that it learns of both at once
+kill -STOP "$MOVE_PID" # the move learns of both at once
 kill -KILL "$for_good"
 kill -TERM "$MOVE_PID"
 wait_for 10 process_is_gone "$for_good" || fail "QEMU does not end"

@@ -46,7 +46,7 @@ at_source
 
 # the other QEMU dies, or ends as QEMUs do, which removes what has the names of its sockets
 for signal in KILL TERM; do
-	[[ $signal == TERM ]] || beyond_gate || continue # which removes nothing
+	[[ $signal == TERM ]] || beyond_gate || continue # SIGKILL removes nothing
 	in_place "${SLOW_RAM[@]}"
 	while_ram
 	kill -$signal "$(the_other_qemu)"
@@ -61,7 +61,7 @@ for point in $(some_of dst-set-aside dst-qemu-forked dst-qemu-noted dst-qemu-lau
 	at_source
 done
 
-# and the QEMU that it had started, which has made what it makes, and is not hidden yet
+# a QEMU that it had started, which has made its files, and is not hidden yet
 it_has_its_pidfile() {
 	[[ -s $DIR/a.pid && $(<"$DIR/a.pid") == "$(the_other_qemu)" ]]
 }
@@ -72,7 +72,7 @@ kill_now "$FAULT_PID"
 move_wait 1
 at_source
 
-# or cannot go on
+# or a destination that cannot go on
 for point in dst-set-aside dst-hidden-in-place; do
 	[[ $point == dst-set-aside ]] || beyond_gate unit/test-in-place || continue
 	move_until local $point:exit --in-place
@@ -80,7 +80,7 @@ for point in dst-set-aside dst-hidden-in-place; do
 	at_source
 done
 
-# both do, and a person comes
+# both agents die, and a person comes
 for point in $(some_of dst-set-aside dst-qemu-launched dst-hidden-in-place); do
 	move_until local $point:stop --in-place
 	kill_now "$MOVE_PID"
@@ -115,7 +115,7 @@ for point in after-SRC_COMMITTED before-SRC_RELEASED; do
 	assert_settled
 done
 
-# its agent dies when it has begun to run it, and has not given it its names
+# the agent dies when the guest has begun to run there, and has not got its names yet
 move_until local after-DST_STARTED --in-place
 move_wait
 has_its_names "${GUEST_PID[a]}"

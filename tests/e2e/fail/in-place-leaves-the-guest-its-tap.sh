@@ -1,7 +1,7 @@
 #!/bin/bash
-# Whatever fails while a guest's tap goes over to another QEMU of its host, or before: afterwards, and after `vmferry recover` where that is needed, the
-# QEMU that has the guest has the tap, in its bridge, and it is as persistent as it was. Somebody who takes the tap meanwhile keeps it, and it is said
-# that the guest is without.
+# A guest's tap belongs to the QEMU that has the guest, in its bridge and as persistent as before, whatever fails while the tap goes over to
+# another QEMU of this host, or before; `vmferry recover` may be needed. Another process that takes the tap meanwhile keeps it, and the user
+# is told that the guest is without.
 # timeout: 400
 . "$(dirname "$0")/../../lib/tap.sh"
 
@@ -58,7 +58,7 @@ for point in after-DST_STARTED before-DST_DONE after-DST_DONE dst-tap-removed ds
 	move_wait
 	settled "$point"
 done
-# both agents
+# both agents die
 for point in after-SRC_COMMITTED before-SRC_RELEASED; do
 	move_until local $point --in-place
 	wait "$MOVE_PID" || true

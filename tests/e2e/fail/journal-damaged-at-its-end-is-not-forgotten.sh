@@ -16,7 +16,7 @@ cp -p "$journal" "$DIR/saved"
 printf x | dd of="$journal" bs=1 seek=40 conv=notrunc status=none
 to_listener
 
-"$BIN/vmferry" recover a -v --dest "$DEST" </dev/null >"$DIR/recover.log" 2>&1 & # it would ask for a minute
+"$BIN/vmferry" recover a -v --dest "$DEST" </dev/null >"$DIR/recover.log" 2>&1 & # recover asks for 60 s
 asks=$!
 kill_at_exit "$asks"
 wait_for 60 grep -q "cannot tell what became of that move here, where its guest may run: journal $journal is damaged" "$DIR/dst.log" || fail "the destination has heard nothing: $(<"$DIR/recover.log")"

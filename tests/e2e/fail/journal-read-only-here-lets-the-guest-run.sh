@@ -2,7 +2,7 @@
 # The file system of the source's journals becomes read-only (errors=remount-ro) while the guest stands still: it is taken back, by
 # the agent if that lives and by its guard if not. That nothing can be written there any more is said, and so is what is left.
 [[ $(id -u) -eq 0 ]] || { echo "skip: only root can mount a file system"; exit 77; }
-[[ -n ${APART:-} ]] || APART=1 exec unshare --mount --propagation private bash "$0" # nobody else sees what is mounted
+[[ -n ${APART:-} ]] || APART=1 exec unshare --mount --propagation private bash "$0" # mounts in a namespace of its own
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 read_only() {
@@ -11,7 +11,7 @@ read_only() {
 }
 
 writable() { # again, checked and whole
-	# Not lazily: mounted again while a guard that is about to end still has it, it would be the one that failed.
+	# Not lazily: a guard that is about to end would keep the file system that failed, and a new mount would be that one.
 	wait_for 20 umount "$DIR/fs" || fail "somebody has its files open"
 	mount -o loop,errors=remount-ro "$DIR/ext4" "$DIR/fs"
 	loop=$(findmnt -no SOURCE "$DIR/fs")
@@ -19,7 +19,7 @@ writable() { # again, checked and whole
 }
 
 until_point() { # POINT
-	to_listener # whose journals are elsewhere
+	to_listener # a destination whose journals are elsewhere
 	sync "$VMFERRY_STATE_DIR/token"
 	move_until there "$1:stop"
 	read_only

@@ -2,7 +2,7 @@
 # The file system of the destination's journals becomes read-only (errors=remount-ro), and then the move fails: what it has made there goes all the
 # same, as the guest stays where it is. All that is left is the journal, which is said, and settled by the next agent that can write to it.
 [[ $(id -u) -eq 0 ]] || { echo "skip: only root can mount a file system"; exit 77; }
-[[ -n ${APART:-} ]] || APART=1 exec unshare --mount --propagation private bash "$0" # nobody else sees what is mounted
+[[ -n ${APART:-} ]] || APART=1 exec unshare --mount --propagation private bash "$0" # mounts in a namespace of its own
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 mount_it() { # checked and whole

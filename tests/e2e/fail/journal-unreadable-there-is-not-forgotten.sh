@@ -11,11 +11,11 @@ kill_now "$session"
 move_wait 4
 journal=$(find "$DIR/dst-state" -name '*-dst.journal')
 mv "$journal" "$DIR/aside"
-ln -s "$journal" "$journal" # of the errors that opening it may have
+ln -s "$journal" "$journal" # one of the errors that opening a journal may have
 listen_dst --listen "$DEST"
 grep -q "cannot open journal $journal" "$DIR/dst.log" || fail "it says nothing: $(<"$DIR/dst.log")"
 status=0
-timeout -s KILL 5 "$BIN/vmferry" recover a -v >"$DIR/recover.out" 2>"$DIR/recover.log" </dev/null || status=$? # it would ask for a minute
+timeout -s KILL 5 "$BIN/vmferry" recover a -v >"$DIR/recover.out" 2>"$DIR/recover.log" </dev/null || status=$? # recover asks for 60 s
 assert_eq "$status" 137 "exit code of vmferry recover ($(tail -n 2 "$DIR/recover.log"))"
 [[ -n $(find "$VMFERRY_STATE_DIR" -name '*-src.journal') ]] || fail "the source has finished its journal: $(<"$DIR/recover.log")"
 qemu_dst >/dev/null || fail "the QEMU there has gone all the same"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# What a rollback cannot remove from the source QEMU, as somebody's job holds a dirty bitmap of the move: it is told with exit code 4, is in the
-# way of no other move, and `vmferry recover` removes it once it can, without doing anything else to the guest.
+# A rollback that cannot remove something from the source QEMU, as another client's job holds a dirty bitmap of the move, ends with exit
+# code 4, is in the way of no other move, and `vmferry recover` removes it once it can, without doing anything else to the guest.
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
@@ -44,7 +44,7 @@ assert_result "'$BITMAP'.rsplit('-', 2)[0] in r['leftovers'][0]" "the leftover's
 assert_eq "$(bitmaps)" "$BITMAP"
 assert_eq "$(status_of "$(free_monitor a)")" running "the guest after the rollback"
 
-# It is still held; and a guest that somebody has paused since stays so.
+# The bitmap is still held; and a guest that another client has paused since stays paused.
 mon '{"execute": "stop"}' >/dev/null
 recover 4
 said recover.log 'left behind at the source: dirty bitmaps'

@@ -1,6 +1,6 @@
 #!/bin/bash
-# What a rollback cannot remove at the destination (an immutable file; a directory that somebody has put a file in) is told with exit code 4,
-# stays in the journal there, is in no other move's way, and goes when an agent next starts there and can remove it.
+# A rollback that cannot remove something at the destination (an immutable file; a directory into which a file was put) ends with exit code
+# 4; the file stays in the journal there, is in no other move's way, and goes when an agent next starts there and can remove it.
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
@@ -9,11 +9,11 @@ chattr +i "$DIR/probe" 2>/dev/null || skip "files cannot be made immutable here"
 chattr -i "$DIR/probe"
 at_exit 'chattr -i "$DIR/probe" "$DIR"/d*/a.raw 2>/dev/null'
 
-left() { # what the rollback left at the destination
+left() { # Files that the rollback left at the destination.
 	(cd "$DIR" && find d1 dst-run -path dst-run/in -prune -o -type f -print | sort | xargs)
 }
 
-session_ends() { # of the move that is over
+session_ends() { # Waits for the session of the move that is over.
 	wait_for 10 eval '! agent_dst >/dev/null' || fail "the destination's agent does not end"
 }
 

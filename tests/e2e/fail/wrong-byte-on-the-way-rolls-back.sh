@@ -1,5 +1,6 @@
 #!/bin/bash
-# One bit flipped on the way, in disk contents, in memory contents or in a message either way: the guest never runs from it, rolled back.
+# A bit that flips on the way, in disk contents, in memory contents or in a message either way, rolls the move back: the guest never runs
+# from it.
 # takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"

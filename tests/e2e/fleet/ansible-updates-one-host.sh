@@ -4,7 +4,7 @@
 # timeout: 500
 . "$(dirname "$0")/../../lib/nodes.sh"
 
-# What a host keeps over a reboot, beside VM; its boot id is another each time.
+# Directories that a host keeps over a reboot, beside VM; its boot id is another each time.
 node_serve() {
 	mkdir -p "$DIR/$1/kept"
 	mkdir -m 700 /var/lib/vmferry

@@ -56,7 +56,7 @@ says fleet.out 'was not begun, and stays here'
 assert_eq "$(gone)" 2 "guests that have gone"
 none_is_lost
 
-# One host dies: what went to it fails, and is tried at the other one.
+# One host dies: the moves to it fail, and are tried at the other one.
 held() { # prints the pids of the guests that wait to be switched over
 	vmferry status --json | python3 -c 'import json, sys
 for line in sys.stdin:
@@ -79,7 +79,7 @@ assert_eq "$(gone)" 5 "guests that have gone ($(cat "$DIR/fleet.out" "$DIR/fleet
 left=$(sed -n 's/^  \([a-f]\) -> .*: stays here: rolled-back: .*/\1/p' "$DIR/fleet.out")
 is_here "$left"
 
-# What that one has left there is settled, and it goes, too.
+# A guest of which that host has a part is settled, and moves, too.
 status=0
 vmferry recover "$left" --peer-is-fenced >"$DIR/fleet.out" 2>&1 || status=$?
 [[ $status -eq 1 || $status -eq 4 ]] || fail "recover: exit code $status: $(cat "$DIR/fleet.out")"

@@ -29,7 +29,7 @@ fleet 3 migrate a no-such-guest "${HOSTS[0]}" "${WHERE[@]}"
 says fleet.log 'no guest no-such-guest runs here'
 is_here a
 
-# One cannot go: with --check-all none does.
+# One guest cannot go: with --check-all none does.
 echo 'x' >"$DIR/there/c"
 fleet 3 drain --to @rack --keep e "${WHERE[@]}" --check-all
 says fleet.log '^d stays here: its licence is of this host'
@@ -52,7 +52,7 @@ is_there c
 fleet 0 drain --to @rack --keep e "${WHERE[@]}"
 says fleet.log 'no guest runs here that would have to go'
 
-# What has ended is a job, with its result; totals are metrics.
+# A guest that has moved is listed as a job, with its result; totals are metrics.
 vmferry jobs >"$DIR/fleet.out"
 id=$(sed -n 's/^\([0-9a-f]\{8\}\) *a *live .*, migrated in .*/\1/p' "$DIR/fleet.out")
 [[ -n $id ]] || fail "jobs does not tell of a: $(<"$DIR/fleet.out")"

@@ -8,7 +8,7 @@ hosts_start
 
 on_a ip link add br0 type bridge
 on_b ip link add vm-lan type bridge
-for host in on_a on_b; do "$host" mount -t sysfs sysfs /sys; done # of its own network
+for host in on_a on_b; do "$host" mount -t sysfs sysfs /sys; done # each host's sysfs shows its own network
 on_a ip link set br0 up
 on_b ip link set vm-lan up
 printf '#!/bin/sh\nexec python3 -S "%s" "%s" "$@"\n' "$TOP/tests/lib/bridge-helper.py" "$VM/helper.log" >"$VM/helper"
@@ -34,7 +34,7 @@ assert_result '"100 TiB stay free (keep-memory in /etc/vmferry/host)" in r["reas
 
 printf 'net other dmz\nnet vm-lan lan\ndisk-dir %s/small/%%n\ndisk-dir %s/large/%%n\n' "$VM" "$VM" >"$DIR/host-b"
 DISK_DIR=$VM/large/a ssh_move a "${MOVE[@]}"
-GUEST_AT[a]=$(there "$VM") # its sockets have kept their names
+GUEST_AT[a]=$(there "$VM") # the guest's sockets have kept their names
 [[ -s $(there "$VM/large/a/a.raw") ]] || fail "its disk is not there"
 assert_result '[(n["attach"], n["to_type"], n["to_attach"]) for n in plan["nics"]] == [("br0", "bridge", "vm-lan")]'
 assert_result "plan['disks'][0]['to'] == '$VM/large/a/a.raw'"

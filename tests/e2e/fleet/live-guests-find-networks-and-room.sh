@@ -116,7 +116,7 @@ network pb lan-of-b br-b-lan
 network pb test-of-b br-b-test
 libvirts_guest web "$(card network office 1)$(card network guests 2)$(card bridge br-db 3)$(card bridge br-tests 4)"
 libvirt_in pa virsh -q attach-interface web network office --mac 52:54:00:00:00:05 --model virtio --live >/dev/null # now, and not at its next start
-libvirt_in pa virsh -q attach-interface web network guests --mac 52:54:00:00:00:06 --model virtio --config >/dev/null # and the other way round
+libvirt_in pa virsh -q attach-interface web network guests --mac 52:54:00:00:00:06 --model virtio --config >/dev/null # the other way round
 libvirt_in pa virsh -q attach-interface web bridge br-later --mac 52:54:00:00:00:07 --model virtio --config >/dev/null
 card bridge br-tests 3 >"$DIR/card.xml"
 libvirt_in pa virsh -q update-device web "$DIR/card.xml" --live >/dev/null || fail "the card is not on another bridge"

@@ -4,7 +4,7 @@
 # room that is promised to nobody is chosen.
 # takes: 15
 # tier: gate
-[[ -n ${APART:-} ]] || APART=1 exec unshare --mount --propagation private bash "$0" # nobody else sees what is mounted
+[[ -n ${APART:-} ]] || APART=1 exec unshare --mount --propagation private bash "$0" # mounts in a namespace of its own
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest() { # NAME MEMORY_MB: with a disk that has no holes

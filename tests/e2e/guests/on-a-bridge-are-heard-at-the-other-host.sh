@@ -8,15 +8,15 @@
 [[ -w /dev/net/tun ]] || skip "no /dev/net/tun"
 hosts_start
 
-# Its MAC is set: else it is the lowest of its ports', changes when the guest's tap goes, and the guest talks to the old one until it
-# has learnt that.
+# The bridge's MAC is set: otherwise it is the lowest of its ports', changes when the guest's tap goes, and the guest talks to the old one
+# until it has learnt that.
 bridge() { # HOST NAME PORT ADDRESS
 	"$1" ip link add "$2" address "02:00:00:00:00:0${4##*.}" type bridge forward_delay 0 mcast_snooping 0
 	"$1" ip address del "$4/24" dev "$3"
 	"$1" ip link set "$3" master "$2"
 	"$1" ip address add "$4/24" dev "$2"
 	"$1" ip link set "$2" up
-	"$1" mount -t sysfs sysfs /sys # of its own network
+	"$1" mount -t sysfs sysfs /sys # sysfs shows the host's own network
 }
 
 bridge on_a br0 to-b "$A_ADDRESS"

@@ -1,7 +1,8 @@
 #!/bin/bash
-# What was plugged in while the guest ran is on its command line at the destination, as if it had been started with it: disks, as blockdev-add and drive_add
-# make them, at controllers that were plugged in as well, a network card, memory and a processor; it is where it was, and moves on from there. What QEMU
-# does not tell enough of is refused, and so is what was plugged out.
+# Devices that were plugged in while the guest ran are on its command line at the destination, as if it had been started with them: disks,
+# as blockdev-add and drive_add make them, at controllers that were plugged in as well, a network card, memory and a processor; each is
+# where it was, and the guest moves on from there. Devices of which QEMU does not tell enough are refused, and so are devices that were
+# plugged out.
 # takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/changed.sh"
@@ -10,7 +11,7 @@ plug() { # JSON MEMBERS
 	ask '{"execute": "device_add", "arguments": {'"$1"'}}'
 }
 
-# What the guest sees of each: where it is, and what it is.
+# The place and the kind of each device as the guest sees it.
 sees() { # DEVICE...
 	local device
 	for device in "$@"; do
@@ -64,7 +65,7 @@ move a local
 guest_verify "$(orders a)"
 assert_eq "$(sees "${devices[@]}")" "$before" "what the guest sees of it at the third place"
 
-# what cannot be told
+# a node whose options QEMU does not tell
 ask '{"execute": "blockdev-add", "arguments": {"driver": "null-co", "node-name": "n9", "size": 1048576}}'
 plug '"driver": "scsi-hd", "id": "late", "drive": "n9", "bus": "ctl0.0"'
 refused_because 'device late (scsi-hd) was plugged in while the guest ran, and its disk is no raw or qcow2 image'

@@ -7,12 +7,12 @@
 suspended_while_copied() {
 	guest_a
 	move_until local memory
-	vmferry set "${GUEST_PID[a]}" bwlimit=1M >/dev/null # it writes no more from here on, and would be gone in a moment
+	vmferry set "${GUEST_PID[a]}" bwlimit=1M >/dev/null # the guest writes no more from here on, and the move would be over in a moment
 	guest_order "$(orders a)" suspend >/dev/null
 	wait_for 10 eval '[[ $(status_of "$(free_monitor a)") == suspended ]]' || fail "the guest does not suspend itself"
 }
 
-wakes() { # as far as QEMU goes: the witness has nowhere to go back to
+wakes() { # wakes the guest in QEMU's sense only, as the witness has nowhere to go back to
 	assert_eq "$(status_of "$(free_monitor a)")" suspended "the guest"
 	qmp "$(free_monitor a)" '{"execute": "system_wakeup"}' WAKEUP >/dev/null || fail "it cannot be woken"
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
-# What a guest sends to QEMU's standard output, and what QEMU logs, goes nowhere without a bound at the destination; the guest is not
-# kept waiting there, even as it boots with that as its console.
+# Output of a guest to QEMU's standard output, and QEMU's log, are bounded at the destination; the guest is not kept waiting there, even as
+# it boots with that as its console.
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 hmp() { # COMMAND

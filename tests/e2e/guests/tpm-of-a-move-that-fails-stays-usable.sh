@@ -18,7 +18,7 @@ assert_result '"no swtpm at the destination" in r["reason"] and "apt install swt
 assert_at_source
 tpm_assert a
 
-# what it keeps does not come to stable storage there: nothing is promised
+# the TPM's state does not reach stable storage there: nothing is promised
 not_durable() { # [OPTION...]
 	fault dst-tpm-not-durable fail
 	move_start a local "$@"
@@ -32,7 +32,7 @@ not_durable() { # [OPTION...]
 not_durable
 truncate -s 64M "$DIR/ext4"
 mkdir "$DIR/untyped"
-if mkfs.ext4 -q -O ^filetype "$DIR/ext4" && mount -o loop "$DIR/ext4" "$DIR/untyped" 2>/dev/null; then # which does not say what is a file
+if mkfs.ext4 -q -O ^filetype "$DIR/ext4" && mount -o loop "$DIR/ext4" "$DIR/untyped" 2>/dev/null; then # readdir() tells no types
 	at_exit 'umount "$DIR/untyped"'
 	not_durable --disk-dir "$DIR/untyped"
 	assert_eq "$(ls "$DIR/untyped")" lost+found "files at the destination"

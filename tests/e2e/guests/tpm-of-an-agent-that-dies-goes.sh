@@ -25,7 +25,7 @@ assert_tpms 1
 recover 1
 assert_at_source
 
-# what somebody put into its directory is not removed with it
+# a file that somebody put into the TPM's directory is not removed with it
 move_until local dst-qemu-forked:stop
 dir=$(echo "$TO"/a.tpm-*)
 echo mine >"$dir/notes"

@@ -71,7 +71,7 @@ assert_result '"more than one swtpm has the socket" in r["reason"]'
 end_process $second
 end_process $running
 
-# one that is changed on the way is no longer what was sent
+# a TPM state that is changed on the way is refused
 fault src-completed stop
 cold 1 &
 mover=$!
@@ -85,7 +85,7 @@ assert_result '"was changed while the guest was moved" in r["reason"]'
 MOVES=$((MOVES + 1))
 
 rm -f "$from"/a.{orders,mon,qmp}
-touch "$from"/a.{orders,mon,qmp} # so that the sockets are beside the disks, as its console is
+touch "$from"/a.{orders,mon,qmp} # existing sockets, so that they are beside the disks, as the console is
 cold 0
 cmp "$held/tpm2-00.permall" "$(echo "$TO"/a.tpm-*)/tpm2-00.permall" || fail "it does not keep what it kept"
 assert_eq "$(stat -c %a "$TO"/a.tpm-*/tpm2-00.permall)" 600 "mode of what it keeps"

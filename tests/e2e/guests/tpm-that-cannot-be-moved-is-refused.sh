@@ -30,7 +30,7 @@ again() { # [OPTION of swtpm...]: the guest, with another TPM
 grep -q "goes along only when the guest is moved" "$DIR/export.out" || fail "why it is not exported: $(<"$DIR/export.out")"
 assert_at_source
 
-# nobody can say which it is
+# which swtpm it is cannot be told
 kill_now "$TPM_PID"
 refused "no swtpm of this user has that socket"
 again --terminate --log "file=$DIR/tpm.log"
@@ -43,14 +43,14 @@ kill_now "$TPM_PID"
 mv "$DIR/a-tpm/old" "$DIR/a-tpm/sock"
 TPM_PID=$first
 
-# what does not go along is told
+# settings that do not go along are reported
 move a local
 tpm_adopt
 assert_result 'any("runs without --log" in n for n in notices)'
 assert_result "r['tpm_left'] == {'dir': '$DIR/a-tpm'}"
 assert_tpms 1
 
-# one that does not end with its QEMU is told of
+# a swtpm that does not end with its QEMU is reported
 again --pid "file=$DIR/tpm.pid"
 move a local
 tpm_adopt

@@ -23,7 +23,7 @@ case $BOOT in
 3)
 	assert_eq "$(show ActiveState vm-a.service) $(show Restart vm-a.service)" "inactive no" "the unit after COMMITTED"
 	nobody_has_open "$DIR/a.raw" || fail "the old disk is in use again"
-	recover 6 # or a person: the power failed at the destination, too
+	recover 6 # a person decides: the power failed at the destination, too
 	"${SYSTEMCTL[@]}" start vm-a.service || true
 	assert_eq "$(show ActiveState vm-a.service)" inactive "the unit before a person has decided"
 	status=0

@@ -45,7 +45,7 @@ assert_eq "$(show MainPID "$UNIT")" "${GUEST_PID[a]}" "main process of the unit"
 guest_verify "$(orders a)" blocks
 assert_eq "$(qmp "$(monitor a)" '{"execute": "query-name"}' | python3 -S -c 'import json, sys; print(json.load(sys.stdin)["name"])')" "$NAME"
 
-# it moves on: out of its unit; and once more, when it was never in it
+# the guest moves on: out of its unit; and once more, when it was never in it
 move a local
 assert_eq "$(result 'r["disabled"][0]["unit"]')" "$UNIT"
 assert_eq "$(show UnitFileState "$UNIT")" disabled "the unit"

@@ -8,7 +8,7 @@ standing() {
 	grep -q '^listening on' "$DIR/dst.out" 2>/dev/null
 }
 
-unit_guest a vm-a.service # not in the unit that this test is, which would be stopped as what starts the guest
+unit_guest a vm-a.service # not in this test's own unit, which would be stopped as the one that starts the guest
 (umask 077 && echo "host-a:$(od -An -tx1 -N32 /dev/urandom | tr -d ' \n')" >"$DIR/psk")
 cp "$TOP/docs/vmferry-dst.service" "$UNITS/"
 mkdir "$UNITS/vmferry-dst.service.d" && mkdir -m 700 "$DIR/dst-state"
@@ -35,7 +35,7 @@ first=$(scope)
 [[ -n $first ]] || fail "the guest is in $(<"/proc/${GUEST_PID[a]}/cgroup")"
 [[ " $(show Before "$first") " == *" vmferry-guests.target "* ]] || fail "at shutdown it would end before it can be moved: $(show Before "$first")"
 assert_eq "$(sed -n 's/^Seccomp:\t//p' "/proc/${GUEST_PID[a]}/status")" 2 "seccomp of the guest's QEMU"
-rm "$DIR/dst.out" # what it has said before is not said again
+rm "$DIR/dst.out" # earlier messages are not repeated
 systemctl restart vmferry-dst.service
 wait_for 20 standing || fail "it does not listen again"
 guest_verify "$(orders a)" blocks

@@ -44,7 +44,7 @@ move_wait 3
 assert_eq "$(unit_as_it_is vm-c.service)" "$before" "the unit of the supervisor"
 systemctl --user disable -q --now vm-c.service
 
-# what has ended, and what is a part of the guest, are no other programs
+# ended processes, and parts of the guest, are no other programs
 cp "$(command -v tail)" "$DIR/virtiofsd"
 sed -i "s|\"tail\", \"-f\"|\"$DIR/virtiofsd\", \"-f\"|; s|^import.*|&\nended = subprocess.Popen([\"true\"])|" "$DIR/supervisor"
 START_WITH="exec $DIR/supervisor" unit_guest c vm-c.service Restart=always
@@ -69,7 +69,7 @@ guest_verify "$DIR/a.orders"
 rm -r "$UNITS/vm-a.service.d"
 systemctl --user daemon-reload
 
-# its manager does not answer
+# the unit's manager does not answer
 PATH_BEFORE=$PATH
 mkdir "$DIR/bin"
 printf '#!/bin/sh\necho "Failed to connect to bus: No such file or directory" >&2\nexit 1\n' >"$DIR/bin/systemctl"
@@ -95,7 +95,7 @@ assert_result '"unit vm-s.service ends with the guest; nothing starts it by itse
 PATH=$PATH_BEFORE
 echo "${GUEST_PID[a]}" >"/sys/fs/cgroup/user@$SANDBOX_UID.service/app.slice/vm-a.service/cgroup.procs"
 
-# one that restarts nothing may be left alone
+# a unit that restarts nothing may be left alone
 systemctl --user stop vm-a.service
 unit_guest a vm-a.service Restart=no
 move a local --unit keep

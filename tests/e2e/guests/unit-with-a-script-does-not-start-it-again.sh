@@ -26,7 +26,7 @@ recover 1
 assert_eq "$(show MainPID vm-a.service) $(show Restart vm-a.service)" "$SCRIPT always" "the unit"
 guest_verify "$DIR/a.orders" blocks
 
-# its QEMU dies when all was sent
+# the source QEMU dies when all was sent
 rm -rf "$DIR/d1"
 move_until local src-ready:stop
 kill -KILL "${GUEST_PID[a]}"
@@ -37,7 +37,7 @@ move_wait
 assert_not_restarted
 guest_stop a
 
-# and as it should be
+# the drop-in is removed, as it should be
 rm -r "$UNITS/vm-a.service.d"
 START_WITH=$LOOP unit_guest a vm-a.service Restart=always
 unset "GUEST_AT[a]"

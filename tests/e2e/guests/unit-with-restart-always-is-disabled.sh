@@ -27,7 +27,7 @@ unit_is_down || fail "the unit was started again"
 nobody_has_open "$DIR/a.raw" || fail "the old disk is in use again"
 guest_verify "$(orders a)" blocks
 
-# and with what the report says it is as it was
+# the commands of the report make everything as it was
 guest_stop a
 sh -c "$(result 'r["disabled"][0]["again"]')" 2>/dev/null
 assert_eq "$(systemctl --user is-enabled vm-a.service)" enabled "the unit"

@@ -31,6 +31,6 @@ assert_result 'any(w.startswith("hubport,id=n0") for w in plan["command_line"])'
 assert_result 'any("network n0 (user here) is attached to nothing" in n for n in plan["notes"])'
 guest_verify "$(orders a)" blocks
 
-# and on from there
+# a further move
 move a local --map-net n0=user
 guest_verify "$(orders a)" blocks

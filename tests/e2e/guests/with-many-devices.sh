@@ -1,5 +1,5 @@
 #!/bin/bash
-# What an ordinary guest has besides: display and its VNC socket, USB tablet, random numbers, balloon, a channel for a guest
+# A guest with the devices of an ordinary guest: display and its VNC socket, USB tablet, random numbers, balloon, a channel for a guest
 # agent, a watchdog, sound, a SATA disk that nobody uses.
 . "$(dirname "$0")/../../lib/over-ssh.sh"
 GUEST_START=guest_start

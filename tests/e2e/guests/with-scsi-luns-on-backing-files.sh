@@ -1,6 +1,5 @@
 #!/bin/bash
-# One virtio-scsi bus with four LUNs: two qcow2 images on one base, a raw one, and a CD of which the guest reads the same
-# before and after.
+# A virtio-scsi bus with four LUNs: two qcow2 images on one base, a raw one, and a CD of which the guest reads the same before and after.
 . "$(dirname "$0")/../../lib/move.sh"
 
 mkdir "$DIR/src"

@@ -18,7 +18,7 @@ assert_arrived
 cmp "$VM/a-vars.fd" "$TO/a-vars.fd"
 cmp "$ovmf/OVMF_CODE_4M.fd" "$(there "$ovmf/OVMF_CODE_4M.fd")"
 
-# it starts again there from what has arrived
+# the guest starts again there from the files that have arrived
 guest_order "$(orders a)" poweroff >/dev/null || true
 wait_for 60 process_is_gone "${GUEST_PID[a]}" || fail "the guest does not power off"
 rm -f "$TO/a.console"

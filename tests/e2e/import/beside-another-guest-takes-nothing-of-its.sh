@@ -3,7 +3,7 @@
 # name while the disks are made is somebody else's, and stays: the import fails.
 . "$(dirname "$0")/../../lib/export.sh"
 
-LOG=$ID-one.raw.log # as if it were the disk's
+LOG=$ID-one.raw.log # a file named as if it belonged to the disk
 head -c 1M /dev/urandom >"$DIR/a.raw"
 vmferry export "$DIR/bundle" -- "$QEMU" -accel tcg -machine q35 -m 64 -name "$A" -display none -nodefaults \
 	-drive file="$DIR/a.raw,format=raw,if=virtio" -qmp "unix:$DIR/$A.qmp,server=on,wait=off" -pidfile "$DIR/$A.pid" -D "$DIR/$LOG" \
@@ -13,7 +13,7 @@ name_of() { # SOCKET
 	qmp "$1" '{"execute": "query-name"}' | grep -o "$ID-[a-z]*"
 }
 
-imports "$DIR/bundle" --name "$ID-one" --clone # not started
+imports "$DIR/bundle" --name "$ID-one" --clone # the imported guest is not started
 imports "$DIR/bundle" --name "$ID-two" --clone --paused
 two=$IMPORTED
 imports "$DIR/bundle" --name "$ID-three" --clone --paused

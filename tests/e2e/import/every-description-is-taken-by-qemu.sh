@@ -28,12 +28,12 @@ for expect in "$TOP"/tests/data/import/*.expect; do
 	description=${expect%.expect} name=$ID-$((++taken))
 	give "$expect" "$DIR/empty.raw"
 	# memory and processors of this machine are fewer
-	imports "$DIR/given"/* --name "$name" --paused --memory 128M --cpus 2 --no-disk # which some do not have
+	imports "$DIR/given"/* --name "$name" --paused --memory 128M --cpus 2 --no-disk # some descriptions have none of these
 	tr '\0' '\n' <"/proc/$IMPORTED/cmdline" >"$DIR/cmdline"
 	grep -qx -e -S "$DIR/cmdline" || fail "$name: its QEMU has no -S"
 	assert_eq "$(status_of "$VM/$name.qmp")" prelaunch "$name: state"
 	grep -q "^exec " "$VM/$name.sh" || fail "$name has no script"
-	# and what is said is what is noted, a line each
+	# each note is printed on a line of its own
 	while IFS= read -r note; do
 		grep -qF "  note    $note" "$DIR/import.out" || [[ $note == 'this QEMU has no display'* ]] || fail "${description##*/}: '$note' is not said"
 	done < <(sed -n 's/^note: //p' "$expect")

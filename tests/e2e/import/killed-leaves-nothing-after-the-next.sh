@@ -3,7 +3,7 @@
 # what only looks like them.
 . "$(dirname "$0")/../../lib/export.sh"
 
-{ head -c 512 /dev/zero; head -c 8388096 /dev/urandom; } >"$DIR/disk.raw" # which looks like nothing else
+{ head -c 512 /dev/zero; head -c 8388096 /dev/urandom; } >"$DIR/disk.raw" # random bytes, which look like no known format
 
 hidden() { # prints them
 	find "$VMS" -name '.*.vmferry-draft-*' -printf '%f\n' | sort
@@ -50,7 +50,7 @@ recovers() { # STATUS TEXT
 	says "$2" "$DIR/recover.log"
 	assert_eq "$(vmferry journal)" "" "journals after recover"
 }
-vmferry recover >"$DIR/recover.log" 2>&1 || true # of those before
+vmferry recover >"$DIR/recover.log" 2>&1 || true # remnants of earlier imports
 [[ -z $(vmferry journal) ]] || fail "$(vmferry journal)"
 killed_at made-2
 vmferry journal | grep -q "^$A (shut down) -> $VMS, attempt" || fail "it is not listed: $(vmferry journal)"
@@ -75,7 +75,7 @@ kill "$imported_qemu"
 wait_for 20 process_is_gone "$imported_qemu" || fail "it does not end"
 imported
 rm -f "$VMS/$A".*
-status=0 # what is whole is the user's, whatever becomes of its names
+status=0 # a whole import is the user's, whatever becomes of its names
 VMFERRY_FAULT=first-start:kill try_import "$DIR/disk.raw" --name "$A" --start --accel tcg --qemu "$QEMU" </dev/null || status=$?
 assert_eq "$status" 137 "exit code of an import that is killed while it starts the guest"
 wait_for 30 eval 'process_that_has "$VMS/$A.qcow2" >"$DIR/pid"' || fail "its QEMU does not start"
@@ -99,7 +99,7 @@ recovers 0 'recovered: what it had made .* is removed'
 assert_eq "$(ls -A "$VMS")" "" "what is there after recover"
 killed_at made-1
 draft=$VMS/$(hidden)
-python3 -S -c 'import os, sys; os.removexattr(sys.argv[1], "user.vmferry.draft")' "$draft" # as where there are none
+python3 -S -c 'import os, sys; os.removexattr(sys.argv[1], "user.vmferry.draft")' "$draft" # a file system without extended attributes
 status=0
 vmferry recover "$A" >"$DIR/recover.log" 2>&1 || status=$?
 assert_eq "$status" 4 "exit code of recover where a draft stays ($(<"$DIR/recover.log"))"
@@ -140,7 +140,7 @@ wait_for 20 process_is_gone "$imported_qemu" || fail "it does not end"
 imported
 rm -f "$VMS/$A".*
 
-# One that has given its disk its name: the next one refuses to write over it, and removes nothing of that.
+# An import that has given its disk its name: the next import refuses to write over that disk, and removes nothing of it.
 killed_at named-1
 status=0
 try_import "$DIR/disk.raw" --name "$A" --no-start </dev/null || status=$?
@@ -153,7 +153,7 @@ assert_eq "$(hidden)" "" "hidden files after the next import"
 imported
 rm "$VMS/$A".*
 
-# One that is at it, a file with a name of another length, a link, and one of another guest.
+# Files that stay: an import's that runs, a file with a name of another length, a link, and another guest's file.
 VMFERRY_FAULT=made-2:stop "$BIN/vmferry" import "$DIR/disk.raw" --disk-dir "$VMS" --name "$A" --no-start >"$DIR/first.out" 2>"$DIR/first.err" </dev/null &
 first=$!
 kill_at_exit "$first"
@@ -161,7 +161,7 @@ wait_for 30 eval 'grep -q "^State:.T" /proc/$first/status' || fail "it does not 
 touch "$VMS/.$A.qcow2.vmferry-draft-"{0123456,012345678,01234567} "$VMS/.$A-b.qcow2.vmferry-draft-01234567" "$VMS/$A.qcow2.vmferry-draft-01234567"
 ln -s "$DIR/disk.raw" "$VMS/.$A.qcow2.vmferry-draft-89abcdef"
 python3 -S -c 'import os, sys; os.setxattr(sys.argv[1], "user.vmferry.draft", b"")' "$VMS/.$A.qcow2.vmferry-draft-0123456" # marked, and no name of ours
-echo theirs >"$VMS/.$A.sh.vmferry-01234567" # as a move that ends here calls its own
+echo theirs >"$VMS/.$A.sh.vmferry-01234567" # a name as a move that ends here gives its files
 before=$(hidden)
 imports "$DIR/disk.raw" --name "$A" --no-start
 imported
@@ -177,7 +177,7 @@ says 'nothing is left behind' "$DIR/first.err"
 imported
 rm "$VMS"/.* "$VMS"/*
 
-# What came, or was to go, as a stream.
+# Imports from a stream, and exports to one, leave nothing.
 vmferry export "$DIR/bundle" -- "$QEMU" -accel tcg -machine q35 -m 64 -name "$A" -display none -nodefaults \
 	-drive file="$DIR/disk.raw,format=raw,if=virtio" -qmp "unix:$DIR/$A.qmp,server=on,wait=off" >"$DIR/export.out" 2>"$DIR/export.err" ||
 	fail "$(<"$DIR/export.err")"

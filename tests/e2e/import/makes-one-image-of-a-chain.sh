@@ -1,6 +1,6 @@
 #!/bin/bash
-# One image is made of a qcow2 and what it is on: of backing files that lie beside its description, and of others if the user names them or lets all be read. Another
-# file of this host never gets into a guest by an image that names it, and of a base, too, all must be there.
+# One image is made of a qcow2 and its backing files: those that lie beside its description, and others if the user names them or lets all
+# be read. Another file of this host never gets into a guest by an image that names it, and all of a base's own bases must be there, too.
 # timeout: 300
 . "$(dirname "$0")/../../lib/import.sh"
 

@@ -95,7 +95,7 @@ refuses 3 '/etc/passwd, which is not in the bundle' "$DIR/bad"
 edit 'm["argv"] += ["-netdev", "tap,id=n0,script=/no/such/script"]'
 refuses 3 'needs the script /no/such/script' "$DIR/bad"
 
-# whatever may lead out of the bundle needs a word of the user's (unit/test-line-trust has the spellings)
+# options that may lead out of the bundle need the user's consent (unit/test-line-trust has the spellings)
 for more in '"-global", "e1000.romfile=/etc/passwd"' '"-device", "usb-mtp,rootdir=/etc"' '"-plugin", "/etc/passwd"' \
 	'"-device", "{\"driver\": \"u2f-emulated\", \"dir\": \"/etc\"}"' '"-serial", "file:/dev/../etc/x"' '"-L", "/etc", "-bios", "/etc/passwd"' \
 	'"-qmp", "tcp:0.0.0.0:4444,server=on,wait=off"' '"-netdev", "passt,id=n0,path=bash,quiet=off,param=-c,param=id"'; do
@@ -120,7 +120,7 @@ for device in 'm["argv"] += []' 'm["argv"] += ["-machine", "nvdimm=on", "-device
 	edit "m['argv'] += ['-object', 'memory-backend-file,id=kept,size=16M,share=on,mem-path=$DIR/nv']; $device"
 	refuses 3 "memory is to be in the file $DIR/nv, which process $HOLDER has open: its original, perhaps" "$DIR/bad"
 done
-cp "$DIR/nv" "$DIR/nv2" # which nobody has open
+cp "$DIR/nv" "$DIR/nv2" # no process has the file open
 edit "m['argv'] += ['-object', 'memory-backend-file,id=kept,size=16M,share=on,mem-path=$DIR/nv2']; $device"
 refuses 3 "memory that it keeps \(nvdimm\), in $DIR/nv2, which is not in the bundle" "$DIR/bad"
 edit "m['argv'] += ['-object', 'memory-backend-file,id=kept,size=16M,share=on,mem-path=$DIR/nv2']"

@@ -10,7 +10,7 @@ rows() { # NAME: prints how many were checked
 	sed -n 's/.* blocks_checked=\([0-9]*\) .*/\1/p' <<<"$said"
 }
 
-# What a guest of guest.sh has besides its disk, as options of QEMU's.
+# Options of QEMU for the devices that a guest of guest.sh has besides its disk.
 inside_of() { # NAME
 	INSIDE=(-serial "file:$VM/$1.console" -serial "unix:$VM/$1.orders,server=on,wait=off"
 		-kernel "$TOP/build/guest/vmlinux" -initrd "$TOP/build/guest/initrd.img" -append "$(guest_cmdline)")

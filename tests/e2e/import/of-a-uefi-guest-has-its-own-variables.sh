@@ -51,7 +51,7 @@ imports "$DIR/d.xml"
 cmp "$VM/$ID-uefi-vars.fd" "$VM/$ID-virt-vars.fd" || fail "its variables did not come along"
 grep -q "its variables are those of" "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
 
-# as Fedora has firmware, and libvirt there variables: in qcow2 images
+# firmware as Fedora has it, and variables as libvirt has them there: in qcow2 images
 "$QEMU_IMG" convert -f raw -O qcow2 "$DIR/$ID-uefi-vars.fd" "$DIR/own.qcow2"
 for part in CODE VARS; do "$QEMU_IMG" convert -f raw -O qcow2 "$ovmf/OVMF_${part}_4M.fd" "$DIR/OVMF_${part}_4M.qcow2"; done
 cp "$XDG_CONFIG_HOME/qemu/firmware/00-test.json" "$DIR/raw.json"
@@ -95,6 +95,6 @@ done
 import "$DIR/esp.raw" --name "$ID-esp" --firmware bios --dry-run || fail "$(cat "$DIR/import.err")"
 ! grep -q 'if=pflash' "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
 
-# where there is no such firmware nothing is begun
+# without such firmware nothing is begun
 rm "$XDG_CONFIG_HOME/qemu/firmware/00-test.json"
 [[ -e /usr/share/qemu/firmware ]] || refuses 3 'no UEFI firmware for pc-q35-.*install it' "$DIR/uefi.vmx" --name "$ID-none"

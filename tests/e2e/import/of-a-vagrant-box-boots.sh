@@ -40,7 +40,7 @@ printf '%s = "%s"\n' config.version 8 virtualHW.version 19 memsize 128 displayNa
 tar -C "$DIR/vmware" -czf "$DIR/vmware.box" .
 boots "$ID-vmware" "$DIR/vmware.box"
 
-# what is damaged or cut off, or names what is not in it
+# archives that are damaged or cut off, or that name missing files
 size=$(stat -c %s "$DIR/libvirt.box")
 head -c $((size - 100)) "$DIR/libvirt.box" >"$DIR/cut.box"
 refuses 3 'it is cut off' "$DIR/cut.box"

@@ -28,14 +28,14 @@ for name in sparse.tar.gz whole.tar.gz open.tar pax.tar.gz python.tar.gz; do
 	assert_eq "$(find "$VM" -name '.*vmferry*')" "" "what is left of hidden names"
 done
 
-# what is not whole, or not alone
+# archives that are cut off, or have something behind the disk
 size=$(stat -c %s "$DIR/$ID-sparse.tar.gz")
-head -c $((size - 6)) "$DIR/$ID-sparse.tar.gz" >"$DIR/cut.tar.gz" # of gzip's digest, which is the last
+head -c $((size - 6)) "$DIR/$ID-sparse.tar.gz" >"$DIR/cut.tar.gz" # cuts off a part of gzip's checksum, which comes last
 refuses 3 'it is cut off' "$DIR/cut.tar.gz"
 python3 -S - "$DIR/$ID-sparse.tar.gz" "$DIR/bad.tar.gz" <<'PY'
 import sys
 data = bytearray(open(sys.argv[1], "rb").read())
-data[-6] ^= 1 # of the digest
+data[-6] ^= 1 # flips a bit of the checksum
 open(sys.argv[2], "wb").write(data)
 PY
 refuses 3 'it is damaged: what gzip has made of it' "$DIR/bad.tar.gz"

@@ -74,7 +74,7 @@ assert_same_content "$DIR/vm-100-disk-1.raw" raw "$VM/$ID-zst-2.raw" raw
 TSAN_OPTIONS='' VMFERRY_FAULT=no-landlock:fail boots "$ID-gz" "$DIR/a.vma.gz"
 assert_eq "$(find "$VM" -name '.*vmferry*')" "" "what is left of hidden names"
 
-# one disk is given, and one is left out
+# one disk is given, and another is left out
 python3 -S "$TOP/tests/lib/vma.py" "$DIR/one.vma" "$DIR/100.conf" drive-scsi0="$DIR/vm-100-disk-0.raw"
 imports --name "$ID-one" --dry-run "$DIR/one.vma"
 says "$DIR/import.out" 'the disk scsi1 is not in the archive, and is left out' || fail "$(cat "$DIR/import.out")"
@@ -88,7 +88,7 @@ head -c 100000 "$DIR/a.vma.zst" >"$DIR/cut.vma.zst"
 refused 'it is cut off' "$DIR/cut.vma.zst"
 python3 -S - "$DIR/a.vma" <<'END'
 import sys
-with open(sys.argv[1], "r+b") as f: # which cluster an extent has
+with open(sys.argv[1], "r+b") as f: # the cluster numbers of an extent
     at = f.read().index(b"VMAE") + 47
     f.seek(at); byte = f.read(1); f.seek(at); f.write(bytes([byte[0] ^ 1]))
 END

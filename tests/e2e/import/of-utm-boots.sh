@@ -25,7 +25,7 @@ cat >"$bundle/config.plist" <<-END
 	<key>MemorySize</key><integer>128</integer><key>Target</key><string>q35</string></dict>
 	</dict></plist>
 END
-echo "$head<key>view</key><integer>1</integer></dict></plist>" >"$bundle/view.plist" # of the program that showed it
+echo "$head<key>view</key><integer>1</integer></dict></plist>" >"$bundle/view.plist" # settings of the program that showed the guest
 
 imports "$bundle" --start -- -serial "file:$VM/serial"
 wait_for 30 says "$VM/serial" "disk $SUM" || fail "another disk: $(cat "$VM/serial" "$DIR/import.out")"

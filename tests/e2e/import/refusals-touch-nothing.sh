@@ -1,6 +1,6 @@
 #!/bin/bash
-# What is damaged, names files that are none of its own, or would write over something is refused: exit code 3, why, and every file is
-# as before. What fails later leaves nothing behind: exit code 1; and what cannot be removed is listed: 4.
+# An import refuses a guest that is damaged, names files that are not its own, or would write over something: exit code 3, a reason, and
+# every file is as before. An import that fails later leaves nothing behind: exit code 1; files that cannot be removed are listed: 4.
 # timeout: 600
 # takes: 40
 # tier: gate
@@ -19,7 +19,7 @@ to_ova "$ID" "$DIR/a.raw"
 cp "$DIR/$ID.ova" "$DIR/good.ova"
 python3 -S - "$DIR/$ID.ova" <<'END'
 import sys
-with open(sys.argv[1], "r+b") as f: # one byte in the middle of the disk
+with open(sys.argv[1], "r+b") as f: # flips one byte in the middle of the disk
     at = f.read().index(b"KDMV") + 700
     f.seek(at); byte = f.read(1); f.seek(at); f.write(bytes([byte[0] ^ 1]))
 END
@@ -27,7 +27,7 @@ refused "$ID-disk1.vmdk is damaged: its SHA256 is not what the manifest says" "$
 refused "$ID-disk1.vmdk is damaged" "$DIR/$ID.ova" --dry-run
 python3 -S - "$DIR/$ID.ova" <<'END'
 import sys
-with open(sys.argv[1], "r+b") as f: # what the image is by
+with open(sys.argv[1], "r+b") as f: # flips a byte of the magic number
     f.seek(f.read().index(b"KDMV")); f.write(b"QFI\xfb")
 END
 refused "$ID-disk1.vmdk is damaged" "$DIR/$ID.ova"
@@ -192,7 +192,7 @@ cp "$BIN/vmferry" "$DIR/a.elf"
 printf 'PK\3\4' >"$DIR/a.zip"
 truncate -s 400K "$DIR/install.iso"
 printf '\001CD001\001' | dd of="$DIR/install.iso" bs=1 seek=32768 conv=notrunc status=none
-cp "$DIR/install.iso" "$DIR/hybrid.iso" # which a BIOS starts from a disk, too
+cp "$DIR/install.iso" "$DIR/hybrid.iso" # an ISO image that a BIOS starts from a disk, too
 dd if="$DIR/boot.raw" of="$DIR/hybrid.iso" bs=512 count=1 conv=notrunc status=none
 head -c 1M /dev/urandom >"$DIR/random.img"
 for file in settings.conf a.pdf a.elf a.zip install.iso; do sectors "$DIR/$file"; done
@@ -261,7 +261,7 @@ cat >"$DIR/bin/qemu-img" <<-END
 END
 chmod +x "$DIR/bin"/qemu-{img,system-x86_64}
 
-# it has its image, and else next to nothing, whoever we are
+# the child may read its image and next to nothing else, whoever runs it
 cp "$DIR/bin/qemu-img" "$DIR/kept"
 cat >"$DIR/bin/qemu-img" <<-END
 	#!/bin/bash
@@ -287,7 +287,7 @@ else
 	echo "skipped: no Landlock in this kernel"
 fi
 ((UID)) || VMFERRY_FAULT=no-landlock:fail refused "qemu-img failed: ${told/no proc/NoNewPrivs:.1}" "$DIR/a.raw" --name "$ID-full" --qemu "$DIR/bin/qemu-system-x86_64"
-# so it is while it converts, and its image becomes no longer than one of that size can
+# the converter is confined as well, and its image becomes no longer than one of that size can
 echo '{"required": 419430400, "fully-allocated": 1073741824}' >"$DIR/bin/measured"
 cat >"$DIR/bin/qemu-img" <<-END
 	#!/bin/bash
@@ -299,7 +299,7 @@ refuses 1 "qemu-img failed: $((1024 * 1024 + 4096 + 65536));130;1048576;$uid; no
 	--qemu "$DIR/bin/qemu-system-x86_64"
 mv "$DIR/kept" "$DIR/bin/qemu-img"
 : >"$DIR/bin/measured"
-export VMFERRY_SANDBOX=off # so that it can do what it is told to from here on
+export VMFERRY_SANDBOX=off # the sandbox is off, so that the stand-in can do what it is told to from here on
 
 echo '{"required": 4611686018427387904, "fully-allocated": 4611686018427387904}' >"$DIR/bin/measured"
 refused 'the disks need 4.0 EiB|the disks need [0-9.]* [A-Z]iB but .* free' "$DIR/a.raw" --name "$ID-full" --qemu "$DIR/bin/qemu-system-x86_64"
@@ -315,7 +315,7 @@ assert_eq "$status" 4 "exit code when something is left"
 grep -q "left behind: .*/vm/.$ID-left.qcow2.vmferry-draft-.*: it is another file by now" "$DIR/import.err" || fail "$(cat "$DIR/import.err")"
 rm "$VM"/.$ID-left*
 
-# what takes longer than a second says how far it is
+# an import of more than a second prints its progress
 cat >"$DIR/bin/then" <<-END
 	exec {never}<> <(:)
 	until grep -qs ' 42%' "$DIR/import.err"; do printf '    (42.00/100%%)\\r'; read -rt 0.05 -u "\$never" || true; done

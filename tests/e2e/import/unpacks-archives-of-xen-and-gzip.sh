@@ -55,12 +55,12 @@ head -c 1000000 "$DIR/boot.raw.bz2" >"$DIR/cut.raw.bz2"
 refuses 3 "it is cut off" "$DIR/cut.raw.bz2"
 { head -c 1000000 "$DIR/boot.raw.bz2"; printf xxxx; tail -c +1000005 "$DIR/boot.raw.bz2"; } >"$DIR/bad.raw.bz2"
 refuses 3 "it is damaged: what bzip2 has made of it" "$DIR/bad.raw.bz2"
-"$QEMU_IMG" convert -f raw -O qcow2 "$DIR/boot.raw" "$DIR/$ID-inside.img" # what is in it says what it is
+"$QEMU_IMG" convert -f raw -O qcow2 "$DIR/boot.raw" "$DIR/$ID-inside.img" # the contents of the image tell the format
 gzip "$DIR/$ID-inside.img"
 imports "$DIR/$ID-inside.img.gz"
 "$QEMU_IMG" compare -q -f qcow2 -F raw "$VM/$ID-inside.qcow2" "$DIR/boot.raw" || fail "another disk"
 
-# what is refused is called as the user has it, and what is said to be raw is unpacked, too
+# a refusal uses the user's name of the file; a file that is said to be raw is unpacked, too
 head -c 1M /dev/urandom | gzip >"$DIR/$ID-noise.raw.gz"
 refuses 3 "/$ID-noise.raw.gz: nothing in it says that it is a disk" "$DIR/$ID-noise.raw.gz"
 imports "$DIR/$ID-noise.raw.gz" --raw "$DIR/$ID-noise.raw.gz"

@@ -4,7 +4,7 @@
 # were promised it does not take. A host without a place for tickets lets it go on.
 # takes: 20
 # tier: gate
-[[ -n ${APART:-} ]] || APART=1 exec unshare --mount --propagation private bash "$0" # nobody else sees what is mounted
+[[ -n ${APART:-} ]] || APART=1 exec unshare --mount --propagation private bash "$0" # mounts in a namespace of its own
 . "$(dirname "$0")/../../lib/import.sh"
 
 export VMFERRY_HOST=$DIR/host
@@ -64,7 +64,7 @@ bootable_disk "$DIR/disk.raw"
 head -c 24M /dev/urandom >"$DIR/noise"
 dd if="$DIR/noise" of="$DIR/disk.raw" bs=1M seek=4 conv=notrunc status=none
 
-# One comes at a time; a move that does has a ticket as an import has.
+# One import comes at a time; a move that arrives has a ticket as an import has.
 printf 'in 1\n' >"$DIR/host"
 move_comes
 comes b

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Both agents of a move die, and the second time the QEMU at the destination, too; a standing vmferry-dst lives on. It removes by itself what its
-# session has left there, before it is started again or anybody asks.
+# A standing vmferry-dst lives on while both agents of a move die, and the second time the QEMU at the destination, too. It removes by
+# itself what its session has left there, before it is started again or anybody asks.
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 nothing_there() {
@@ -12,7 +12,7 @@ cut_off() { # [and-qemu]
 	move_until there disks
 	session=$(agent_dst)
 	kill_at_exit "$session"
-	kill -STOP "$session" # so that it does not notice the other's end
+	kill -STOP "$session" # the session does not notice the other's end
 	kill_now "$MOVE_PID"
 	[[ -z ${1:-} ]] || kill_now "$(qemu_dst)"
 	kill_now "$session"

@@ -22,7 +22,7 @@ wait_event 'ev["event"] == "progress" and ev["stage"] == "copy"'
 [[ $(stat -c %i "$DIR/d1/"a.raw.vmferry-*-old) == "$old" ]] || fail "the old copy is not aside: $(ls "$DIR/d1")"
 kill -9 "$DST_PID" "$(pgrep -P "$DST_PID" -x vmferry-dst)"
 mv "$DIR/d1" "$DIR/mounted"
-mkdir "$DIR/d1" # where it would be mounted
+mkdir "$DIR/d1" # the mount point
 listen_dst --listen "$DST_ADDRESS"
 move_wait 4
 assert_result 'any("is its file system mounted?" in line for line in r["leftovers"])'

@@ -15,7 +15,7 @@ stranger.shutdown(socket.SHUT_WR)
 while stranger.recv(4096): pass' "$DST_ADDRESS" || fail "the listener does not answer"
 }
 
-tried_and_does_no_more() { # it would a thousand times a second
+tried_and_does_no_more() { # a retry without a limit would come a thousand times a second
 	local before
 	before=$(tries)
 	[[ $before -gt 0 ]] || return 1
@@ -25,13 +25,13 @@ tried_and_does_no_more() { # it would a thousand times a second
 }
 
 guest_a
-export VMFERRY_FAULT=before-DST_ABORTED:kill # not once, but each time
+export VMFERRY_FAULT=before-DST_ABORTED:kill # every attempt dies, not only the first
 to_listener
 unset VMFERRY_FAULT
 move_until there disks
 session=$(agent_dst)
 kill_at_exit "$session"
-kill -STOP "$session" # so that it does not notice the other's end
+kill -STOP "$session" # the session does not notice the other's end
 kill_now "$MOVE_PID"
 kill_now "$session"
 wait_for 10 tried_and_does_no_more || fail "it has tried $(tries) times"

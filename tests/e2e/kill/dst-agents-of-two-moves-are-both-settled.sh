@@ -16,7 +16,7 @@ begin() { # NAME
 	SESSION[$1]=$(agent_dst | grep -vxF "${SESSION[*]}")
 	JOURNAL[$1]=$(journals | grep -vxF "${JOURNAL[*]}")
 	kill_at_exit "${SESSION[$1]}"
-	kill -STOP "${SESSION[$1]}" # so that it does not notice the other's end
+	kill -STOP "${SESSION[$1]}" # the session does not notice the other's end
 }
 
 nothing_there() {
@@ -33,7 +33,7 @@ begin b
 kill_now "${AGENT[a]}"
 kill_now "${AGENT[b]}"
 
-# whoever settles comes to the journals in their order: to the other's first, which is still held
+# a settling agent takes the journals in their order: the other's first, which is still held
 first=a other=b
 [[ ${JOURNAL[a]} > ${JOURNAL[b]} ]] || first=b other=a
 kill_now "${SESSION[$first]}"

@@ -14,7 +14,7 @@ qmp_misanswers
 kill_now "$(qemu_dst)"
 kill_now "$(agent_dst "$MOVE_PID")"
 fault_continue
-# it is kept from running, as vmferry lets it go on once, until that is given up
+# the guest is kept from running, as vmferry lets it go on once, until that is given up
 is_given_up() {
 	kill -STOP "${GUEST_PID[a]}"
 	grep -q 'hand-off: REMOVE_SCAFFOLDING in SRC_ABORTED' "$DIR/move.log"

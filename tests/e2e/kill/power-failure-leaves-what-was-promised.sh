@@ -27,7 +27,7 @@ power_fails_after() { # STATE [OPTION...]: in a move with media; what was done i
 	move_start a local --media copy "${@:2}"
 	fault_wait
 	cp "$DIR/a.raw" "$DIR/promised.raw" # the guest stands; with nobody there its QEMU may go on
-	for pid in $(pgrep -f "^vmferry --guard $DIR/"); do kill_now "$pid"; done # which has no power either
+	for pid in $(pgrep -f "^vmferry --guard $DIR/"); do kill_now "$pid"; done # a power failure ends the guards, too
 	[[ $(find "$logs" -name '*.log' | wc -l) -ge 2 ]] || fail "nobody wrote down what the agents do"
 	kill_now "$MOVE_PID"
 	[[ $FAULT_PID -eq $MOVE_PID ]] || kill_now "$FAULT_PID"
@@ -72,5 +72,5 @@ power_fails_after DST_DONE
 [[ -n $(find "$VMFERRY_STATE_DIR" -name '*-dst.journal') ]] && journal_says dst DST_DONE
 [[ -x $TO/a.sh ]] && bash -n "$TO/a.sh" && grep -q "$TO/a.raw" "$TO/a.sh" || fail "the script is not there"
 recover 0
-rm "$TO/vmlinuz" "$TO/initrd.img" # which other tests' moves do not bring
+rm "$TO/vmlinuz" "$TO/initrd.img" # other tests' moves do not bring these files
 assert_at_destination

@@ -41,7 +41,7 @@ fault_continue
 move_wait
 assert_moved "$DIR/d$((MOVES - 1))/a.raw"
 
-# What the destination may run is not the guard's to decide.
+# A guest that the destination may run is not the guard's to decide about.
 stop_at after-SRC_COMMITTED
 stays 13 || fail "an agent that has committed was killed"
 fault_continue

@@ -15,7 +15,7 @@ fault_continue
 wait_for 10 process_is_gone "$FAULT_PID" || fail "the agent that was stopped does not end"
 assert_at_source
 
-# It has said it, and is stopped before it is ready: that is told, and waited for until somebody cancels.
+# The agent has sent its plan, and is stopped before it is ready: that is reported, and waited for until the user cancels.
 move_until listener dst-prepare:stop
 kill_at_exit "$FAULT_PID"
 wait_event 'ev["event"] == "notice" and "has not been ready for 15 s" in ev["text"]' >/dev/null
