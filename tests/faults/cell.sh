@@ -18,16 +18,16 @@
 DST_OPTIONS=() MOVE_OPTIONS=()
 MAY_BE_NOWHERE=0 # 1: a QEMU was killed that had the guest, or may have had it; or the guest was to end
 MAY_END_THERE=0	 # 1: even after it had arrived at the destination
-AGENT_STARTS_AGAIN= # not empty: that at the destination, after the move
+AGENT_STARTS_AGAIN= # not empty: the agent at the destination starts again, after the move
 SOURCE_ENDED_LATER=0 # the guest's QEMU was killed when the move had ended
 TO_DESTINATION=${TO_DESTINATION:-to_listener} # to_local: vmferry starts the agent there itself
 WATCHED_BY=open	 # lock: a QEMU may have an image open that it does not write to
 FENCED=0	 # the destination's QEMU is known to be dead
 STOPPED=()	 # pids that nobody but this cell continues
-MOMENT=	 # of this cell
+MOMENT=	 # the moment of this cell
 AT_FAULT=	 # the agent that waits at the moment of this cell
 CODE= SAID_BY=
-NOTHING=nothing	 # what it means that there is nothing to recover: what the move itself said, if it did
+NOTHING=nothing	 # the meaning of nothing to recover: the outcome that the move itself reported, if it did
 REAL_TO=	 # the directory of the destination
 
 note() { # WHAT IS PART OF THE EVIDENCE
@@ -47,7 +47,7 @@ absent() { # WHY
 
 cell_begins() {
 	local disk_mb=8 ram_mb=16 rate=500
-	[[ $ACCEL != kvm ]] || disk_mb=4 ram_mb=4 rate=100 # as guest_a
+	[[ $ACCEL != kvm ]] || disk_mb=4 ram_mb=4 rate=100 # the same as guest_a
 	head -c ${disk_mb}M /dev/urandom >"$DIR/a.raw"
 	MEM=128 WITNESS="ram_mb=$ram_mb rate=$rate disks=vda disk_mb=$((disk_mb / 2)) disk_rate=20 hb_ms=10 ${WITNESS_MORE:-}" \
 		"${STARTER:+starter_}tiny_start" a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a) "$@"
@@ -135,7 +135,7 @@ reach() { # WHEN [OPTION OF THE MOVE...]
 	memory) set -- "${SLOW_RAM[@]}" "$@" ;;
 	*) fault "$when" stop ;;
 	esac
-	# what stands already at the destination is of another life: its fault is its own
+	# a vmferry-dst that stands already keeps its own fault
 	[[ -z ${VMFERRY_FAULT:-} ]] || "$TO_DESTINATION" "${DST_OPTIONS[@]}"
 	move_start a "$DEST" "${MOVE_OPTIONS[@]}" "$@"
 	REAL_TO=$TO
@@ -247,7 +247,7 @@ somebody_acts() {
 	fi
 }
 
-# Whoever paused it has it go on, wherever it is now.
+# The client that paused the guest resumes it, wherever it is now.
 somebody_resumes() {
 	local at state
 	for at in "$DIR" "$REAL_TO"; do
@@ -260,7 +260,7 @@ somebody_resumes() {
 	done
 }
 
-# Whoever knows that nobody started it at the source again.
+# A person starts the guest at the destination, knowing that it was not started at the source again.
 somebody_starts_it_there() {
 	CODE=0 SAID_BY='recover --peer-is-fenced, there,'
 	VMFERRY_STATE_DIR=$DIR/dst-state VMFERRY_RUNTIME_DIR=$DIR/dst-run timeout 100 "$BIN/vmferry" recover a --peer-is-fenced \
@@ -272,7 +272,7 @@ somebody_starts_it_there() {
 	CODE=0 SAID_BY='recover --peer-is-fenced, there,'
 }
 
-note_reason() { # of the move, if it says one
+note_reason() { # the reason of the move, if it reports one
 	local reason
 	reason=$(result 'r.get("reason", "")' 2>/dev/null) || true
 	[[ -z $reason ]] || note "it says: $reason"
@@ -314,7 +314,8 @@ settle() {
 	done
 }
 
-# Where no guest could run at two places, as it is shut down, or stays: what hangs is seen to, and what is unfinished recovered.
+# Settles a guest that could run at one place only, as it is shut down, or stays: hanging agents are ended, and unfinished work is
+# recovered.
 settle_one_place() { # COMMAND: what says where it is
 	local i
 	if ! wait_for 100 move_is_over; then
@@ -362,7 +363,7 @@ says_where() { # CODE: of the last command
 	0 | 7) echo destination ;;
 	1 | 4) [[ $SOURCE_ENDED_LATER == 1 ]] && echo nowhere || echo source ;;
 	5) echo paused ;;
-	3 | nothing) if has_said_migrated; then echo destination; elif [[ -n ${GUEST_PID[a]:-} ]] && process_is_gone "${GUEST_PID[a]}"; then echo nowhere; else echo source; fi ;; # as it was
+	3 | nothing) if has_said_migrated; then echo destination; elif [[ -n ${GUEST_PID[a]:-} ]] && process_is_gone "${GUEST_PID[a]}"; then echo nowhere; else echo source; fi ;; # where it was
 	8) echo nowhere ;;
 	*) echo "unknown ($1)" ;;
 	esac
@@ -383,7 +384,7 @@ take_what_is_listed() {
 		rm "$file"
 	done
 	[[ $CODE != 4 ]] || CODE=1
-	if [[ -n $(unfinished_journals) ]]; then listen_again; fi # which settles what was left for that
+	if [[ -n $(unfinished_journals) ]]; then listen_again; fi # the new agent settles the rest
 	wait_for 10 eval '[[ -z $(unfinished_journals) ]]' || true
 }
 
@@ -422,7 +423,7 @@ evidence() { # WHERE
 verdict() {
 	local where settings=$SETTINGS
 	where=$(where_it_runs)
-	if [[ $where == nowhere ]]; then # it may be about to
+	if [[ $where == nowhere ]]; then # the guest may be about to run
 		wait_for 5 guest_runs || true
 		where=$(where_it_runs)
 	fi

@@ -10,7 +10,7 @@ HEAL=heal
 real=$(readlink -f "$QEMU")
 root=
 [[ $real == /usr/* ]] || root=${real%/bin/*}
-tree=$DIR/tree/usr/bin # it finds its libraries from where it lies
+tree=$DIR/tree/usr/bin # QEMU finds its libraries relative to its own place
 mkdir -p "$tree"
 ln -s "$root/usr/lib" "$DIR/tree/usr/lib"
 ln -s "$root/lib" "$DIR/tree/lib"
@@ -52,5 +52,5 @@ differs) expected="migrate says 1" ;;
 	;;
 esac
 assert_eq "$SAID_BY says $CODE" "$expected" "with a QEMU there that $WHAT"
-[[ $WHAT != slow ]] || assert_result 'r["total_ms"] > 4000' # or it was another
+[[ $WHAT != slow ]] || assert_result 'r["total_ms"] > 4000' # otherwise it was another QEMU
 verdict

@@ -43,7 +43,7 @@ if [[ $WHAT == kill || $CODE -gt 4 ]]; then
 	CODE=0
 	"$BIN/vmferry" recover "$A" -v </dev/null >"$DIR/recover.out" 2>"$DIR/recover.log" || CODE=$?
 	[[ $CODE == [013] ]] || fail "recover says $CODE: $(tail -n 1 "$DIR/recover.log")"
-	rm -rf "$DIR/bundle" # which its manifest calls unfinished
+	rm -rf "$DIR/bundle" # the manifest calls the bundle unfinished
 fi
 assert_eq "$(of_ours "$DIR/$A.mon")" "" "what is left in QEMU"
 if grep -q 'left behind: a setting, which later migrations of that QEMU go by: ' "$DIR"/export.{out,err}; then

@@ -7,7 +7,7 @@
 WHEN=$1 OF=${2%-*} WHICH=${2#*-} WHAT=$3
 
 [[ -x $BIN/shared/vmferry ]] || fail "there is no $BIN/shared: make tests"
-{ head -c 512 /dev/zero; head -c 8388096 /dev/urandom; } >"$DIR/a.raw" # which looks like nothing else
+{ head -c 512 /dev/zero; head -c 8388096 /dev/urandom; } >"$DIR/a.raw" # random bytes, which look like no known format
 FROM=$DIR/a.raw DISK=$A.qcow2
 if [[ $OF == bundle ]]; then
 	FROM=$DIR/bundle DISK=$A-1.raw

@@ -18,7 +18,7 @@ names_lead_to() { # QEMU
 	assert_eq "$(<"$DIR/a.pid")" "$1" "the pidfile"
 }
 
-# Its sockets may have no names at that moment, so nobody can ask it whether it runs.
+# The guest's sockets may have no names at that moment, so it cannot be asked whether it runs.
 somebody_acts() {
 	note "the move waits: it is cancelled"
 	timeout 20 "$BIN/vmferry" cancel --no-wait "${GUEST_PID[a]}" >/dev/null 2>&1 || true

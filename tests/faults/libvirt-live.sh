@@ -23,7 +23,7 @@ go_on
 settle_one_place migrate
 [[ -z $AWAY ]] || libvirtd_is_back
 
-[[ $CODE != 6 || $FENCED != 1 ]] || ask_recover --peer-is-fenced # its QEMU there was killed, as who did it knows
+[[ $CODE != 6 || $FENCED != 1 ]] || ask_recover --peer-is-fenced # the QEMU there was killed, and the killer knows that
 if [[ -n $(unfinished_journals) ]]; then # at the destination, where libvirt was away when it was to define the guest
 	VMFERRY_STATE_DIR=$DIR/dst-state VMFERRY_RUNTIME_DIR=$DIR/dst-run "${DST_ON[@]}" timeout 100 "$BIN/vmferry" recover "$NAME" -v \
 		</dev/null >>"$DIR/recover-there.log" 2>&1 || true
@@ -37,7 +37,7 @@ if [[ $where == destination && $MAY_END_THERE == 1 && -z $(qemus) ]]; then
 	note "its QEMU was killed there after it had begun: somebody starts it"
 	rm -f "$(libvirt_at b "$LIBVIRT_GUESTS")/$NAME.console"
 	libvirt_run b "$NAME"
-	! grep -qs 'without autostart' "$DIR"/{move.json,move.log,recover.log,recover-there.log} || libvirt_in b virsh -q autostart "$NAME" # as it says
+	! grep -qs 'without autostart' "$DIR"/{move.json,move.log,recover.log,recover-there.log} || libvirt_in b virsh -q autostart "$NAME" # as the agent reports
 fi
 assert_runs_at "$where"
 assert_nothing_unfinished

@@ -31,7 +31,7 @@ go_on
 settle_one_place migrate
 [[ -z $AWAY ]] || libvirtd_is_back
 
-[[ $CODE != 6 || $FENCED != 1 ]] || ask_recover --peer-is-fenced # its QEMU there was killed, as who did it knows
+[[ $CODE != 6 || $FENCED != 1 ]] || ask_recover --peer-is-fenced # the QEMU there was killed, and the killer knows that
 where=$(where_defined)
 [[ $where == source ]] || { wait_for 10 is_nowhere_defined || fail "libvirt has the guest: $(where_defined)"; where=destination; }
 [[ ! $CODE =~ ^[0-9]+$ || $CODE -ge 128 ]] || assert_eq "$(says_where "$CODE")" "$where" "where the guest is, as $SAID_BY says ($(tail -n 1 "$DIR/recover.log" 2>/dev/null))"

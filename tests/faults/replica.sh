@@ -55,7 +55,7 @@ ends() {
 	wait "$MOVE_PID" || CODE=$?
 }
 
-# Nothing is to happen to the guest meanwhile.
+# Nothing happens to the guest meanwhile.
 point_is_made() {
 	local before
 	before=$(of_primary 'p["point"]')
@@ -197,7 +197,7 @@ reverse)
 	assert_points_are_of_one_moment
 	[[ -z $(find "$THERE/$A.replica" -name '*.qcow2' -o -name '*.raw') ]] || fail "the points of before: $(find "$THERE/$A.replica")"
 	left=$(find "$STORE/points" -name '*.tmp'; find "$THERE" -name '.vmferry-*'
-		qmp "$THERE/$A.mon" '{"execute": "query-named-block-nodes", "arguments": {"flat": true}}' | grep -o '"vmferry-[^"]*"' | grep -vE -- '-[df][0-9]+"' || true) # those of its disks
+		qmp "$THERE/$A.mon" '{"execute": "query-named-block-nodes", "arguments": {"flat": true}}' | grep -o '"vmferry-[^"]*"' | grep -vE -- '-[df][0-9]+"' || true) # nodes of its disks
 	[[ -z $left ]] || fail "left: $left"
 	evidence "at its replica, which is at its old primary now"
 	;;

@@ -11,7 +11,7 @@ want_it_back() {
 	timeout 20 "$BIN/vmferry" revert --no-wait a >/dev/null 2>&1 || note "it is not had back"
 }
 
-# Whoever waits for it in vain lets it stay.
+# A client that waits for the guest in vain lets it stay.
 somebody_acts() {
 	note "somebody lets it stay"
 	release_stopped

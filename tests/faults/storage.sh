@@ -38,7 +38,7 @@ case $CODE in
 1) assert_eq "$on" "$OLD_IMAGES" "images that the script names, as $SAID_BY says 1" ;;
 *) [[ $on == "$OLD_IMAGES" || $on == "$NEW_IMAGES" ]] || fail "the script names $on" ;;
 esac
-if [[ $MAY_BE_NOWHERE == 1 ]]; then # its QEMU was killed
+if [[ $MAY_BE_NOWHERE == 1 ]]; then # the QEMU was killed
 	assert_on "$on" gone
 	guest_from_script
 elif [[ $on == "$OLD_IMAGES" ]]; then

@@ -64,7 +64,7 @@ static void *agent_run(void *unused)
 		char byte;
 		ssize_t got = read(port, &byte, 1);
 
-		if (got <= 0) { /* nobody is connected to the host's end */
+		if (got <= 0) { /* the host's end is not connected */
 			sleep_until_ns(monotonic_ns() + 10000000);
 		} else if (byte == '\n') {
 			line[length] = '\0';
@@ -78,7 +78,7 @@ static void *agent_run(void *unused)
 	return unused;
 }
 
-/* Its number is the virtio device's, of all there are. */
+/* The port's number is the virtio device's, among all. */
 static int port_open(void)
 {
 	uint64_t deadline_ns = monotonic_ns() + UINT64_C(20000000000);

@@ -71,7 +71,7 @@ static struct {
 	uint64_t run; /* number of the database: the chain begins with it */
 	struct ledger ledger;
 	uint64_t random;
-	char integrity[TEXT_BYTES]; /* what was last said of it, so that it is counted once */
+	char integrity[TEXT_BYTES]; /* last message about it, so that it is counted once */
 } db = {.lock = PTHREAD_MUTEX_INITIALIZER, .random = 0x9e3779b97f4a7c15U};
 
 /* --- rows --- */

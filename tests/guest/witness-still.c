@@ -25,7 +25,7 @@ struct area {
 	uint64_t *hash;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of all of this */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all of this */
 static uint64_t *buffer, cache_rate_s;
 static struct area cache, still[MAX_DISKS];
 

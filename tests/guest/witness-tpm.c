@@ -47,7 +47,7 @@ static struct command command_of(uint32_t code, uint32_t handle, uint32_t second
 	struct command c = {.n = 0};
 
 	put(&c, 2, ST_SESSIONS);
-	put(&c, 4, 0); /* its size */
+	put(&c, 4, 0); /* size of the section */
 	put(&c, 4, code);
 	put(&c, 4, handle);
 	if (second)

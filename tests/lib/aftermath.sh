@@ -6,8 +6,8 @@
 . "$(dirname "${BASH_SOURCE[0]}")/tiny.sh"
 
 FAULT_PID=      # the agent that reached the fault point
-RECONNECT_S=1   # nobody waits for longer for an agent that was killed; empty: as long as users do
-SETTINGS=       # of the source QEMU, as they were before the first move
+RECONNECT_S=1   # time until a killed agent is given up; empty: the default
+SETTINGS=       # settings of the source QEMU before the first move
 
 # --- the guest -----------------------------------------------------------------------------
 
@@ -98,7 +98,7 @@ ours() { # prints the pids of all QEMUs and agents of this test
 
 kill_now() { # PID: and wait until it is gone
 	[[ -n ${PID_BORN[$1]:-} ]] || kill_at_exit "$1"
-	kill -KILL "$1" 2>/dev/null || process_is_gone "$1" || fail "process $1 cannot be killed" # its peer may be gone, and it with that
+	kill -KILL "$1" 2>/dev/null || process_is_gone "$1" || fail "process $1 cannot be killed" # it may have ended with its peer
 	wait_for 10 process_is_gone "$1" || fail "process $1 does not die"
 	wait "$1" 2>/dev/null || true
 }
@@ -216,7 +216,7 @@ qmp_shim() { # COMMAND[-N] WHAT
 	mkfifo "$DIR/qmp-now"
 	SHIM=("LD_PRELOAD=$BIN/shared/qmp.so" "QMP_FAULT=$command $nth $2" "QMP_SEEN=$DIR/qmp-seen" "QMP_WHILE=$DIR/qmp-faults"
 		"QMP_NOW=$DIR/qmp-now" "VMFERRY_QEMU_ENV=LD_PRELOAD QMP_FAULT QMP_SEEN QMP_WHILE QMP_NOW")
-	export VMFERRY_LOG=${VMFERRY_LOG:-info} # which says at once that an answer is waited for no more
+	export VMFERRY_LOG=${VMFERRY_LOG:-info} # info: the log tells at once when an answer is no longer waited for
 }
 
 qmp_misanswers() {
@@ -274,7 +274,7 @@ assert_nothing_unfinished() {
 		fail "left in the runtime directories: $(ls -A "$VMFERRY_RUNTIME_DIR" "$DIR/dst-run")"
 }
 
-assert_settled() { # what both ends have in common
+assert_settled() { # Checks of both ends.
 	assert_nothing_unfinished
 	assert_eq "$(settings_of a)" "$SETTINGS" "settings of QEMU"
 	assert_eq "$(status_of "$(free_monitor a)")" running "QEMU's run state"

@@ -31,7 +31,7 @@ static struct {
 	const char *path;
 	int fd;
 	int64_t deadline_ms;
-	char *text; /* what was read; from `at` on it was not looked at yet */
+	char *text; /* input; bytes from `at` on are not read yet */
 	size_t at, length, room;
 	json_t *messages;    /* all that was read, as what is returned is part of it */
 	const char *awaited; /* an event */
@@ -208,7 +208,7 @@ static void qmp_open(const char *path)
 {
 	peer_connect(path, PATIENCE_S, false);
 	peer.messages = json_array();
-	qmp_read(); /* its greeting */
+	qmp_read(); /* the greeting */
 	qmp_ask("{\"execute\": \"qmp_capabilities\"}");
 }
 

@@ -9,7 +9,7 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BIN=${BIN:-$TOP/build/${VARIANT:-release}}
 # Disks are compared with what is there of them, all of it: how much is sent uncompared is a matter of who is faster.
 export VMFERRY_FAULT_BEFORE=${VMFERRY_FAULT_BEFORE:-src-compares-all:fail}
-[[ -v EXIT_COMMANDS ]] || EXIT_COMMANDS=() # of a library that was sourced before
+[[ -v EXIT_COMMANDS ]] || EXIT_COMMANDS=() # commands of a library that was sourced before
 
 fail() { # MESSAGE
 	echo "FAIL: $*" >&2
@@ -95,7 +95,7 @@ at_exit() { # COMMAND: run at exit, the last one first; $status is the test's
 	EXIT_COMMANDS=("$1" "${EXIT_COMMANDS[@]}")
 }
 
-on_failure() { # what a failed test shows before anything is cleaned up
+on_failure() { # Shows the state of a failed test before anything is cleaned up.
 	:
 }
 
@@ -112,7 +112,7 @@ clean_up() {
 # DIR, and that it is cleaned up whatever happens.
 test_begins() {
 	local parent=$TOP/build/tmp
-	if [[ -z ${DIR:-} ]]; then # or the test has one, and perhaps no right to write here
+	if [[ -z ${DIR:-} ]]; then # the test may have a folder of its own, and no right to write here
 		[[ ${#parent} -le 54 ]] || parent=/var/tmp # the names of sockets are short
 		mkdir -p "$parent"
 		DIR=$(mktemp -d "$parent/t.XXXXXX")

@@ -177,7 +177,7 @@ class Between:
                 sock.close()
             return
         for direction in ("up", "down"):
-            if not hello.generation: # of a session of its own
+            if not hello.generation: # the link has a session of its own
                 self.numbers[channel, direction] = Numbers()
         self.changed -= set() if hello.generation else {channel}
         self.thread(self.carry, client, server, channel, "up")
@@ -217,7 +217,7 @@ class Between:
         if port:
             try:
                 self.listen(port, (self.target[0], port))
-            except OSError: # it was announced before
+            except OSError: # the port was announced before
                 pass
 
     def begin(self, address):

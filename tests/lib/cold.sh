@@ -27,7 +27,7 @@ make_images() { # DIRECTORY
 		"$QEMU_IMG" snapshot -c before b.qcow2
 		"$QEMU_IMG" bitmap --add b.qcow2 since
 		"$QEMU_IO" -f qcow2 -c 'write -P 0x33 5M 1M' b.qcow2 >/dev/null
-		"$QEMU_IMG" create -q -f qcow2 -b "$DIR/secret" -F raw raw 8M # what the guest has written into its raw disk
+		"$QEMU_IMG" create -q -f qcow2 -b "$DIR/secret" -F raw raw 8M # bytes that the guest has written into its raw disk
 		"$QEMU_IMG" create -q -f qcow2 --object secret,id=key,data=open -o encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10 \
 			c.qcow2 8M
 	)
@@ -77,7 +77,7 @@ cold_wait() { # [STATUS (0)]
 	assert_eq "$status" "${1:-0}" "exit code ($(result 'r.get("reason", r["outcome"])' 2>/dev/null || tail -n 3 "$DIR/move.log"))"
 }
 
-cold() { # as cold_start, to its end
+cold() { # The same as cold_start, to its end.
 	cold_start "$@"
 	cold_wait
 }

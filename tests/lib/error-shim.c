@@ -215,7 +215,7 @@ struct io_uring;
 struct io_uring_params;
 int io_uring_queue_init_params(unsigned entries, struct io_uring *ring, struct io_uring_params *p);
 
-/* Whose writes nobody would see. */
+/* Writes by io_uring would not be seen here, so it is unavailable. */
 int io_uring_queue_init_params(unsigned entries, struct io_uring *ring, struct io_uring_params *p)
 {
 	REAL("io_uring_queue_init_params", int, unsigned, struct io_uring *, struct io_uring_params *);

@@ -8,10 +8,10 @@
 . "$(dirname "${BASH_SOURCE[0]}")/move.sh"
 
 export QEMU
-VMS=$DIR/vms           # where guests are imported to
+VMS=$DIR/vms           # folder to which guests are imported
 ID=$(tr -dc '[:alnum:]' <<<"${DIR##*/}") # before their names, as others may run tests here, too
 A=$ID-a                # the guest
-export TMPDIR=$DIR/tmp # where streams are made
+export TMPDIR=$DIR/tmp # folder in which streams are made
 EXPORT_PID=
 IMPORTED=
 mkdir -p "$VMS" "$TMPDIR"

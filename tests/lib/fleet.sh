@@ -24,7 +24,7 @@ if [[ -z ${IN_HOST_A:-} ]]; then
 	has_ended_or_asks() { process_is_gone "$INNER" || compgen -G "$DIR/kill-host-[0-9]" >/dev/null; }
 	until process_is_gone "$INNER"; do
 		wait_for 600 has_ended_or_asks || continue # a campaign takes longer
-		for at in "$DIR"/kill-host-[0-9]; do # its agents, as whoever pulls the plug does; those that stand come again if that is asked for
+		for at in "$DIR"/kill-host-[0-9]; do # ends the host's agents, as a power cut does; standing agents start again if asked for
 			[[ -e $at ]] || continue
 			i=${at##*-}
 			pkill -KILL -f "^$BIN/vmferry-dst .*--state-dir $DIR/dst$i-state" || true
@@ -50,7 +50,7 @@ fleet_guest() { # NAME
 	MEM=${MEM:-32} WITNESS="ram_mb=4 rate=100 disks=vda disk_mb=1 disk_rate=5" MACHINE=pc tiny_start "$1" $(guest_drive d0 "$DIR/$1.raw" raw) $(second_monitor "$1")
 }
 
-THERE=$DIR/there # what goes there: a directory a guest
+THERE=$DIR/there # destination folder, with a folder for each guest
 
 # The guest runs at a destination, intact, and not here.
 is_there() { # NAME

@@ -50,7 +50,7 @@ with_backports() { # NAME ROOT
 }
 
 fresh_checkout() { # ROOT DIRECTORY OWNER
-	rm -rf "${1:?}/src" "$1/home/$user/vmferry" "$1/var/tmp/vmferry" # of those before: each is 2 GB
+	rm -rf "${1:?}/src" "$1/home/$user/vmferry" "$1/var/tmp/vmferry" # trees of earlier runs: each is 2 GB
 	mkdir -p "$1$2"
 	tar -c --exclude=./build --exclude=./.git . | tar -x --no-same-owner -C "$1$2"
 	chroot "$1" chown -R "$3:" "$2"
@@ -74,7 +74,7 @@ fresh_run() { # ROOT USER DIRECTORY COMMAND
 			pivot_root . mnt
 			umount -l mnt
 			chroot . runuser -u "$1" -- env HOME="$(chroot . bash -c "echo ~$1")" CI=true J="$J" bash -c "cd $2 && $3"
-			exit $? # not exec: the first process of this namespace is to be one that waits for orphans
+			exit $? # no exec: the first process of this namespace must be one that waits for orphans
 		' "$@" </dev/null
 }
 

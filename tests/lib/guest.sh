@@ -28,7 +28,7 @@ qemu_called() { # VERSION|FILE: prints the file
 	esac
 }
 
-[[ ${QEMU:-} != 7.2 ]] || export QUIET=yes # its TCG loses what a guest writes to its memory while that is migrated
+[[ ${QEMU:-} != 7.2 ]] || export QUIET=yes # TCG of QEMU 7.2 loses guest writes to memory while that is migrated
 QEMU=$(qemu_called "${QEMU:-10.0}")
 [[ -z ${QEMU_THERE:-} ]] || QEMU_THERE=$(qemu_called "$QEMU_THERE")
 [[ ${MACHINE:-} != old ]] || MACHINE=pc-q35-7.2
@@ -44,7 +44,7 @@ declare -A PID_BORN=()
 
 process_born() { # PID: $BORN is its start time, so that a pid used again is not taken for it; empty when it is gone
 	local stat= threads=("/proc/$1/task/"*)
-	{ read -rd '' stat <"/proc/$1/stat"; } 2>/dev/null || true # it ends without a delimiter
+	{ read -rd '' stat <"/proc/$1/stat"; } 2>/dev/null || true # the file ends without a delimiter
 	set -- ${stat##*) }
 	BORN=
 	# a first thread that has ended before the others is a zombie, and what the process has open and locked it has still
@@ -99,7 +99,7 @@ witness_words() {
 }
 
 guest_cmdline() {
-	local line='console=ttyS0 quiet mitigations=off nokaslr cryptomgr.notests no_timer_check' # which fails on a busy host
+	local line='console=ttyS0 quiet mitigations=off nokaslr cryptomgr.notests no_timer_check' # the timer check fails on a busy host
 	echo "$line$(witness_words)${APPEND:+ $APPEND}"
 }
 

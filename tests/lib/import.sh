@@ -4,10 +4,10 @@
 . "$(dirname "${BASH_SOURCE[0]}")/move.sh"
 
 export QEMU
-VM=$DIR/vm              # where guests are imported to
+VM=$DIR/vm              # folder to which guests are imported
 ID=$(tr -dc '[:alnum:]' <<<"${DIR##*/}") # before their names, as others may run tests here, too
 mkdir -p "$VM"
-SUM=                    # of the disk that bootable_disk made last
+SUM=                    # checksum of the disk that bootable_disk made last
 
 # A raw disk of 16 MiB that a BIOS starts; it says "disk $SUM" (tests/guest/boot-sector.S) if its first 2 MiB are as they were made.
 bootable_disk() { # FILE
@@ -43,7 +43,7 @@ imports() { # ARGUMENT...: it succeeds; a guest that it started ends with the te
 refuses() { # STATUS PATTERN ARGUMENT...: it says why, and leaves nothing
 	local status=0 want=$1 pattern=$2 before after
 	shift 2
-	[[ " $* " == *" --name "* || $# -eq 0 ]] || set -- --name "$ID-refused" "$@" # not that of a guest of somebody else's
+	[[ " $* " == *" --name "* || $# -eq 0 ]] || set -- --name "$ID-refused" "$@" # a name that no other guest of this machine has
 	before=$(everything)
 	import "$@" || status=$?
 	after=$(everything)
@@ -54,7 +54,7 @@ refuses() { # STATUS PATTERN ARGUMENT...: it says why, and leaves nothing
 
 everything() { # prints all files of this test with what they are, but for our own logs, history and sockets
 	find "$DIR" \( -path "$DIR/import.*" -o -path "$VMFERRY_STATE_DIR*" -o -path "$VMFERRY_RUNTIME_DIR*" \) -prune -o -printf '%p %y %s %m %l\n' | sort
-	find "$DIR" -type f ! -path "$DIR/import.*" ! -path "$VMFERRY_STATE_DIR/*" -printf '%p %i %C@\n' | sort # whoever writes moves its ctime
+	find "$DIR" -type f ! -path "$DIR/import.*" ! -path "$VMFERRY_STATE_DIR/*" -printf '%p %i %C@\n' | sort # a write changes ctime
 }
 
 says() { # FILE TEXT

@@ -15,7 +15,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 SEABIOS, OVMF = TOP / "build/qemu/usr/share/seabios/bios-256k.bin", TOP / "build/ovmf"
-REPLACED = 'cp "$1" new && printf x >>new && truncate -r "$1" new && mv new "$1"' # as a package upgrade does
+REPLACED = 'cp "$1" new && printf x >>new && truncate -r "$1" new && mv new "$1"' # replaces the file as a package upgrade does
 
 
 def from_real_life(name, directory, qemu_img):
@@ -174,5 +174,5 @@ for i in range(some(1, 1, 2)):
             words += ["-object", f"throttle-group,id=g{i},x-iops-total=500", "-blockdev", f"driver=throttle,node-name=t{i},throttle-group=g{i},file=v{i}"]
         words += ["-device", f"virtio-blk-pci,drive={'t' if bus == 'filtered' else 'v'}{i}"]
 last = some([], [], ["-pidfile", "pid"], *([] if "-nographic" in words else [["-daemonize"], ["-daemonize", "-pidfile", f"{directory}/pid"]]))
-pick = random.Random(f"{seed}, and more") # so that what was there is as before
+pick = random.Random(f"{seed}, and more") # a generator of its own, so that earlier lines stay the same
 print("\n".join(words + more_of(30000 + 3 * int(seed) % 20000) + last))

@@ -45,7 +45,7 @@ hit() { # WHO WHAT
 	esac
 }
 
-release_stopped() { # and what is away
+release_stopped() { # Continues the stopped daemons, and ends the outage.
 	[[ -z $AWAY ]] || libvirtd_is_back
 	cell_release_stopped
 }

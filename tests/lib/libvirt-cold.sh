@@ -13,7 +13,7 @@
 #   assert_never_two_books              at no moment had both libvirts defined it
 . "$(dirname "${BASH_SOURCE[0]}")/libvirt.sh"
 
-NAME=cold-$$ # of its own: QEMUs of this machine are found by name from everywhere
+NAME=cold-$$ # unique: QEMUs of this machine are found by name from everywhere
 
 libvirt_guest_at_rest() {
 	local at
@@ -55,7 +55,7 @@ whole_at() { # HOST
 	(cd "$(libvirt_at "$1" "$LIBVIRT_GUESTS")" && md5sum a.qcow2 b.qcow2)
 }
 
-disks_of_whole() { # as md5sum says them
+disks_of_whole() { # Checksums as md5sum prints them.
 	grep -E '^[0-9a-f]{32}  [ab]\.qcow2$' "$DIR/whole"
 }
 
@@ -119,7 +119,7 @@ assert_whole() { # source|destination
 	host=$(host_of "$1")
 	assert_eq "$(where_defined)" "$1" "where libvirt has the guest"
 	whole_at "$host" | diff "$DIR/whole" - || fail "it is not at the $1 as it was"
-	for image in a.qcow2 b.qcow2; do # nobody has it locked any more
+	for image in a.qcow2 b.qcow2; do # no process has the images locked any more
 		"$QEMU_IMG" info "$(libvirt_at "$host" "$LIBVIRT_GUESTS/$image")" >/dev/null || fail "$image is locked at the $1"
 	done
 	[[ $1 == destination ]] || assert_eq "$(find "$(libvirt_at b "$LIBVIRT_GUESTS")" -type f)" "" "files at the destination"

@@ -107,7 +107,7 @@ assert_runs_at() { # source|destination
 	assert_eq "$(find "$(libvirt_at a /run/libvirt)" "$(libvirt_at b /run/libvirt)" "$(libvirt_at a /etc/libvirt)" -name '*vmferry*')" "" "left behind"
 }
 
-# What begins the move whose agents die, and what is true after it: a test with another kind of move has its own.
+# Begins the move whose agents die; a test with another kind of move defines its own.
 begin_move() {
 	libvirt_live_start "$DEST"
 }

@@ -26,7 +26,7 @@ listen_at() { # HOST [OPTION...]
 	host_state "$1" >/dev/null
 	libvirt_way "$1"
 	rm -f "$out"
-	# as one that comes by SSH
+	# the same umask as an agent that comes by SSH
 	"${LIBVIRT_WAY[@]}" bash -c 'umask 077; exec "$@"' - "$BIN/vmferry-dst" --listen 127.0.0.1:0 --state-dir "$DIR/state-$1" --runtime-dir "$DIR/run-$1" -v "${@:2}" </dev/null \
 		>"$out" 2>>"$DIR/listen-$1.log" &
 	LISTENER_AT[$1]=$!

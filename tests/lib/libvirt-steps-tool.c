@@ -225,5 +225,5 @@ int main(void)
 	lv_attach(lv, loop, &handlers, NULL);
 	while (fgets(line, sizeof(line), stdin))
 		take_line(line);
-	return 0; /* as an agent that is killed: nothing is said */
+	return 0; /* no message, as of an agent that is killed */
 }

@@ -264,7 +264,7 @@ static const struct command {
 	const char *name;
 	int (*of_host)(struct lv *v, char **a);
 	int (*of_guest)(struct lv *v, const struct lv_domain *d, char **a); /* the first argument is its name */
-	bool alone;							    /* it needs no argument */
+	bool alone;							    /* the command needs no argument */
 } commands[] = {
 	{"version", do_version, NULL, true},
 	{"domains", do_domains, NULL, true},

@@ -6,7 +6,7 @@ import time
 
 here, there = sys.argv[1:3]
 while True:
-    # one that is there before and after was there all the time: neither is made again after it was removed, but when a move fails
+    # a file that is there before and after was there all the time: neither is made again after it was removed, except if a move fails
     if os.path.exists(here) and os.path.exists(there) and os.path.exists(here):
         print("BAD both libvirts define the guest", flush=True)
         time.sleep(1)

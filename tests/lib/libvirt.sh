@@ -29,10 +29,10 @@
 
 declare -A LIBVIRT_PID=() LIBVIRT_HELD=() LIBVIRT_DAEMON=()
 LIBVIRT_GUESTS=$DIR/guests
-LIBVIRT_ROOT= # where it was unpacked
+LIBVIRT_ROOT= # folder in which libvirt was unpacked
 declare -a LIBVIRT_WAY=()
-LIBVIRT_SPACES=(-m -u -n) # of a host's namespaces: those that its commands enter
-LIBVIRT_AS=() # as whom: libvirt_become_user
+LIBVIRT_SPACES=(-m -u -n) # options of nsenter for a host's namespaces, which its commands enter
+LIBVIRT_AS=() # the user of commands: libvirt_become_user
 LIBVIRT_PIDFILES=/run/libvirt/qemu
 
 libvirt_find() {
@@ -168,7 +168,7 @@ libvirt_furnish() { # NAME [PID]: PID has a /run, a /var/lib and a /var/cache of
 		own=$1 guests=$2 root=$3
 		for at in /var/log ${4:-/run /var/lib /var/cache}; do [[ $at == in-place ]] || hide "$at"; done
 		mkdir -p "$TOP/build/libvirt-cache" /var/cache/libvirt
-		mount -n --bind "$TOP/build/libvirt-cache" /var/cache/libvirt # what QEMU can do takes 2 s to ask
+		mount -n --bind "$TOP/build/libvirt-cache" /var/cache/libvirt # asking QEMU what it can do takes 2 s
 		libvirt_place /etc "$own/etc" "$own/aside"
 		if [[ -n $root ]]; then
 			libvirt_place /usr/share "$root/usr/share/libvirt" "$own/aside"
@@ -257,7 +257,7 @@ libvirt_hosts_end() {
 		}
 		[[ ${LIBVIRT_PID[$name]} != "${LIBVIRT_HELD[$name]:-}" ]] || for pid in $(libvirt_processes "$name"); do
 			kill -KILL "$pid" 2>/dev/null
-			wait "$pid" 2>/dev/null # those that are our children
+			wait "$pid" 2>/dev/null # only children of this shell
 		done
 	done
 }

@@ -22,7 +22,7 @@ import frames
 import wire
 from between import Between, Lie
 
-MEMORY_MAX_KIB = 192 << 10 # of an agent, whatever it is told: 64 buffers of 256 KiB, windows, one thin stream, and the program itself
+MEMORY_MAX_KIB = 192 << 10 # an agent has this at most, whatever it is told: 64 buffers of 256 KiB, windows, one thin stream, and the program itself
 MOVE_S, CANCEL_AFTER_S, CLEAN_S = 100, 30, 40
 PAYLOAD_MAX = 1 << 20
 CODES = {0: "moved", 1: "stayed", 3: "stayed", 6: "undecided", 7: "moved"}
@@ -173,7 +173,7 @@ def with_also(other, before):
     return what
 
 
-MOMENTS = [ # where a message comes that does not belong there
+MOMENTS = [ # moments in which a message is out of place
     ("control up", "DESCRIBE", True, "at first"),
     ("control up", "PREPARE", False, "after PREPARE"),
     ("control up", "HANDOFF:src-COMMITTED", False, "after COMMITTED"),
@@ -207,7 +207,7 @@ REFUSED = [
     (r"data up: END:last twice", "complete twice"),
     (r"FILE_(DATA|END)\.(file|size|offset|digest) =", "file|more of .* than it has|is not what the source sent"),
     (r"control down: DURABLE:disk\.(group|number) =|control down: DURABLE:disk twice", "round"),
-    (r"DESCRIBE refused = added", "unexpected PREPARE|peer closed"), # what it closes over may be lost
+    (r"DESCRIBE refused = added", "unexpected PREPARE|peer closed"), # messages behind the connection's end may be lost
     (r"ACCEPT obstacles = added", "malformed: obstacles"),
     (r"header of .* = (sequence|another channel|length|unknown critical)", "frame|channel|message 0x8fff|peer closed|unexpected"),
 ]

@@ -17,10 +17,10 @@ declare -A MOVED_FROM=() # NAME: pid of the QEMU that it was moved from last
 MOVES=0                 # how many were started
 TO=                     # the directory that the last one goes to
 MOVING=                 # NAME
-IN_PLACE=               # that one stays where it is
+IN_PLACE=               # the guest stays where it is
 MOVE_PID=
 DST_PID= DST_ADDRESS=   # of the vmferry-dst that listen_dst started last
-declare -a DST_ON=()    # what starts that, as ON does the source's; it listens at DST_AT (127.0.0.1)
+declare -a DST_ON=()    # command that starts vmferry-dst, as ON does the source's; it listens at DST_AT (127.0.0.1)
 
 export VMFERRY_STATE_DIR=$DIR/state VMFERRY_RUNTIME_DIR=$DIR/run VMFERRY_CONFIG=
 mkdir -p -m 700 "$VMFERRY_STATE_DIR" "$VMFERRY_RUNTIME_DIR"
@@ -150,7 +150,7 @@ wait_event() { # EXPRESSION [DEADLINE_S]
 		        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] != "Z"
 		    except OSError:
 		        return False
-		while not os.path.exists(path) and alive() and time.monotonic() < deadline: # it has only just been started
+		while not os.path.exists(path) and alive() and time.monotonic() < deadline: # the process has only just been started
 		    time.sleep(0.01)
 		with open(path) as stream:
 		    last_look = False
@@ -251,6 +251,6 @@ end_what_is_left() {
 	}
 	for pid in $(processes_of_this_test); do kill_at_exit "$pid"; done
 	end_processes
-	for pid in $(processes_of_this_test); do kill_at_exit "$pid"; done # which an agent began meanwhile
+	for pid in $(processes_of_this_test); do kill_at_exit "$pid"; done # processes that an agent began meanwhile
 }
 at_exit end_what_is_left

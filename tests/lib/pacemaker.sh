@@ -240,7 +240,7 @@ move_to() { # NODE
 	on pa crm_resource --clear --resource vm1 >/dev/null
 	on pa crm_resource --move --resource vm1 --node "$1" >/dev/null
 	guest_runs_on "$1"
-	wait_for 60 cluster_is_idle || fail "the cluster has not settled" # that the guest is there is known before it is stopped here
+	wait_for 60 cluster_is_idle || fail "the cluster has not settled" # the cluster notes the guest there before it stops it here
 }
 
 guest_is_stopped() { # NODE

@@ -41,9 +41,9 @@ static struct {
 	bool lags; /* libvirt has not seen yet that its QEMU has ended */
 	enum lv_state state;
 	const char *xml;       /* definition of its guest; NULL: an empty one */
-	const char *monitor;   /* what its QEMU answers each command; NULL: an echo */
-	unsigned reason;       /* of that state; 0: 1, by its user */
-	unsigned long version; /* of libvirt; 0: the oldest that is taken */
+	const char *monitor;   /* QEMU's answer to each command; NULL: an echo */
+	unsigned reason;       /* reason of that state; 0: 1, by its user */
+	unsigned long version; /* version of libvirt; 0: the oldest that is accepted */
 	struct {
 		int32_t procedure;
 		int number; /* 0: it hangs up */

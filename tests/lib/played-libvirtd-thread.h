@@ -17,27 +17,27 @@ enum { NO_CUT = -1 };
 /* How the played one errs, in its reply to one procedure. */
 static struct plan {
 	int32_t procedure; /* 0: nowhere */
-	/* what it sends instead of the good reply, if there is any; the head has its length, unless it is said otherwise */
+	/* body sent instead of the good reply, if there is any; the head has its length, unless it is said otherwise */
 	struct lv_writer body;
 	bool own_body;
 	uint32_t status, length;
 	uint32_t xor_serial, xor_program, xor_procedure, xor_type, xor_version;
 	size_t body_bytes;   /* the body has so many bytes, as the head says: a reply that is too short, or too long */
-	long sent_bytes;     /* of head and body, and then it hangs up; NO_CUT: all */
-	bool silent;	     /* it takes the call, and does not reply */
+	long sent_bytes;     /* bytes of head and body that are sent before it hangs up; NO_CUT: all */
+	bool silent;	     /* libvirtd takes the call, and does not reply */
 	int32_t also_silent; /* nor to this one; 0: none */
 	unsigned pings, events;
-	struct lv_writer event; /* what is in an event; nothing: 100000 zeroes */
-	unsigned held;		/* so many replies are kept back, and then sent with the last one first */
-	uint32_t auth;		/* who may connect; 0: all */
-	/* what it answers, of every call: the good reply, which may be changed, or with *status LV_ERROR an error */
+	struct lv_writer event; /* contents of an event; empty: 100000 zeroes */
+	unsigned held;		/* number of replies that are kept back, and then sent with the last one first */
+	uint32_t auth;		/* kind of authentication; 0: none */
+	/* answers every call: the good reply, which may be changed, or with *status LV_ERROR an error */
 	void (*answer)(int32_t procedure, struct lv_writer *body, uint32_t *status);
 } plan;
 
 static struct {
 	int fd;
 	pthread_t thread;
-	struct lv_writer args; /* of the last call of that procedure */
+	struct lv_writer args; /* arguments of the last call of that procedure */
 	unsigned pongs;
 	bool strange; /* something came that is not a call */
 	struct {

@@ -13,7 +13,7 @@
 
 static const uint8_t played_uuid[LV_UUID_LEN] = {0xde, 0xad, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
 #define PLAYED_VERSION 9000000U
-#define PLAYED_QEMU    0x10000 /* is added to what is called of QEMU's program */
+#define PLAYED_QEMU    0x10000 /* added to the number of a procedure of QEMU's program */
 
 static inline uint32_t played_program(int32_t procedure)
 {
@@ -142,7 +142,7 @@ static inline void played_reply(struct lv_writer *w, int32_t procedure)
 	case PLAYED_QEMU + LV_MONITOR_EVENT_REGISTER:
 		lv_write_u32(w, 7);
 		break;
-	default: /* nothing in it */
+	default: /* an empty reply */
 		break;
 	}
 }

@@ -44,7 +44,7 @@ static void *play(void *arg)
 
 	(void)arg;
 	setvbuf(f, NULL, _IONBF, 0);
-	__fsetlocking(f, FSETLOCKING_BYCALLER); /* or the fflush(NULL) before a fork waits for the next command */
+	__fsetlocking(f, FSETLOCKING_BYCALLER); /* without this, fflush(NULL) before a fork waits for the next command */
 	fprintf(f, "{\"QMP\": {\"version\": {\"qemu\": {%s}, \"package\": \"\"}, \"capabilities\": []}}\r\n", played.version);
 	while (fgets(line, sizeof(line), f)) {
 		json_t *o = json_loads(line, 0, NULL);

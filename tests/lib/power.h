@@ -50,12 +50,12 @@ static int power_log = -1;
 /* Further faults: */
 static size_t power_write_most;	  /* the longest write; 0: any length */
 static bool power_write_nothing;  /* each writes nothing */
-static int power_write_error;	  /* of pwrite */
+static int power_write_error;	  /* error of pwrite */
 static bool power_no_holes;	  /* the file system has no holes */
 static bool power_no_allocation;  /* the file system allocates on writing only */
 static unsigned power_asked;	  /* how often something was to be allocated; */
 static off_t power_allocated;	  /* bytes of that */
-static int power_sync_error;	  /* of fsync and fdatasync */
+static int power_sync_error;	  /* error of fsync and fdatasync */
 static bool power_ends_at_rename; /* the process does, before it */
 
 __attribute__((unused)) static void power_begins(const char *root, const char *logs)
@@ -221,7 +221,7 @@ static long power_open(const char *path, int flags, mode_t mode)
 	if (fd >= 0 && made)
 		power_note_name(POWER_NEW_NAME, real);
 	else if (fd >= 0 && flags & O_TRUNC)
-		abort(); /* what was in it is not kept */
+		abort(); /* contents are not kept */
 	return fd;
 }
 

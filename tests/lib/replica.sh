@@ -6,7 +6,7 @@
 #   sync [OPTION...]            one point more; what it said is in DIR/sync.json and sync.log
 . "$(dirname "${BASH_SOURCE[0]}")/export.sh"
 
-export PATH=${QEMU_IMG%/*}:$PATH # as qemu-img is at the host of a replica
+export PATH=${QEMU_IMG%/*}:$PATH # qemu-img as the host of a replica has it
 THERE=$DIR/there
 STORE=$THERE/$A.replica
 mkdir -p "$THERE"

@@ -12,7 +12,7 @@ import sys
 PAGE = 4096
 TABLE_LEAF = 0x0d
 MARK = b"vmferry-row "
-BYTE = 60  # of a row's payload: within the shortest
+BYTE = 60  # offset of the byte in a row's payload: within the shortest
 
 
 def varint(data, at):

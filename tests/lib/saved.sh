@@ -26,7 +26,7 @@ can_go_on_from_saved() { # [QEMU OPTION...]
 
 # Sets STATE to the file, which it makes if there is none of this QEMU, this kernel and this witness.
 saved_state() {
-	local machine=${MACHINE:-q35} made_of lock # not the files' names: a copy of the tree may have the same guest
+	local machine=${MACHINE:-q35} made_of lock # file names do not count: a copy of the tree may have the same guest
 	made_of=$(stat -Lc '%s %Y' "$TOP/build/qemu/bin/qemu-system-x86_64" "$TOP"/build/qemu/usr/bin/qemu-system-x86_64 \
 		"$TOP"/build/guest/{vmlinux,initrd.img} 2>/dev/null | cksum) || true
 	STATE=$TOP/build/guest/saved-$machine-${made_of%% *}

@@ -110,7 +110,7 @@ write_users() {
 	chmod 600 "$HOSTS/shadow"
 }
 
-# Its own writable directories and files of /etc.
+# Gives a host its own writable directories and files of /etc.
 host_furnish() { # PID
 	mkdir -p "$HOSTS/ssh"
 	nsenter -t "$1" -m env TOP="$TOP" DIR="$DIR" bash -ec "$(declare -f hide closed_directory open_the_way)"'
@@ -177,11 +177,11 @@ sshd_start() { # [LINE OF sshd_config...]: they come first, so they win
 		env LD_LIBRARY_PATH="$SSHD_ROOT/usr/lib/x86_64-linux-gnu:$SSHD_ROOT/lib/x86_64-linux-gnu" \
 		"$SSHD" -D -f "$HOSTS/sshd_config" -E "$SSHD_LOG" </dev/null >>"$SSHD_LOG" 2>&1 &
 	SSHD_PID=$!
-	disown "$SSHD_PID" # so that nobody tells of its end
+	disown "$SSHD_PID" # no shell message tells of its end
 	wait_for 20 sshd_listens || fail "sshd does not start: $(tail -n 3 "$SSHD_LOG")"
 }
 
-sshd_stop() { # and its connections; what runs there lives on
+sshd_stop() { # Ends sshd and its connections; programs of its sessions live on.
 	local pid
 	[[ -n $SSHD_PID ]] || return 0
 	for pid in $(host_b_processes); do
@@ -210,7 +210,7 @@ hosts_end() {
 	for host in $HOST_A $HOST_B; do
 		for pid in $(host_processes "$host"); do
 			kill -KILL "$pid" 2>/dev/null
-			wait "$pid" 2>/dev/null # those that are our children
+			wait "$pid" 2>/dev/null # only children of this shell
 		done
 	done
 	[[ ${status:-0} -eq 0 || ${status:-0} -eq 77 || ! -s $SSHD_LOG ]] || {
@@ -247,7 +247,7 @@ ssh_hosts_start() {
 	local type
 	[[ $EUID -eq 0 ]] || skip "two hosts with an sshd need root, for namespaces"
 	find_sshd
-	cd "$TOP" # which both hosts have, wherever this was called
+	cd "$TOP" # a directory that both hosts have, wherever this was called
 	mkdir -p "$HOSTS" "$DIR/tmp-a"
 	chmod 711 "$DIR" "$HOSTS"
 	write_users

@@ -196,7 +196,7 @@ static void *reader(void *arg)
 		st->read = read_all(st->fd, &verdict, 1) && verdict == 'y';
 	else
 		st->read = read_numbers(st->fd, st->order.seed, st->order.chunks);
-	st->read = st->read && recv(st->fd, &verdict, 1, 0) == 0; /* and then the end */
+	st->read = st->read && recv(st->fd, &verdict, 1, 0) == 0; /* the end of the stream comes next */
 	return NULL;
 }
 
@@ -275,7 +275,7 @@ static int ends(struct ssh *s, char **args, struct err *e)
 
 /* ---- commands ---- */
 
-static void *carry_stdin(void *arg) /* is cancelled while it reads */
+static void *carry_stdin(void *arg) /* the thread is cancelled while it reads */
 {
 	int fd = (int)(intptr_t)arg;
 	static char data[CHUNK];
@@ -298,7 +298,7 @@ static void carry(int fd)
 	pthread_create(&t, NULL, carry_stdin, (void *)(intptr_t)fd);
 	while ((r = recv(fd, data, CHUNK, 0)) > 0 && write(1, data, (size_t)r) == r)
 		;
-	if (fstat(0, &st) || !S_ISREG(st.st_mode)) /* of a file, all goes there while somebody reads */
+	if (fstat(0, &st) || !S_ISREG(st.st_mode)) /* a file is sent whole while the peer reads */
 		pthread_cancel(t);
 	pthread_join(t, NULL);
 }

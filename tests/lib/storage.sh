@@ -62,7 +62,7 @@ storage_wait() { # [STATUS (0)]
 	assert_eq "$status" "${1:-0}" "exit code ($(result 'r.get("reason", r["outcome"])' 2>/dev/null || tail -n 3 "$DIR/move.log"))"
 }
 
-storage() { # as storage_start, to its end
+storage() { # The same as storage_start, to its end.
 	storage_start "$@"
 	storage_wait
 }
@@ -102,7 +102,7 @@ assert_on() { # "IMAGE IMAGE" [GUEST IS GONE]
 	guest_verify "$DIR/a.orders" blocks
 }
 
-assert_kept() { # it has its old disks, as if nothing had been
+assert_kept() { # Checks that the guest has its old disks, unchanged.
 	assert_on "$OLD_IMAGES" "${1:-}"
 	assert_eq "$(ls -A "$DIR/new")" "" "files at the new place"
 	assert_eq "$(cd "$DIR/src" && ls -A | xargs)" "a.raw a.sh b.qcow2" "files at the old place"

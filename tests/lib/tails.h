@@ -15,9 +15,9 @@ struct copied_tail {
 	struct frame_tail tail;
 };
 
-static int tails; /* that are not given back */
+static int tails; /* tails that are not given back */
 
-/* Whoever sends them once they are given back sends something else. */
+/* Overwrites a released tail, so that a sender that still uses it sends other bytes. */
 static void tail_release(struct frame_tail *t)
 {
 	struct copied_tail *k = container_of(t, struct copied_tail, tail);

@@ -10,7 +10,7 @@ if [[ -z ${VMFERRY_IN_NETWORK:-} ]]; then
 	[[ -w /dev/net/tun && $EUID == 0 ]] || skip "no tap devices here: /dev/net/tun, root"
 	VMFERRY_IN_NETWORK=1 exec unshare --net --mount bash "$0" "$@"
 fi
-mount -t sysfs sysfs /sys # which shows the interfaces of who mounts it
+mount -t sysfs sysfs /sys # sysfs shows the interfaces of the process that mounts it
 . "$(dirname "${BASH_SOURCE[0]}")/aftermath.sh"
 
 GUEST_ADDRESS=10.79.0.2

@@ -7,11 +7,11 @@ declare -A TPM_HELD=() # NAME: what its TPM holds, as the guest read it when it 
 declare -A TPM_WORD=()
 TPM=     # QEMU's options for the one that was started last
 TPM_PID=
-TPM_APPEND=tpm_tis.force=1 # it is told of by ACPI, which a kernel that was not begun by firmware may not have
+TPM_APPEND=tpm_tis.force=1 # ACPI announces the TPM, which a kernel that was not begun by firmware may not have
 
 command -v swtpm >/dev/null || skip "there is no swtpm: run scripts/install-deps"
 
-# Its directory and its socket are DIR/NAME-tpm.
+# The TPM's directory and socket are DIR/NAME-tpm.
 tpm_start() { # NAME [OPTION of swtpm...]: with none, --terminate
 	local name=$1 dir=$DIR/$1-tpm before
 	before=$(tpm_listeners "$dir/sock")

@@ -58,7 +58,7 @@ if word and kind != "closed":
         while True:
             try:
                 text = os.read(ours, 65536)
-            except OSError: # of a terminal whose last user is gone
+            except OSError: # the terminal's last user is gone
                 break
             if not text:
                 break

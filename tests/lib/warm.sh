@@ -11,7 +11,7 @@ QEMU_IO=${QEMU_IMG%/*}/qemu-io
 
 warm_guest() { # [QEMU OPTION...]
 	local a_mb=16 b_mb=24 ram_mb=8
-	[[ $ACCEL != kvm ]] || a_mb=4 b_mb=4 ram_mb=2 # one that is emulated itself is slow to look at all of it
+	[[ $ACCEL != kvm ]] || a_mb=4 b_mb=4 ram_mb=2 # a host that is emulated itself is slow to look at all of it
 	head -c ${a_mb}M /dev/urandom >"$DIR/a.raw"
 	guest_disk "$DIR/b.qcow2" qcow2 ${b_mb}M
 	guest_disk "$DIR/c.qcow2" qcow2 8M

@@ -1,6 +1,7 @@
 #!/bin/bash
-# What the second to the fourth of guests that are alike cost on the wire, at 1 Gb/s and with the options that nobody gives, beside the first: of four whose disks
-# have 53 % of their blocks in common, each somewhere else, as two installations of Debian with other packages have; and of three clones of a template.
+# Alike guests: the cost on the wire of the second to the fourth, at 1 Gb/s and with default options, beside the first: of four whose disks
+# have 53 % of their blocks in common, each somewhere else, as two installations of Debian with other packages have; and of three clones of
+# a template.
 # timeout: 1200
 . "$(dirname "$0")/../lib/move.sh"
 . "$(dirname "$0")/../lib/tiny.sh"
@@ -43,7 +44,7 @@ THERE=$DIR/there
 mkdir "$THERE"
 listen_dst
 head -c "${DISK_MB}M" /dev/urandom >"$DIR/a.raw"
-cp "$DIR/a.raw" "$DIR/template.raw" # as it was before a wrote to it
+cp "$DIR/a.raw" "$DIR/template.raw" # the disk before guest a wrote to it
 carried a >"$DIR/bytes"
 first=$(<"$DIR/bytes")
 cp "$DIR/template.raw" "$DIR/a.raw"

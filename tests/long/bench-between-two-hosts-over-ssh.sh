@@ -7,7 +7,7 @@
 
 hosts_start
 on_b env TOP="$TOP" DIR="$DIR" bash -ec "$(declare -f hide); hide /var/tmp 1777"
-# It has finished moves of guests of its own, as many as it keeps.
+# The bench has finished moves of guests of its own, as many as it keeps.
 on_b bash -c 'mkdir -p -m 700 /var/lib/vmferry; for i in {10..29}; do
 	: >/var/lib/vmferry/000000000000000000000000000000$i-dst.journal.done; done'
 "$QEMU" -netdev help | grep -qx user || skip "this QEMU has no user network"
@@ -47,7 +47,7 @@ has_moves() { # COUNT
 	python3 -c 'import json, sys; sys.exit(len(json.load(open(sys.argv[1]))["moves"]) < int(sys.argv[2]))' "$RUN" "$1" 2>/dev/null
 }
 
-bench_pid() { # not the process that waits to remove its directory
+bench_pid() { # the bench itself, not the process that waits to remove its directory
 	pgrep -o -f "^$BIN/vmferry-bench bench root@host-b"
 }
 
@@ -78,7 +78,7 @@ assert_run 'all(m["downtime_ms"]["own"] > 0 and m["breakdown_ms"] for m in moves
 assert_run 'all(sum(m["series"]["beats"]) > 100 and {"migrate", "stop", "resume", "done"} <= {e["what"] for e in m["events"]} for m in moves if m["tool"] == "multifd")'
 on_a "$BIN/vmferry" report "$RUN" -o "$DIR/page.html" || fail "there is no page of it"
 
-# It is not made with other links, nor gone on with elsewhere.
+# A bench is not made with other links, nor gone on with elsewhere.
 status=0
 host_bench --links 1gbit >"$DIR/out" 2>&1 || status=$?
 assert_eq "$status" 2 "exit status with --links"

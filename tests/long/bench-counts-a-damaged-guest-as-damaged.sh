@@ -3,7 +3,7 @@
 # median; the next one has a new guest.
 . "$(dirname "$0")/../lib/bench.sh"
 
-orders_of_the_guest() { # where it is now: of the folders that have such a socket, the newest
+orders_of_the_guest() { # the newest folder that has such a socket
 	find "$BENCH_DIR" -name bench.orders -printf '%T@ %p\n' 2>/dev/null | sort -n | tail -n 1 | cut -d' ' -f2
 }
 

@@ -23,7 +23,7 @@ moving() { # PID
 	qmp "$(folder_of "$1")/bench.qmp" '{"execute": "query-migrate"}' 2>/dev/null | grep -q '"status": *"active"'
 }
 
-# So slow that there is time. A guest that is in the midst of a move is what the next line is about, each time.
+# Slows a move, so that there is time. The next command is about a guest in the midst of a move, each time.
 during_a_move() { # source|target
 	wait_for 120 qemu_of "$1" >/dev/null || fail "no move of memory: $(<"$DIR/out")"
 	pid=$(qemu_of "$1") || fail "it was over too soon: $(<"$DIR/out")"

@@ -10,7 +10,7 @@ has_moves() { # COUNT
 	[[ $(moves_of) -ge $1 ]]
 }
 
-# Of the bench that runs: the first process inside its namespaces.
+# The first process inside the namespaces of the bench that runs.
 namespaces() {
 	pgrep -P "$BENCH" || true
 }

@@ -29,7 +29,7 @@ QEMU_IO=${QEMU_IO:-$TOP/build/qemu/bin/qemu-io}
 
 # --- images --------------------------------------------------------------------------------
 
-# Not under TMPDIR, which may be memory.
+# build/tmp, as TMPDIR may be memory
 mkdir -p "$TOP/build/tmp"
 IMAGES=$(mktemp -d "$TOP/build/tmp/images.XXXXXX")
 at_exit "[[ -n \${KEEP:-} ]] || rm -rf '$IMAGES'"
@@ -121,7 +121,7 @@ guest_is_running() {
 	MEM=256 WITNESS="ram_mb=16 rate=0" guest_start g -blockdev \
 		"driver=raw,node-name=disk,file.driver=file,file.filename=$SOURCE,file.aio=$AIO,file.cache.direct=on,cache.direct=on" \
 		-device virtio-blk-pci,drive=disk
-	disown "${GUEST_PID[g]}" # so that nobody tells of its end
+	disown "${GUEST_PID[g]}" # no shell message tells of its end
 }
 
 make_source

@@ -1,7 +1,7 @@
 #!/bin/bash
-# What `vmferry drain` takes for GUESTS (4) guests of libvirt's, beside the same guests moved one by one with `vmferry migrate`, and with `virsh migrate --live
-# --copy-storage-all`, on a LINK (1gbit) between two hosts with a real sshd and a libvirtd each; in turns, the medians of REPEAT (3) rounds. Each guest is
-# verified after each of its moves.
+# `vmferry drain` of GUESTS (4) guests of libvirt's, beside the same guests moved one by one with `vmferry migrate`, and with `virsh migrate
+# --live --copy-storage-all`, on a LINK (1gbit) between two hosts with a real sshd and a libvirtd each; in turns, the medians of REPEAT (3)
+# rounds. Each guest is verified after each of its moves.
 # timeout: 3600
 #
 # Before each turn all guests are at pa, and nothing of them is at pb but, for virsh, which asks for that, empty images. vmferry encrypts what it carries,
@@ -78,7 +78,7 @@ once() { # TOOL
 	CARRIED[$1]+=" $(calculate "($(sent) - $bytes) / 1e6")"
 	all_run_at pb
 	echo "$1: ${TOOK[$1]##* } s, ${CARRIED[$1]##* } MB"
-	[[ $1 != virsh ]] || find "$(guests_at pa)" -name '*.raw' -delete # which vmferry knows nothing of
+	[[ $1 != virsh ]] || find "$(guests_at pa)" -name '*.raw' -delete # virsh's images, of which vmferry does not know
 	ferry pb migrate "${NAMES[@]}" root@pa --reuse auto
 	all_run_at pa
 }

@@ -84,7 +84,7 @@ nothing_undecided() {
 }
 
 drain_under_fire() {
-	"$BIN/vmferry" drain --to "$TO" --disk-dir "$THERE/%n" --bwlimit 3M --reconnect-timeout 2 </dev/null >"$DIR/fleet.out" 2>"$DIR/fleet.log" & # and no function, whose process would be another
+	"$BIN/vmferry" drain --to "$TO" --disk-dir "$THERE/%n" --bwlimit 3M --reconnect-timeout 2 </dev/null >"$DIR/fleet.out" 2>"$DIR/fleet.log" & # no function, whose process would be another
 	DRAIN=$!
 	kill_at_exit "$DRAIN"
 	wait_for 900 eval '[[ -n $(sources) ]] || process_is_gone "$DRAIN"' || fail "nothing moves: $(cat "$DIR/fleet.log")"

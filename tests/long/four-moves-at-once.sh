@@ -20,9 +20,9 @@ GUESTS=(a b c d)
 MAX_DOWNTIME_MS=100 # native.py's, too
 SLOWEST=6           # four at once take no more than so many times what one does
 declare -A OTHER=([src]=dst [dst]=src) MOVER=() CAME_FROM=()
-declare -A SECONDS_OF=() DOWNTIMES=() # of "TOOL HOW-MANY"
+declare -A SECONDS_OF=() DOWNTIMES=() # keys: "TOOL HOW-MANY"
 OPTIONS=("$@")
-HOST=src                              # where the guests are that are moved next
+HOST=src                              # host of the guests that are moved next
 
 # --- one move, in the background -----------------------------------------------------------
 
@@ -52,7 +52,7 @@ launch_target() { # NAME
 	# shellcheck disable=SC2034
 	local DIR=$TO ON=(ip netns exec "${OTHER[$HOST]}")
 	guest_launch "$1" -incoming defer
-	disown "${GUEST_PID[$1]}" # so that nobody tells of its end
+	disown "${GUEST_PID[$1]}" # no shell message tells of its end
 }
 
 downtime_of_vmferry() { # NAME
@@ -108,7 +108,7 @@ carry() { # TOOL NAME...: to the other host
 
 # shellcheck disable=SC2034 # it is guest.sh's
 ON=(ip netns exec src)
-export MEM=512 WITNESS="ram_mb=256 rate=1000" # of native targets, too
+export MEM=512 WITNESS="ram_mb=256 rate=1000" # for native targets, too
 for name in "${GUESTS[@]}"; do
 	mkdir -p "$(said "$name")"
 	guest_launch "$name"

@@ -5,9 +5,9 @@
 . "$(dirname "$0")/../lib/move.sh"
 . "$(dirname "$0")/../lib/tiny.sh"
 
-NAME=head-$$ # of its socket in /run
+NAME=head-$$ # unique, as the socket in /run has this name
 at_exit "rm -f /run/$NAME.qmp"
-head -c 256M /dev/urandom >"$DIR/a.raw" # of a larger one the witness would need much memory
+head -c 256M /dev/urandom >"$DIR/a.raw" # a larger disk would need much memory in the witness
 head -c 3840M /dev/urandom >"$DIR/b.raw"
 for ((i = 0; i < ${N:-3}; i++)); do
 	NO_QMP=yes MEM=512 WITNESS="ram_mb=8 rate=0 disks=vda disk_mb=100 disk_rate=500" tiny_start "$NAME" $(guest_drive d0 "$DIR/a.raw" raw) \

@@ -1,6 +1,6 @@
 #!/bin/bash
-# What each kind of transfer takes beside the tools that one would use by hand, on the same image, link and file system, in turns. What is faster than
-# vmferry by more than 15 % of the time, at the median of REPEAT (3), fails; every copy is compared, bit for bit.
+# Kinds of transfer beside the tools that one would use by hand, on the same image, link and file system, in turns. A tool that is faster
+# than vmferry by more than 15 % of the time, at the median of REPEAT (3), fails the test; every copy is compared, bit for bit.
 # timeout: 1800
 #
 # The image is raw: SIZE_MB (1024) of real files (the machine's /usr) in a file of twice the size, the rest of which is a hole. Each tool has done when
@@ -24,7 +24,7 @@ for tool in rsync "$QEMU_NBD"; do
 	command -v "$tool" >/dev/null || skip "no $tool: scripts/install-deps --check"
 done
 
-mkdir -p "${DISKS:=$TOP/build/tmp}" # not under TMPDIR, which may be memory
+mkdir -p "${DISKS:=$TOP/build/tmp}" # build/tmp, as TMPDIR may be memory
 IMAGES=$(mktemp -d "$DISKS/kinds.XXXXXX")
 at_exit "[[ -n \${KEEP:-} ]] || rm -rf '$IMAGES'"
 mkdir "$IMAGES"/{src,dst}
@@ -78,7 +78,7 @@ cold_by_convert() {
 	on_stable_storage "$COPY"
 }
 
-nbd_begin() { # what is there before the clock runs
+nbd_begin() { # Preparations before the clock runs.
 	rm -f "$DIR/nbd.pid"
 	truncate -s $((2 * SIZE_MB))M "$COPY"
 	ip netns exec dst "$QEMU_NBD" --format=raw --discard=unmap --bind="${ADDRESS[dst]}" --port="$PORT" --export-name=copy --persistent --shared=16 \
@@ -162,7 +162,7 @@ before_cold_by_convert() { nbd_begin; }
 after_cold_by_vmferry() { again_at_rest; }
 after_cold_by_convert() { end_process "$NBD"; }
 before_storage() {
-	make_script # which names the new path afterwards
+	make_script # the script names the new path afterwards
 	guest_is_running
 }
 after_cold() { assert_copied "$COPY"; }

@@ -28,7 +28,7 @@ make_file() { # KIND NAME [MORE]
 	iso) head -c 1M /dev/urandom >"$2" ;;
 	dir)
 		mkdir "$2" && echo hello >"$2/file"
-		mkdir -p "$(there "$AT")" && cp -r "$2" "$(there "$AT")" # which people share, or have made
+		mkdir -p "$(there "$AT")" && cp -r "$2" "$(there "$AT")" # files that people share, or have made
 		;;
 	tap)
 		on_a ip tuntap add "$2" mode tap
@@ -73,7 +73,7 @@ start() {
 		fi
 	elif [[ $line == *-daemonize* ]]; then
 		as_on_a sh -c "exec $line" <&"$TERMINAL" >"$DIR/$NAME.out" 2>&1 || return
-	else # whose parent, a shell that people type at, is no loop that starts it again
+	else # the parent is a shell that people type at, and no loop that starts it again
 		as_on_a setsid --fork sh -c "exec $line" <&"$TERMINAL" >"$DIR/$NAME.out" 2>&1
 	fi
 	wait_for 30 launched >/dev/null || return

@@ -23,7 +23,7 @@ install_libvirt() { # NAME ROOT
 		>"$logs/libvirt-$1-install.log" 2>&1 || { tail -n 20 "$logs/libvirt-$1-install.log"; skip "the libvirt of $1 could not be installed here"; }
 }
 
-# What passed is noted here, where it outlives the chroot.
+# Notes passed tests where the note outlives the chroot.
 note_passed() {
 	[[ -z $root || ! -s $root$there/build/passed ]] || cp "$root$there/build/passed" "$passed/${root##*/}"
 	[[ -z $root ]] || fresh_remove "$root"

@@ -77,7 +77,7 @@ sshd_stop
 [[ $# -gt 0 ]] || set -- bookworm trixie
 for name; do
 	case $name in
-	bookworm) move_to bookworm pc-q35-7.2 ;; # its QEMU knows no newer one
+	bookworm) move_to bookworm pc-q35-7.2 ;; # bookworm's QEMU knows no newer machine type
 	*) move_to "$name" q35 ;;
 	esac
 done

@@ -58,7 +58,7 @@ for ((i = 0; i < rounds; i++)); do
 	stood "$DIR/planned"
 	has_all_rows "$THERE/$A.orders"
 	at b replica reverse "$A" "$a" --disk-dir "$BACK"
-	rm -f "$DIR/a.raw" "$BACK/$A-disk0.raw" # what the guest had there
+	rm -f "$DIR/a.raw" "$BACK/$A-disk0.raw" # the guest's earlier disks there
 	has_all_rows "$THERE/$A.orders"
 	at b replica failover "$A" --planned --json
 	runs_in "$BACK/$A.replica"

@@ -9,7 +9,7 @@ rounds=${1:-4} seconds=${2:-90} every=${3:-30s}
 
 measures() { # FILE
 	histogram begin
-	read -rt "$seconds" <> <(:) || true # what is measured is time itself
+	read -rt "$seconds" <> <(:) || true # time itself is measured
 	histogram tell >>"$1"
 }
 

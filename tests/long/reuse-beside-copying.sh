@@ -4,7 +4,7 @@
 # carries in a second (110M: 1 Gb/s; 0: all that it can). COLD=yes: nothing of the old copy is in the page cache; of the disk at the source nothing ever is. It
 # measures, and fails only if a move does.
 # timeout: 1800
-VMFERRY_FAULT_BEFORE=none:fail # it may be sent uncompared
+VMFERRY_FAULT_BEFORE=none:fail # no fault: blocks may be sent uncompared
 . "$(dirname "$0")/../lib/move.sh"
 
 N=${N:-3} LIMIT=${LIMIT:-110M} DISK_MB=${DISK_MB:-1024} COLD=${COLD:-}

@@ -11,7 +11,7 @@ trap 'rm -rf "$SAID"' EXIT
 failed=''
 unset DIR               # each test makes a folder of its own
 unset MAKEFLAGS LONG CI # the long runs of single tests would take hours; what only a clean machine may not skip is no matter here
-export TIMEOUT_S=1200   # they are slow
+export TIMEOUT_S=1200   # the sanitizers are slow
 # project: a bench's figures are not of interest, and sandboxes, like those of guests in units, have agents without a right to write that file
 ASAN_E2E=(e2e/{check,cold,disks,export,fail,import,live,others,recover,storage,warm}/ e2e/kill/{both,dst,guard,hand,other,src,stopped}- e2e/network/{peer,resume,tls}-
 	e2e/guests/{already,args,from,keep,monitors,of,on,paused,plugged,that,tpm,with}-)

@@ -1,6 +1,6 @@
 #!/bin/bash
-# What the agents' own client hears of libvirt is what virsh hears of it, and what it has libvirt do is what virsh sees then: guests, their
-# definitions with secrets, snapshots, networks, pools, secrets, and what is refused.
+# The agents' own client of libvirt receives what virsh receives, and virsh sees what the client has libvirt do: guests, their definitions
+# with secrets, snapshots, networks, pools, secrets, and refusals.
 # tier: gate
 export TINY=yes MEM=32
 . "$(dirname "$0")/../../lib/guest.sh"
@@ -64,7 +64,7 @@ fi
 assert_eq "$(asked autostart depot) $(asked persistent depot) $(asked managed-save depot) $(asked checkpoints depot)" "no yes no 0" "of a guest at rest"
 assert_eq "$(asked state depot)" "5 0" "state of a guest at rest"
 
-# Its snapshots are forgotten with it, and noted again: parents first.
+# Snapshots are forgotten together with the guest, and noted again: parents first.
 assert_eq "$(asked snapshots depot)" "current " snapshots
 for name in one two; do v snapshot-create-as depot "$name"; done >/dev/null
 v snapshot-revert depot one
@@ -84,7 +84,7 @@ for number in 01 02 03; do
 done
 assert_eq "$(v snapshot-list depot --tree)" "$tree" "tree of snapshots"
 assert_eq "$(v snapshot-current depot --name)" three "virsh's current snapshot"
-asked snapshots depot | sort >"$DIR/again" # those of one parent come in any order
+asked snapshots depot | sort >"$DIR/again" # snapshots of one parent come in any order
 sort "$DIR/snapshots" | cmp - "$DIR/again" || fail "snapshots that were noted again are others: $(sort "$DIR/snapshots" | diff - "$DIR/again")"
 
 # A guest that runs.
@@ -122,7 +122,7 @@ v secret-define <(echo "<secret><uuid>22222222-2222-4222-8222-222222222222</uuid
 asked secret 22222222222242228222222222222222
 refused 2 "no secret" secret 22222222222242228222222222222223
 
-# Nobody there.
+# No libvirt runs there.
 libvirt_stop a
 refused 2 "no process listens" domains
 libvirt_start_daemon a

@@ -20,7 +20,7 @@ libvirt_host a
 libvirt_host b
 at_a=$(libvirt_at a "$LIBVIRT_GUESTS") at_b=$(libvirt_at b "$LIBVIRT_GUESTS")
 
-# One with snapshots in its images; one with UEFI variables and a TPM.
+# A guest with snapshots in its images; another with UEFI variables and a TPM.
 head -c 3M /dev/urandom >"$at_a/random"
 "$QEMU_IMG" convert -f raw -O qcow2 "$at_a/random" "$at_a/web.qcow2"
 "$QEMU_IMG" create -q -f qcow2 "$at_a/data.qcow2" 16M
@@ -62,7 +62,7 @@ vmferry_at a list >"$DIR/list"
 grep -qE "^$web +- +shut down .* libvirt +cold\$" "$DIR/list" || fail "it is not listed: $(cat "$DIR/list")"
 vmferry_at a check $web "${ADDRESS_AT[b]}" --how cold >"$DIR/check" 2>&1 || fail "check refuses it: $(cat "$DIR/check")"
 assert_eq "$(defined_at a) - $(defined_at b)" "$efi $web - " "guests of either libvirt"
-libvirt_define a "idle-$$" # as no other guest of this machine is called
+libvirt_define a "idle-$$" # a name that no other guest of this machine has
 ! vmferry_at a check "idle-$$" "${ADDRESS_AT[b]}" >"$DIR/check" 2>&1 || fail "a guest that is shut down is to go live"
 libvirt_in a virsh -q undefine "idle-$$"
 grep -q -- '--how cold' "$DIR/check" || fail "the way is not said: $(<"$DIR/check")"

@@ -7,7 +7,7 @@
 export TINY=yes MEM=32 MACHINE=pc WITNESS="ram_mb=4 rate=0 disks=vda disk_rate=20 button=1"
 
 export LIBVIRT_QEMU_USER=libvirt-qemu
-NAME=web-$$ # of its own: QEMUs of this machine are found by name from everywhere
+NAME=web-$$ # unique: QEMUs of this machine are found by name from everywhere
 libvirt_host a
 libvirt_host b
 listen_at a
@@ -49,17 +49,17 @@ runs_here() {
 	assert_is_at a b "$NAME"
 }
 
-assert_no_definition_left() { # what has arrived of its disks may be kept at the destination
+assert_no_definition_left() { # parts of its disks that have arrived may be kept at the destination
 	[[ -z $(find "$DIR/state-a" -name '*.journal'; find "$DIR"/state-? -name '*.definition') ]] || fail "left: $(ls "$DIR"/state-?)"
 }
 
-# It obeys.
+# The guest obeys.
 begins
 libvirt_move a b "$NAME" 0 --how cold
 assert_result 'any("told to shut down now (by libvirt)" in n for n in notices) and r["ahead"]["passes"] > 0'
 runs_there
 
-# It is ended by its owner, after its libvirtd was restarted.
+# The guest is ended by its owner, after its libvirtd was restarted.
 begins
 head_start --hold
 libvirt_stop a
@@ -68,7 +68,7 @@ libvirt_in a virsh -q destroy "$NAME" >/dev/null
 libvirt_move_wait 0
 runs_there
 
-# It does not obey, or libvirt starts it again at once: it runs on.
+# The guest does not obey, or libvirt starts it again at once: it runs on.
 begins "s/button=1/button=2/"
 libvirt_move a b "$NAME" 4 --how cold --shutdown-timeout 1
 assert_result '"did not shut down within 1 s" in r["reason"] and r["guest"] == "source"'
@@ -77,7 +77,7 @@ begins 's/<on_poweroff>destroy/<on_poweroff>restart/'
 libvirt_move a b "$NAME" 4 --how cold --shutdown-timeout 3
 runs_here
 
-# It is cancelled; or its agent dies.
+# The move is cancelled; or its agent dies.
 begins
 head_start --hold
 vmferry_at a cancel --no-wait "$NAME" >"$DIR/cancel" 2>&1 || fail "it cannot be cancelled"
@@ -91,7 +91,7 @@ vmferry_at a recover "$NAME" >"$DIR/recover" 2>&1 || true
 runs_here
 assert_no_definition_left
 
-# What somebody changes while it is waited for, and that cannot go, is seen before the guest is told to shut down: it runs on.
+# A change that cannot go along, made while the guest is waited for, is seen before the guest is told to shut down: the guest runs on.
 changed() { # REASON COMMAND...
 	begins
 	head_start --hold
@@ -109,7 +109,7 @@ shares() {
 changed 'shareable' shares
 changed 'writes to' libvirt_in a virsh -q snapshot-create-as "$NAME" outside --disk-only
 libvirt_in a virsh -q snapshot-delete "$NAME" outside --metadata
-# What can go is carried as it is by then.
+# A change that can go along is carried.
 begins
 head_start --hold
 libvirt_in a virsh -q autostart "$NAME" >/dev/null
@@ -118,7 +118,8 @@ libvirt_move_wait 0
 runs_there
 libvirt_in b virsh dominfo "$NAME" | says 'Autostart: *enable' || fail "its autostart was lost"
 
-# One that somebody undefines while it runs is not told to shut down, as nothing would have it then, and one that never was defined does not go.
+# A guest that is undefined while it runs is not told to shut down, as it would be lost then; and a guest that was never defined does not
+# go.
 begins
 head_start --hold
 libvirt_in a virsh -q undefine "$NAME" >/dev/null

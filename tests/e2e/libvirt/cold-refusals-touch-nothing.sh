@@ -1,6 +1,7 @@
 #!/bin/bash
-# What keeps a libvirt guest from going cold is said in a sentence, and nothing is touched at either end: neither the books of either libvirt, nor a file.
-# Somebody who changes the guest, or starts it, while it is moved is heard or refused; a network that is missing there keeps nobody from going.
+# A libvirt guest that cannot go cold is refused with a sentence, and nothing is touched at either end: neither the definitions of either
+# libvirt, nor a file. A client that changes the guest, or starts it, while it is moved is noticed or refused; a network that is missing
+# there keeps no guest from going.
 # takes: 50
 # tier: gate
 export TINY=yes MEM=32
@@ -9,7 +10,7 @@ export TINY=yes MEM=32
 libvirt_host a
 libvirt_host b
 at_a=$(libvirt_at a "$LIBVIRT_GUESTS") at_b=$(libvirt_at b "$LIBVIRT_GUESTS")
-NAME=news-$$ # of its own: QEMUs of this machine are found by name from everywhere
+NAME=news-$$ # unique: QEMUs of this machine are found by name from everywhere
 image=$LIBVIRT_GUESTS/news.raw
 
 v() { # HOST VIRSH'S WORDS...
@@ -54,7 +55,7 @@ v a autostart $NAME
 listen_at a
 listen_at b
 
-# What it is asked for.
+# Options that are refused.
 refused '--map-net cannot be given for a guest of libvirt' --map-net net0=bridge:br0
 refused '--machine cannot be given for a guest of libvirt' --machine q35
 refused '--install-unit is for guests that a script starts' --install-unit
@@ -68,7 +69,7 @@ only_off() { # STATUS PATTERN NAME
 	grep -q -- "$2" "$DIR/check" || fail "check does not say '$2': $(<"$DIR/check")"
 	assert_untouched
 }
-cd "$DIR" # where the file is
+cd "$DIR" # the directory of the file
 "$QEMU" -name $NAME -machine none -display none -nodefaults -S &
 twin=$!
 kill_at_exit $twin
@@ -85,7 +86,7 @@ only_off 0 'shut down' $NAME
 rm "$DIR/$NAME" "$at_a/digits.qcow2"
 cd "$TOP"
 
-# What is at the destination.
+# Obstacles at the destination.
 libvirt_xml "$NAME" >"$DIR/other.xml"
 v b define "$DIR/other.xml"
 refused "libvirt has another guest $NAME at the destination already"
@@ -95,7 +96,7 @@ v b define "$DIR/other.xml"
 refused 'libvirt has a guest with the UUID .* at the destination already'
 v b undefine other
 remember
-kill -STOP "${LIBVIRT_DAEMON[b]}" # its socket is there, and nobody answers
+kill -STOP "${LIBVIRT_DAEMON[b]}" # the socket exists, but libvirtd does not answer
 libvirt_move a b "$NAME" 3 --how cold
 result 'r["reason"]' | says 'libvirt does not answer at /run/libvirt' || fail "a libvirt that hangs there: $(result 'r["reason"]')"
 kill -CONT "${LIBVIRT_DAEMON[b]}"
@@ -106,7 +107,7 @@ result 'r["reason"]' | says 'no libvirt runs at the destination' || fail "no lib
 libvirt_start_daemon b
 assert_untouched
 
-# What is here: other guests may use its disk; a checkpoint; one that runs, or was saved as it ran.
+# Obstacles at the source: a disk that other guests may use; a checkpoint; a guest that runs, or was saved as it ran.
 sed "s|<target dev='vda'|<shareable/>&|" "$DIR/$NAME.xml" >"$DIR/changed.xml"
 uuid=$(libvirt_in a virsh domuuid $NAME | xargs)
 with_uuid() { # XML
@@ -194,7 +195,7 @@ assert_nothing_unfinished
 mkfifo "$DIR/end"
 exec {end}<>"$DIR/end"
 cp /bin/bash "$DIR/qemu-system-x86_64"
-exec {program}<"$DIR/qemu-system-x86_64" # which another user may run, wherever it lies
+exec {program}<"$DIR/qemu-system-x86_64" # a program that another user may run, wherever it lies
 setsid setpriv --reuid=65534 --regid=65534 --clear-groups "/proc/self/fd/$program" -c 'for ((i = 0; i < 1100; i++)); do read -r <&"$0" & done; wait' "$end" </dev/null >/dev/null 2>&1 &
 crowd=$!
 at_exit "kill -KILL -- -$crowd"

@@ -31,12 +31,12 @@ begins() { # BUTTON: as the witness takes it
 	wait_for 60 grep -aqs 'witness ready' "$at_a/$NAME.console" || fail "it does not come up"
 }
 
-begins 2 # it does not obey
+begins 2 # the guest does not obey
 libvirt_move a b "$NAME" 4 --how cold --as libvirt --qemu "$QEMU" --shutdown-timeout 1
 assert_result '"did not shut down within 1 s" in r["reason"] and r["guest"] == "source"'
 guest_verify "$(orders "$NAME")" blocks
 assert_eq "$(defined_at b)" "" "guests of libvirt"
-vmferry_at a recover "$NAME" >"$DIR/recover" 2>&1 || true # what has arrived was kept for the next move
+vmferry_at a recover "$NAME" >"$DIR/recover" 2>&1 || true # disks that have arrived were kept for the next move
 assert_nothing_unfinished
 end_process "${GUEST_PID[$NAME]}"
 

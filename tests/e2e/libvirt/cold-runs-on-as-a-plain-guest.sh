@@ -38,7 +38,7 @@ echo "rows: $before before, $after after"
 [[ $before -gt 0 && $after -ge $before ]] || fail "rows are gone"
 assert_nothing_unfinished
 
-# It runs by its script from now on, and moves on as any other.
+# The guest runs by its script from now on, and moves on as any other.
 vmferry_at b list $NAME --json >"$DIR/list" 2>&1 || true
 grep -q '"owner": *"plain"' "$DIR/list" || fail "it is not listed as a plain guest: $(cat "$DIR/list")"
 vmferry_at b check $NAME local --disk-dir "$DIR/next" >"$DIR/check" 2>&1 || fail "it could not be moved on: $(cat "$DIR/check")"

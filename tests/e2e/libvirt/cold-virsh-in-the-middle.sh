@@ -26,7 +26,7 @@ libvirt_cold_wait 1
 result 'r["reason"]' | says 'another client defined the guest .* in libvirt here again' || fail "$(result 'r["reason"]')"
 assert_whole source
 
-# One of that UUID, or of that name, is defined there: ours never is, and the guest is here again.
+# A guest of that UUID, or of that name, is defined there: ours never is, and runs here again.
 stopped_at after-DST_START
 libvirt_in b virsh -q define "$old" >/dev/null
 fault_continue
@@ -43,7 +43,7 @@ result 'r["reason"]' | says "already exists with uuid" || fail "$(result 'r["rea
 libvirt_in b virsh -q undefine "$NAME" >/dev/null
 assert_whole source
 
-# It is undefined there as soon as it is defined: somebody may, and it is not the source's again.
+# The guest is undefined there as soon as it is defined: any client may do that, and the guest is not the source's again.
 stopped_at dst-defined
 libvirt_in b virsh -q undefine "$NAME" >/dev/null
 fault_continue
@@ -67,7 +67,7 @@ mkdir -p "$DIR/libvirt-a/etc/hooks"
 printf '#!/bin/sh\n[ "$2" != prepare ] || { : >%s; while [ ! -e %s ]; do sleep 0.1; done; exit 1; }\n' "$DIR/hooked" "$DIR/unhook" >"$DIR/libvirt-a/etc/hooks/qemu"
 chmod 755 "$DIR/libvirt-a/etc/hooks/qemu"
 libvirt_stop a
-libvirt_start_daemon a # which looks for hooks once
+libvirt_start_daemon a # libvirt looks for hooks once, at its start
 stopped_at src-undefining
 libvirt_in a virsh start "$NAME" </dev/null >"$DIR/start.out" 2>&1 &
 START=$!

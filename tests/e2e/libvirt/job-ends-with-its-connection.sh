@@ -49,7 +49,7 @@ knows_none() { # HOST WHAT: libvirt sees the end of a QEMU a moment after it
 	wait_for 10 eval '[[ -z $(libvirt_in "$1" virsh -q list --all) ]]' || fail "guests $2: $(libvirt_in "$1" virsh -q list --all)"
 }
 
-begins() { # as another connection
+begins() { # Begins a migration over another connection.
 	step other begin chat "unix://$DIR/ram" "$DIR/cookie" "$DIR/xml"
 	[[ $SAID == ok* ]]
 }
@@ -71,7 +71,7 @@ assert_eq "$(state a)" "running (booted)" "the guest afterwards"
 does other confirm chat cancel
 assert_eq "$(state a)" "running (booted)" "the guest after a Confirm that cancels"
 
-# What was prepared ends with its connection, or by Finish.
+# A prepared migration ends with its connection, or by Finish.
 does other begin chat "unix://$DIR/ram" "$DIR/cookie" "$DIR/xml"
 for way in close finish; do
 	steps_begin there b

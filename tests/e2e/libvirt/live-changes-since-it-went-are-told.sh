@@ -1,6 +1,6 @@
 #!/bin/bash
-# What others change of a libvirt guest at its source after it was given up there does not go along, and libvirt here forgets it: it is told, by the move or by
-# recover, and a changed definition is kept in a file that is named.
+# Changes of a libvirt guest that others make at its source after it was given up there do not go along, and libvirt here forgets them: the
+# move, or recover, reports them, and a changed definition is kept in a file that is named.
 # timeout: 300
 . "$(dirname "$0")/../../lib/aftermath.sh"
 . "$(dirname "$0")/../../lib/libvirt-live.sh"
@@ -12,7 +12,7 @@ edited_here() {
 
 libvirt_guest_runs
 
-# It is defined otherwise.
+# The guest's definition is changed.
 to_local
 fault after-SRC_COMMITTED stop
 to_listener

@@ -1,6 +1,7 @@
 #!/bin/bash
-# What others change of a libvirt guest's devices at the destination before libvirt there defines it: an image that it has got by then (a snapshot, a copy that
-# was pivoted to) is in its definition, so that it never starts from an old one, and what was attached for now only is told.
+# Changes of a libvirt guest's devices that others make at the destination before libvirt there defines it: an image that it has got by then
+# (a snapshot, a copy that was pivoted to) is in its definition, so that it never starts from an old one, and devices that were attached for
+# now only are reported.
 # timeout: 300
 . "$(dirname "$0")/../../lib/aftermath.sh"
 . "$(dirname "$0")/../../lib/libvirt-live.sh"

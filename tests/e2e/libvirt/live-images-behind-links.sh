@@ -44,7 +44,8 @@ libvirt_in a virsh dumpxml $web | sed -n "s/.*<source file='\([^']*\)'.*/\1/p" |
 assert_eq "$(xargs <"$DIR/sources")" "$G/cold/other.qcow2 $G/cold/root.qcow2" "images of the guest that is shut down"
 assert_nothing_unfinished
 
-# One image of all, of a guest whose definition says on what it is based (as an external snapshot leaves it): what has that name there is another's.
+# A chain becomes one image, for a guest whose definition names the backing file (as an external snapshot leaves it): the file of that name
+# there is another guest's.
 mkdir "$at_b/flat" "$at_b/cold"
 head -c 4M /dev/urandom >"$at_b/cold/base.raw"
 libvirt_in a virsh dumpxml --inactive $web |

@@ -34,7 +34,7 @@ process_is_gone "$there" || fail "the destination's QEMU was not ended"
 assert_runs_at source
 assert_nothing_unfinished
 
-# Who may go on elsewhere is not had back, before a person who knows better says that nothing runs there.
+# A guest that may run elsewhere is not had back, before a person who knows better says that it does not run there.
 is_not_had_back() { # REASON
 	order revert --no-wait "$NAME"
 	libvirt_cold_wait 6
@@ -56,7 +56,7 @@ is_not_had_back 'was migrated away from the destination by another client'
 
 beyond_gate e2e/recover/revert-has-the-guest-back-as-it-was e2e/recover/revert-is-refused-where-it-would-run-twice unit/test-domain || exit 0
 
-# Its QEMU there ends when libvirt there was started again: nobody has heard why.
+# The guest's QEMU there ends while libvirt there was restarted: the reason is lost.
 moved_for_now
 kill_now "${LIBVIRT_DAEMON[b]}"
 libvirt_start_daemon b
@@ -73,7 +73,7 @@ libvirt_in b virsh -q undefine "$NAME" >/dev/null || fail "the definition of the
 assert_runs_at source
 assert_nothing_unfinished
 
-# It ended there meanwhile.
+# The guest ended there meanwhile.
 moved_for_now
 kill_now "$there"
 wait_event 'ev["event"] == "notice" and "its QEMU there has ended since" in ev["text"]' >/dev/null
@@ -91,7 +91,7 @@ libvirt_cold_wait 1
 assert_runs_at source
 assert_nothing_unfinished
 
-# It stays there, as somebody says so, or as its time is over.
+# The guest stays there, as the user says so, or as its time is over.
 moved_for_now
 order keep --no-wait "$NAME"
 libvirt_cold_wait 0

@@ -27,7 +27,7 @@ no_guard() {
 	wait_for 10 eval '! guard_pid >/dev/null' || fail "who holds the locks does not end: $(guard_pid)"
 }
 
-# It is ended, and to be started, here, when it has been given up.
+# The guest is ended here, and is to be started, when it has been given up.
 stopped_at after-SRC_COMMITTED
 does_not_start_here
 fault_continue
@@ -49,7 +49,7 @@ assert_nothing_unfinished
 no_guard
 libvirt_guest_again
 
-# Or has ended without an answer from the destination; and when that is known to have nothing of it, the guest starts here.
+# The guest has ended without an answer from the destination; when the destination is known to have nothing of it, the guest starts here.
 stopped_at after-SRC_COMMITTED
 end_agents_there
 DST_PID=
@@ -80,11 +80,11 @@ stays_as_edited_at() { # POINT
 	assert_nothing_unfinished
 }
 
-# It is defined otherwise here while it is copied, or when its definition has another name: it stays, and so it stays defined.
+# A definition that is changed here while the guest is copied, or when it has another name, keeps the guest here, defined as changed.
 stays_as_edited_at src-libvirt-begun
 stays_as_edited_at src-definition-aside
 
-# It is defined otherwise there as soon as it runs there: so it stays defined, which is told.
+# A definition that is changed there as soon as the guest runs there stays as it is, which is reported.
 stopped_at dst-libvirt-resumed
 edited b
 libvirt_in b virsh -q autostart "$NAME" >/dev/null

@@ -37,13 +37,13 @@ libvirt_start_daemon b
 assert_runs_at source
 assert_nothing_unfinished
 
-# It is resumed there as soon as libvirt has taken it over, before anything is promised: that copy ends, and it runs on here.
+# The guest is resumed there as soon as libvirt has taken it over, before anything is promised: that copy ends, and the guest runs on here.
 stopped_at dst-libvirt-finished
 libvirt_in b virsh -q resume "$NAME" >/dev/null
 fault_continue
 moved source 1
 
-# It is resumed there, and here, while both are held: both wait, and it runs there once it may.
+# The guest is resumed there, and here, while both are held: both wait, and it runs there once it may.
 stopped_at after-SRC_COMMITTED
 libvirt_in b timeout 20 virsh -q resume "$NAME" >/dev/null 2>&1 &
 there=$!
@@ -58,11 +58,11 @@ libvirt_guest_again
 beyond_gate e2e/libvirt/live-goes-there-and-back e2e/libvirt/job-ends-with-its-connection e2e/libvirt/cold-virsh-in-the-middle \
 	e2e/others/stop-the-guest-and-it-arrives-paused unit/test-definition-live || exit 0
 
-# Who would change the guest here while it is moved waits for libvirt's job, or is refused.
+# A client that would change the guest here while it is moved waits for libvirt's job, or is refused.
 stopped_at src-migrate
 ! libvirt_in a timeout 3 virsh -q setmem "$NAME" 32M --live >/dev/null 2>&1 || fail "its memory is changed while it is moved"
 ! libvirt_in a timeout 3 virsh -q undefine "$NAME" >/dev/null 2>&1 || fail "it is undefined while it is moved"
-# It is paused: so it is moved, and so it is there.
+# A paused guest arrives paused.
 libvirt_in a virsh -q suspend "$NAME"
 fault_continue
 libvirt_cold_wait 0
@@ -73,7 +73,7 @@ assert_runs_at destination
 assert_nothing_unfinished
 libvirt_guest_again
 
-# What waits there is ended by somebody: it runs on here.
+# The QEMU that waits there is ended by another client: the guest runs on here.
 stopped_at dst-qemu-noted
 libvirt_in b virsh -q destroy "$NAME" >/dev/null
 fault_continue
@@ -85,7 +85,7 @@ daemon_killed a
 fault_continue
 libvirt_cold_wait 5
 libvirt_start_daemon a
-guard_ends # which has it go on as soon as libvirt answers
+guard_ends # the guard lets the guest go on as soon as libvirt answers
 recover 1
 assert_runs_at source
 assert_nothing_unfinished

@@ -27,7 +27,7 @@ for point in $(some_of before-DST_START after-DST_START before-DST_STARTED after
 	plain_again
 done
 
-# Both hosts see its first disk.
+# A plain guest whose first disk both hosts see.
 SHARED=yes
 BESIDE=$DIR/both
 libvirt_guest_again

@@ -9,7 +9,7 @@
 
 ovmf=$TOP/build/ovmf
 [[ -e $ovmf/OVMF_CODE_4M.fd ]] || skip "no OVMF at $ovmf: run scripts/install-deps"
-export LIBVIRT_QEMU_USER=libvirt-qemu # as whom its swtpm runs, too
+export LIBVIRT_QEMU_USER=libvirt-qemu # the user of the guest's QEMU, and of its swtpm
 export APPEND=$TPM_APPEND MEM=256 WITNESS="ram_mb=16 rate=200 disks=vda disk_mb=4 disk_rate=20"
 G=$LIBVIRT_GUESTS
 web=web-$$
@@ -30,7 +30,7 @@ libvirt_run a $web
 tpm_write $web first
 uuid=$(libvirt_in a virsh -q domuuid $web)
 
-# Its base is named on its line, and would be below an image that is made whole, too.
+# The base is named on the guest's line, and would be below an image that is made whole, too.
 libvirt_move a b $web 3 --as plain --chain flatten
 assert_result '"names what its image is based on" in r["reason"]'
 libvirt_move a b $web 0 --as plain

@@ -1,8 +1,8 @@
 #!/bin/bash
-# What keeps a libvirt guest from going as it runs is said by check and by migrate in the same words, nothing is touched, and the way that is named works: with secrets
-# (an encrypted disk) it goes shut down, and check tells of a secret that libvirt there has not; a disk that other guests may use, too, is not copied; a disk on a
-# network, and a host without libvirt, are for a cold move. Its disks are moved within its host by virsh, and one that is at the destination already, and runs there, is not
-# said to be undefined.
+# A libvirt guest that cannot go as it runs is refused by check and by migrate in the same words, nothing is touched, and the way that is
+# named works: with secrets (an encrypted disk) it goes shut down, and check reports a secret that libvirt there lacks; a disk that other
+# guests may use, too, is not copied; a disk on a network, and a host without libvirt, need a cold move. Its disks are moved within its host
+# by virsh, and a guest that is at the destination already, and runs there, is not said to be undefined.
 # takes: 30
 # tier: gate
 export TINY=yes MACHINE=pc MEM=64 WITNESS="ram_mb=4 rate=0 disks=vda disk_rate=20 button=1"
@@ -52,7 +52,7 @@ truncate -s 8M "$at_a/web.raw"
 begins "$G/web.raw:raw" "s|<target dev='vda'|<shareable/>&|"
 refused 'disk vda is one that other guests may use, too (<shareable/>): detach it (virsh detach-disk --config, and --live if it runs)'
 
-# What is virsh's, of a guest whose only monitor libvirt has.
+# A guest whose only monitor libvirt has needs virsh for some commands.
 begins "$G/web.raw:raw"
 not_ours() { # PATTERN COMMAND...
 	local status=0
@@ -64,7 +64,7 @@ not_ours() { # PATTERN COMMAND...
 not_ours 'belongs to libvirt, which would lose track of its disks; move them with `virsh blockcopy`' storage $web --disk vda="$at_a/elsewhere.raw"
 not_ours 'belongs to libvirt, which has its only QMP monitor' export $web "$DIR/bundle"
 
-# One of its UUID runs there: an earlier move may have it there.
+# A guest of its UUID runs there: an earlier move may have brought it.
 libvirt_xml other | sed "s|<memory |<uuid>$(libvirt_in a virsh domuuid $web | xargs)</uuid>&|" >"$DIR/other.xml"
 libvirt_in b virsh -q create "$DIR/other.xml" >/dev/null
 vmferry_at a check $web "${ADDRESS_AT[b]}" >"$DIR/check" 2>&1 && fail "check does not see it"
@@ -80,7 +80,7 @@ for how in live quick cold; do
 	vmferry_at a check $web "${ADDRESS_AT[b]}" --how $how --as plain >"$DIR/check" 2>&1 || fail "check of the way: $(<"$DIR/check")"
 done
 
-# What no QEMU without libvirt has: by its definition; and by the line of its QEMU, of which the definition does not tell.
+# Devices that only libvirt can provide: by the guest's definition; and by the line of its QEMU, which the definition does not tell.
 begins "$G/web.raw:raw" "s|<domain type='qemu'|& xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'|
 	s|</domain>|<q:commandline><q:arg value='-global'/><q:arg value='PIIX4_PM.disable_s3=1'/></q:commandline>&|"
 refused 'cannot have what this one has: options of its own for QEMU' --as plain

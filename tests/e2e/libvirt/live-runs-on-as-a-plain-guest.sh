@@ -71,7 +71,7 @@ for image in data scsi more; do cmp "$at_a/$image.raw" "$at_b/$image.raw"; done
 for socket in qmp vnc serial serial3 agent channel1; do [[ -S $at_b/$wiki.$socket ]] || fail "it has no socket $socket: $(ls "$at_b")"; done
 grep -q 'more.raw' "$at_b/$wiki.sh" || fail "what was plugged in is not in its script"
 
-# It is a guest as any other there: it moves on, with its monitor.
+# The guest is a plain one there: it moves on, with its monitor.
 mkdir "$at_b/next"
 ! vmferry_at b migrate $wiki local --disk-dir "$G/next" --as plain >"$DIR/out" 2>&1 || fail "it becomes plain once more"
 grep -q "is for a guest of libvirt's, and $wiki is none" "$DIR/out" || fail "it is refused otherwise: $(cat "$DIR/out")"

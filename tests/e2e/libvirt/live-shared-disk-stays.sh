@@ -8,7 +8,7 @@ export TINY=yes MACHINE=pc MEM=64 WITNESS="ram_mb=16 rate=500 disks=vda,vdb disk
 . "$(dirname "$0")/../../lib/libvirt-move.sh"
 
 export LIBVIRT_QEMU_USER=libvirt-qemu
-LIBVIRT_QEMU_CONF="remember_owner = 0" # as where a file system has no extended attributes, which most have not that hosts share
+LIBVIRT_QEMU_CONF="remember_owner = 0" # without extended attributes, which most file systems lack that hosts share
 web=web-$$
 libvirt_host a
 libvirt_host b
@@ -43,7 +43,7 @@ runs_at() { # HOST OTHER IMAGES: so many are left at the other
 	assert_nothing_unfinished
 }
 
-# It fails: libvirt there has ended its QEMU, and given its images to root, or is away.
+# A move that fails: libvirt there has ended its QEMU, and given its images to root, or is away.
 for point in dst-libvirt-prepared dst-libvirt-held; do
 	VMFERRY_FAULT=$point:kill:$DIR/$point listen_at b
 	libvirt_move a b $web 1

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Both hosts prepare the live move of a libvirt guest at once, and the source fails at it when the destination was told to: whether libvirt there has begun to start a
-# QEMU by then or not, nothing of the move is left there, and the guest runs on here as before.
+# A source that fails while both hosts prepare the live move of a libvirt guest leaves nothing of the move at the destination, whether
+# libvirt there has begun to start a QEMU by then or not, and the guest runs on here as before.
 # takes: 20
 . "$(dirname "$0")/../../lib/aftermath.sh"
 . "$(dirname "$0")/../../lib/libvirt-live.sh"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# What a libvirt guest has goes along as it runs: a disk that is based on another image, a volume of a pool, one that was plugged in, UEFI variables, a CD and a
-# drive without one, a network card. Its disks can go to other places, and ahead of it.
+# A libvirt guest takes along, as it runs: a disk that is based on another image, a volume of a pool, a disk that was plugged in, UEFI
+# variables, a CD and a drive without one, a network card. Its disks can go to other places, and ahead of it.
 # timeout: 300
 export TINY=yes MACHINE=pc MEM=64 WITNESS="ram_mb=16 rate=500 disks=vda disk_mb=4 disk_rate=50"
 . "$(dirname "$0")/../../lib/libvirt-move.sh"

@@ -40,7 +40,7 @@ for command in check migrate; do
 	grep -qF "$words" "$DIR/refused" || fail "$command says: $(<"$DIR/refused")"
 done
 
-# It fails there when libvirt has taken it over, and nothing is promised yet.
+# The destination fails when libvirt has taken the guest over, and nothing is promised yet.
 VMFERRY_FAULT=dst-libvirt-finished:kill:$DIR/died listen_at b
 libvirt_move a b $web 1
 [[ -s $DIR/died ]] || fail "the destination did not die"

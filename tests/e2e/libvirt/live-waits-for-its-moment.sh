@@ -59,7 +59,7 @@ libvirt_move_wait
 is_past || fail "it went before its time"
 runs_at b a
 
-# It shuts down by itself while it is held: libvirt has it here, as it was.
+# The guest shuts down by itself while it is held: libvirt has it here, as it was.
 FROM=b
 libvirt_move_start b a $web --hold --reuse auto
 held 'ready to switch over; the guest runs on here'

@@ -65,7 +65,7 @@ libvirt_in a virsh -q autostart "$NAME" >/dev/null
 libvirt_run a "$NAME"
 [[ $(tr '\0' '\n' <"/proc/${GUEST_PID[$NAME]}/cmdline" | grep -c '"driver":"raw"') == 0 ]] || fail "a raw image has a node of its format"
 
-# it fails at the last moment
+# the failover fails at the last moment
 VMFERRY_FAULT=dst-taken-over:fail listen_at b
 replica_at a add "$NAME" "${ADDRESS_AT[b]}" --disk-dir "$G"
 went=0
@@ -79,11 +79,11 @@ kill -TERM "${LISTENER_AT[b]}"
 wait_for 20 process_is_gone "${LISTENER_AT[b]}"
 
 listen_at b
-sed -i "s|^to .*|to ${ADDRESS_AT[b]}|" "$DIR/state-a/replica/$NAME.conf" # it listens at another port
+sed -i "s|^to .*|to ${ADDRESS_AT[b]}|" "$DIR/state-a/replica/$NAME.conf" # the destination listens at another port
 replica_at a sync "$NAME"
 assert_eq "$(vmferry_at a replica status "$NAME" --json | python3 -S -c 'import json, sys; print(json.load(sys.stdin)[0]["whole"])')" False "the next point was everything"
 
-# it goes
+# the guest goes there
 was=${GUEST_PID[$NAME]}
 replica_at a failover "$NAME" --planned --json -v
 assert_eq "$(in_result 'r["disks"][1]["bytes_read"] < 4 << 20')" True "of a disk that was not written to little is read"
@@ -101,6 +101,6 @@ assert_eq "$(in_result 'r["disks"][1]["bytes_kept"] == 24 << 20')" True "a disk 
 cmp "$at_a/data.raw" "$at_b/$NAME-disk1.raw"
 guest_verify "$at_b/$NAME.serial2"
 
-# and back
+# the guest comes back
 replica_at b failover "$NAME" --planned --json -v
 arrived "$(libvirt_at a "$BACK")" 3

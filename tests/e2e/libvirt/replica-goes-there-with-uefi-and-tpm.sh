@@ -8,7 +8,7 @@
 
 ovmf=$TOP/build/ovmf
 [[ -e $ovmf/OVMF_CODE_4M.fd ]] || skip "no OVMF at $ovmf: run scripts/install-deps"
-export LIBVIRT_QEMU_USER=libvirt-qemu PATH=${QEMU_IMG%/*}:$PATH # as whom its swtpm runs, too
+export LIBVIRT_QEMU_USER=libvirt-qemu PATH=${QEMU_IMG%/*}:$PATH # the user of the guest's QEMU, and of its swtpm
 export APPEND=$TPM_APPEND MEM=256 WITNESS="ram_mb=16 rate=200 disks=vda disk_mb=4 disk_rate=20"
 G=$LIBVIRT_GUESTS
 NAME=tpm-$$

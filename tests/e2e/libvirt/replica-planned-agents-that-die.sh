@@ -6,7 +6,7 @@
 . "$(dirname "$0")/../../lib/libvirt-live.sh"
 . "$(dirname "$0")/../../lib/libvirt-plain.sh"
 export PATH=${QEMU_IMG%/*}:$PATH
-THERE=$DIR/both/there # what is beside b's own guests is none of a move's
+THERE=$DIR/both/there # b's own guests' files are not a move's
 
 replica_of_it() {
 	to_local
@@ -19,7 +19,7 @@ replica_of_it() {
 begin_move() {
 	TO=$THERE
 	rm -f "$DIR/move.json" "$DIR/move.log"
-	sed -i "s|^to .*|to $DEST|" "$VMFERRY_STATE_DIR/replica/$NAME.conf" # it listens at another port
+	sed -i "s|^to .*|to $DEST|" "$VMFERRY_STATE_DIR/replica/$NAME.conf" # the destination listens at another port
 	"${ON[@]}" "$BIN/vmferry" replica failover "$NAME" --planned --json -v </dev/null >"$DIR/move.json" 2>"$DIR/move.log" &
 	MOVE_PID=$!
 	kill_at_exit "$MOVE_PID"

@@ -45,7 +45,7 @@ assert_eq "$(known 'p["point"], p["whole"], p["would_start"]["start"], p["would_
 assert_eq "$(libvirt_in a virsh -q domstate "$NAME")" running "the guest's state"
 [[ -z $(find "$at_a" -name '.vmferry*') ]] || fail "left at the primary: $(find "$at_a" -name '.vmferry*')"
 
-# it ends at its primary, with a last point while it stands, so that nothing is lost
+# the guest stops at its primary, with a last point while it stands, so that nothing is lost
 libvirt_in a virsh -q suspend "$NAME" >/dev/null
 replica_at a sync "$NAME"
 libvirt_in a virsh -q destroy "$NAME" >/dev/null

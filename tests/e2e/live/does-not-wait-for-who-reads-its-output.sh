@@ -71,7 +71,7 @@ reader_gets 0
 grep -a '^{' "$DIR/output" | tail -n 1 | grep -q '^{"event":"result","outcome":"migrated"' ||
 	fail "the result is not the last line of JSON: $(tail -n 3 "$DIR/output" | cut -c1-100)"
 
-# Nobody ever reads: it ends all the same.
+# Nobody ever reads: the move ends all the same.
 unread pipe --json
 switch_and_verify
 wait_for 20 process_is_gone "$MOVE_PID" || fail "it waits for its reader for ever"

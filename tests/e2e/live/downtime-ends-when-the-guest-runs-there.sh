@@ -13,7 +13,7 @@ LATE_S=$((SECONDS - began + 2)) # longer than all until now has taken
 grep -q 'dst: hand-off: CONT_OK' "$DIR/move.log" || fail "it does not run there"
 written=$("$BIN/vmferry" journal "$VMFERRY_STATE_DIR"/*-dst.journal | sed -n '/^now:/q; /DST_PREPARED$/,$p' | awk '{ print $2, $3 }')
 assert_eq "$written" $'state DST_PREPARED\nstate DST_START' "what it has written to its journal while the guest stood still"
-sleep "$LATE_S" # so long it says nothing
+sleep "$LATE_S" # the agent is silent for that time
 assert_eq "$("$BIN/vmferry" journal "$VMFERRY_STATE_DIR"/*-src.journal | grep -c '"kind":"disks-written"')" 1 "notes of how the disks were left"
 fault_continue
 move_wait

@@ -7,7 +7,7 @@
 guest_disk "$DIR/a.raw" raw 32M
 MEM=256 WITNESS="ram_mb=64 rate=1000 disks=vda disk_mb=8" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)
 mkdir "$DIR/there"
-said=$(vmferry migrate "${GUEST_PID[a]}" local --disk-dir "$DIR/there" --detach --hold 2>&1) # as who reads all that it says
+said=$(vmferry migrate "${GUEST_PID[a]}" local --disk-dir "$DIR/there" --detach --hold 2>&1) # read to its end
 [[ $said == *"goes on in the background"* ]] || fail "it said: $said"
 vmferry status "${GUEST_PID[a]}" --follow >"$DIR/move.json" &
 MOVE_PID=$!

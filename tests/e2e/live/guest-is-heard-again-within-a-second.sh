@@ -28,7 +28,7 @@ in_time() {
 	END
 }
 
-# What else a machine has to do may silence a guest: the best of a few.
+# Other work on the machine may silence a guest: the best of a few counts.
 for n in 1 2 3; do
 	move a local
 	guest_verify "$(orders a)"

@@ -22,7 +22,7 @@ in_place() { # TAP [OPTION...]
 	assert_settled
 }
 
-# one that was made for it, and stays without it
+# a tap that was made for the guest, and stays without it
 make_tap tap0
 guest_on tap0 script=no downscript=no
 to_local
@@ -45,7 +45,7 @@ assert_settled
 guest_stop a
 [[ -e /sys/class/net/tap0 && -e /sys/class/net/tap1 ]] || fail "a tap of the user's is gone"
 
-# one that its QEMU has made, and that goes with the guest; with scripts, of which the user says that it goes on without
+# a tap that its QEMU has made, and that goes with the guest; with scripts, of which the user says that the guest goes on without
 printf '#!/bin/sh\nip link set "$1" master br0 up\n' >"$DIR/up"
 chmod +x "$DIR/up"
 unset "GUEST_AT[a]"

@@ -2,7 +2,7 @@
 # A move that is held for long makes round after round of its disks: its journal does not grow, and all that the rounds made is gone at the end.
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
-records() { # of the source's journal
+records() { # Records of the source's journal.
 	vmferry journal "$(find "$VMFERRY_STATE_DIR" -name '*-src.journal')" | wc -l
 }
 

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Nothing of the move stays in the destination QEMU: migration settings, exports, bitmaps and NBD server are
-# those of a QEMU that was just started. And after a cancelled move the source's are as they were.
+# A destination QEMU keeps nothing of the move: migration settings, exports, bitmaps and NBD server are those of a QEMU that was just
+# started. And after a cancelled move the source's are as they were.
 # covered in the gate: e2e/fail/cancel-rolls-back-in-every-stage, e2e/kill/guard-keeps-qemu-s-connections-until-the-end
 . "$(dirname "$0")/../../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"
@@ -14,7 +14,7 @@ settings() {
 	qmp "$(monitor a)" '{"execute": "nbd-server-stop"}' 2>&1 || true # an error, as none runs
 }
 
-# Of a move that QEMU was held in by a bitmap (7.2, 11.1) an empty list stays at the source, as QEMU cannot unset it; it says so itself.
+# A source QEMU that was held by a bitmap (7.2, 11.1) keeps an empty list, which it cannot unset; QEMU says so itself.
 settings_at_source() {
 	local said
 	said=$(settings)

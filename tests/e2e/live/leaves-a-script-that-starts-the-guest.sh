@@ -60,7 +60,7 @@ assert_eq "$(cd "$HERE" && ls ./*.sh* | xargs)" "./a-2.sh ./a.sh" "scripts there
 assert_eq "$(cat "$HERE/a.sh")" "somebody else's" "a file that was there before"
 [[ ! -e $DIR/d2/a.sh ]] || fail "the script has its name after a quick move"
 
-# One that an older vmferry has left under its name is replaced, and one that was edited is not; another guest's neither.
+# A script of an older vmferry under the guest's name is replaced, and an edited script is not; nor is another guest's.
 rm "$DIR/d2/a.raw"
 mv "$DIR"/d2/a.sh.moved-* "$DIR/d2/a.sh"
 go d2 warm --force --shutdown-timeout 1

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Where another process's memory may not be written (Yama, a hardened host), shared guest memory is mapped instead;
-# private memory cannot be reached at all, and the move goes on in opaque mode, saying so.
+# Shared guest memory is mapped where another process's memory may not be written (Yama, a hardened host); private memory cannot be reached
+# at all, and the move goes on in opaque mode, saying so.
 . "$(dirname "$0")/../../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"
 

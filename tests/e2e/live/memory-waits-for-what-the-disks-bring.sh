@@ -1,6 +1,6 @@
 #!/bin/bash
-# What a guest has in memory and on disk travels with the disks: QEMU's own pass over memory, on other channels, begins only when the
-# destination says that all of that has been placed, and not when it has been sent.
+# Contents that a guest has in memory and on disk travel with the disks: QEMU's own pass over memory, on other channels, begins only when
+# the destination says that all of that has been placed, and not when it has been sent.
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 seconds() { # progress of a second each, so far

@@ -39,7 +39,7 @@ export VMFERRY_HOST=$DIR/host
 for name in a b c d e f; do guest "$name"; done
 DEST=local
 
-# One leaves at a time.
+# One guest leaves at a time.
 printf 'out 1\nin any\n' >"$DIR/host"
 go a --hold
 says a 'vmferry switch'
@@ -61,15 +61,15 @@ says c 'waits for its turn: 1 move leaves'
 go d --now
 ends d 0
 ! has_said d 'waits for' || fail "--now has waited: $(<"$DIR/d.json")"
-kill -KILL "${PIDS[a]}" # whoever is killed gives its place up once its guard has taken the guest back
+kill -KILL "${PIDS[a]}" # a killed move gives its place up once its guard has taken the guest back
 ends c 0
 
-# One comes at a time; the destination says so.
+# One guest comes at a time; the destination says so.
 printf 'out any\nin 1\n' >"$DIR/host"
 wait_for 20 runs_here a || fail "a does not run here"
 vmferry recover a >"$DIR/said" 2>&1 || [[ $? -eq 1 ]] || fail "$(<"$DIR/said")"
 rm -rf "$DIR"/to-[ab]
-touch "$VMFERRY_RUNTIME_DIR/out" # there is no place for tickets here
+touch "$VMFERRY_RUNTIME_DIR/out" # a file in place of the directory of tickets
 to_listener
 go a --hold
 says a 'vmferry switch'

@@ -33,7 +33,7 @@ python3 -S -c 'import sys; sys.exit(not float(sys.argv[2]) - float(sys.argv[1]) 
 	fail "it sends more than 4 MiB/s"
 left=$(ram_left)
 vmferry set "${GUEST_PID[a]}" bwlimit=0
-MOVE_S=$((left / (4 << 20))) move_wait # so long the rest would take at 4 MiB/s
+MOVE_S=$((left / (4 << 20))) move_wait # the time that the rest would take at 4 MiB/s
 guest_verify "$(orders a)"
 
 move_start a local --bwlimit 4M

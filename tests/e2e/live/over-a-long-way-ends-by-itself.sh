@@ -1,6 +1,6 @@
 #!/bin/bash
-# Where the peer is so far away that a switchover takes longer than --max-downtime allows, whatever is left, there is nothing to wait for: the
-# move says so, and ends. With --on-stall=cancel it gives up instead.
+# A move to a peer so far away that a switchover takes longer than --max-downtime allows, whatever is left, has nothing to wait for: it says
+# so, and ends. With --on-stall=cancel it gives up instead.
 . "$(dirname "$0")/../../lib/lab.sh"
 enter_lab unshaped "$0" "$@"
 . "$(dirname "$0")/../../lib/aftermath.sh"

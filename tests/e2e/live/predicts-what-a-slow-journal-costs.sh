@@ -1,5 +1,6 @@
 #!/bin/bash
-# What the journals of both hosts must write while the guest stands still is measured before, and counts in the predicted downtime.
+# The time that the journals of both hosts need for their writes while the guest stands still is measured before, and counts in the
+# predicted downtime.
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a

@@ -26,7 +26,7 @@ move_wait 1
 assert_result '"running on the source" in r["guest_text"]'
 assert_at_source
 
-# What is at the destination hangs, though TCP knows nothing of it: no guest stands still for that for ever.
+# A destination whose disk hangs, though TCP is alive, stops no guest for ever.
 export VMFERRY_FAULT=src-patience-is-short:fail
 quick "${SLOW_RAM[@]}"
 unset VMFERRY_FAULT
@@ -73,13 +73,13 @@ assert_result 'r["disks"][0]["rounds"] == 1' "rounds of its disk"
 after=$(tiny_written a)
 [[ ${after% *} -ge ${before% *} ]] || fail "it has not gone on where it was: $before, $after"
 
-# One that was paused stays so.
+# A guest that was paused stays paused.
 qmp "$(free_monitor a)" '{"execute": "stop"}' >/dev/null
 quick
 move_wait
 assert_eq "$(status_of "$(free_monitor a)")" paused "QEMU's run state"
 
-# So does one that somebody stops in the moment before the move does.
+# A guest that another client stops in the moment before the move does stays stopped, too.
 qmp "$(free_monitor a)" '{"execute": "cont"}' RESUME >/dev/null
 move_until local src-stop-noted:stop --how quick
 qmp "$(free_monitor a)" '{"execute": "stop"}' STOP >/dev/null

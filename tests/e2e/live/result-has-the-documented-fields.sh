@@ -25,7 +25,7 @@ python3 -S - "$DIR/move.json" "$TOP/docs/report.md" <<-'END' || fail "the result
 	section = open(sys.argv[2]).read().split("## `result`")[1].split("\n## ")[0].split("\n\n`ram`")[0]
 	documented = {name for row in re.findall(r"^\| (`.*?) \|", section, re.M) for name in re.findall(r"`(\w+)`", row)}
 	only_when_so = {name for row, kind in re.findall(r"^\| (`.*?) \| ([^|]*) \|", section, re.M) if "optional" in kind for name in re.findall(r"`(\w+)`", row)}
-	only_when_so |= {"obstacles", "leftovers", "opaque_because", "shutdown_ms", "unit", "after_error", "reason", "forced"} # as their rows say in other words
+	only_when_so |= {"obstacles", "leftovers", "opaque_because", "shutdown_ms", "unit", "after_error", "reason", "forced"} # rows that the document describes in other words
 	assert not {"outcome", "guest", "exit_code", "total_ms", "verified", "downtime_ms", "disks"} & only_when_so
 	print("not documented:", told - documented, "missing:", documented - told - only_when_so)
 	sys.exit(not (told <= documented and documented - told <= only_when_so))

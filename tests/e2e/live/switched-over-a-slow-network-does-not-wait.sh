@@ -1,5 +1,5 @@
 #!/bin/bash
-# Who says switch means now: what is on its way, which takes a minute here, is not waited for.
+# A switch happens at once: contents under way, which take a minute here, are not waited for.
 . "$(dirname "$0")/../../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"
 

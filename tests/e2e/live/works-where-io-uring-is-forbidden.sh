@@ -1,6 +1,6 @@
 #!/bin/bash
-# Both agents do without io_uring where they must: raw and qcow2 disks, both RAM modes, TLS; and the report says so. A loop of
-# one agent that has it meets one that has not.
+# Two agents move a guest without io_uring where they must: raw and qcow2 disks, both RAM modes, TLS; and the report says so. A loop of one
+# agent that has it meets one that has not.
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_disk "$DIR/a.raw" raw 64M

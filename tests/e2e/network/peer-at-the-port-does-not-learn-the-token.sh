@@ -21,7 +21,7 @@ to_listener
 agent=$DEST
 listener thief.py "$DIR/thief"
 refused "$LISTENER_ADDRESS" "does not know the token"
-refused "$LISTENER_ADDRESS" "does not know the token" --plaintext # and does not even say so
+refused "$LISTENER_ADDRESS" "does not know the token" --plaintext # a source that does not even say so
 assert_not_told "$DIR/thief"
 end_process "$LISTENER"
 

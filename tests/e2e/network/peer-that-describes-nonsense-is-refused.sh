@@ -28,7 +28,7 @@ for odd in '"files": [{"role": "backing", "path": 1, "name": "/base"}]' '"files"
 done
 describe '"argv": ["q", "-machine", "none", "-netdev", "bridge,id=n,helper='"$DIR"'/none"]'
 grep -q "needs script $DIR/none, which does not exist at the destination" "$DIR/answer" || fail "it answers: $(<"$DIR/answer")"
-# One that says that it refuses its guest is told what is in the way here, and less is looked at: it has no guest to bring.
+# A source that refuses its guest hears the obstacles here, and fewer checks are made: it has no guest to bring.
 truncate -s 1M "$DIR/others.raw"
 line='"name": "x", "exe": "'$QEMU'", "argv": ["q", "-machine", "none", "-drive", "if=none,format=raw,file='$DIR/others.raw'"], "channels": 1'
 prepare="0x8012 $attempt {\"secret\": \"$(printf '%0384d' 0)\"}"
@@ -43,7 +43,7 @@ guest_a
 move_until there after-SRC_COMMITTED
 journal=$(find "$DIR/dst-state" -name '*-dst.journal')
 id=$(basename "$journal" -dst.journal)
-odd_state=$'\005' # of a destination, which changes nothing
+odd_state=$'\005' # a state of a destination, which changes nothing
 tell "0x803a $id $odd_state{}" "0x8010 $attempt {}"
 grep -q "^error: DESCRIBE in a session that is about an earlier move" "$DIR/answer" || fail "it answers: $(<"$DIR/answer")"
 recover 0

@@ -18,7 +18,7 @@ says() { # KIND ANSWER LOG
 	tail -n 1 "$DIR/dst.log" | grep -qE "$3" || fail "$1: the log says: $(tail -n 1 "$DIR/dst.log")"
 }
 
-# Nobody there has proved anything, so there is no process for any.
+# Strangers have proved nothing, so there is no process for any.
 no_session() {
 	! pgrep -P "$DST_PID" -x vmferry-dst
 }

@@ -6,7 +6,7 @@
 
 echo -n secret >"$DIR/key"
 guest_disk "$DIR/a.raw" raw 16M
-# nothing runs in it: it need not boot
+# no operating system runs in this guest: it need not boot
 "$QEMU" -accel tcg -m 64 -display none -nodefaults -name a -object secret,id=s0,file="$DIR/key" -qmp "unix:$DIR/a.qmp,server=on,wait=off" \
 	$(guest_drive d0 "$DIR/a.raw" raw) </dev/null >"$DIR/a.stderr" 2>&1 &
 guest_adopt a $!
@@ -31,7 +31,7 @@ plan "$evil_plan" --script
 assert_eq "$STATUS" 0 "exit code: $(cat -v "$DIR/err")"
 sh -n "$DIR/out" || fail "no script: $(<"$DIR/out")"
 grep -q '/bin/?\[2J' "$DIR/out" || fail "the command line is missing: $(<"$DIR/out")"
-# what is quoted in it comes back byte for byte
+# quoted characters come back byte for byte
 sed 's/^exec vmferry/printf "%s\\n"/' "$DIR/out" | sh | grep -qF $'=/x/\033[2J\177\302\2332J' || fail "the disk's path: $(<"$DIR/out")"
 
 plan "$evil_plan"

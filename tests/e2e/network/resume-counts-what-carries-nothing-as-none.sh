@@ -7,7 +7,7 @@
 command -v nft >/dev/null || skip "nft is not installed"
 hosts_start
 ssh_guest
-WITNESS='ram_mb=32 rate=100 disks=vda disk_mb=8 disk_rate=0' ssh_guest b # whose disk is not written to: that would keep it from being stopped, too
+WITNESS='ram_mb=32 rate=100 disks=vda disk_mb=8 disk_rate=0' ssh_guest b # a disk write would keep it from being stopped, too
 ON=(on_a)
 
 large_ones() { # add|delete

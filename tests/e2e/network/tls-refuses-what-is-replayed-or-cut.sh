@@ -1,7 +1,7 @@
 #!/bin/bash
-# What a source has said to a standing agent, said again by somebody else, whole or cut off anywhere: it gets
-# nowhere, a move under way goes on, and so does the agent. The port of that move stays open for connections that break, and no longer; where
-# none is to be made again no port is open for more once its data channels are there.
+# Messages of a source to a standing agent that somebody else repeats, whole or cut off anywhere, get nowhere: a move under way goes on, and
+# so does the agent. The port of that move stays open for connections that break, and no longer; where none is to be made again no port is
+# open for more once its data channels are there.
 . "$(dirname "$0")/../../lib/aftermath.sh"
 guest_a
 (umask 077 && echo "host-a:$(od -An -tx1 -N32 /dev/urandom | tr -d ' \n')" >"$DIR/psk")
@@ -29,7 +29,7 @@ if [[ $EUID -ne 0 ]]; then
 	exit 0
 fi
 
-ports() { # of the agent that has this move
+ports() { # Ports of the agent that has this move.
 	ss -Hlntp | grep "pid=$(agent_dst)," | awk '{ print $4 }' | sed 's/.*://'
 }
 

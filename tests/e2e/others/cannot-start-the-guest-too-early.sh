@@ -25,7 +25,7 @@ resume_there() {
 		        if not more: # a terminal that has hung up before it is read from says so like this
 		            raise OSError
 		        said += more
-		except OSError: # it has ended
+		except OSError: # the QEMU has ended
 		    sys.exit(sys.argv[2] != "now")
 	END
 	[[ -z ${1:-} ]] || wait_for 10 process_is_gone "$there" || fail "a guest that runs beside the source's is left alone"
@@ -43,11 +43,11 @@ move_wait 1
 assert_result '"resumed at the destination by another client" in r["reason"]'
 assert_at_source
 
-# Not loaded yet: QEMU would start it by itself later.
+# A QEMU that is not loaded yet would start the guest by itself later.
 move_until local memory --hold
 resume_there
 vmferry set "${GUEST_PID[a]}" bwlimit=0
-vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null || true # it may have been noticed by then
+vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null || true # the move may have noticed it by then
 move_wait 1
 assert_result '"resumed at the destination by another client" in r["reason"]'
 assert_at_source

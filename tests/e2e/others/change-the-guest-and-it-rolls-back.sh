@@ -44,7 +44,7 @@ end_job='{"execute": "block-job-complete", "arguments": {"device": "backN"}}'
 
 n=0
 for stage in while_disks while_ram; do
-	[[ $stage == while_disks ]] || beyond_gate e2e/others/migrate-the-guest-away-while-it-is-copied || continue # which is told from memory's copy, too
+	[[ $stage == while_disks ]] || beyond_gate e2e/others/migrate-the-guest-away-while-it-is-copied || continue # the change is told from memory's copy, too
 	n=$((n + 1))
 	begin "$stage"
 	ask "${snapshot/snapN/snap$n}"
@@ -68,7 +68,7 @@ rolled_back "another client began a block job (copy"
 ask '{"execute": "block-job-cancel", "arguments": {"device": "copy", "force": true}}'
 wait_for 10 eval '[[ $(qmp "$(free_monitor a)" "{\"execute\": \"query-block-jobs\"}") == "[]" ]]' || fail "the job does not end"
 
-# One that is over when the guest stops was there all the same.
+# A job that is over when the guest stops was there all the same.
 begin while_ram
 ask '{"execute": "drive-backup", "arguments": {"device": "d0", "job-id": "backup", "target": "'$DIR'/backup.raw", "format": "raw", "sync": "full"}}' \
 	BLOCK_JOB_COMPLETED
@@ -85,7 +85,7 @@ fi
 begin while_ram --hold
 resize='{"execute": "block_resize", "arguments": {"device": "d0", "size": 33554432}}'
 if wait_for 10 eval 'qmp "$(free_monitor a)" "$resize" >/dev/null 2>&1'; then
-	vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null 2>&1 || true # it may have been noticed by then
+	vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null 2>&1 || true # the move may have noticed it by then
 	rolled_back "33554432 bytes"
 	ask "${resize/33554432/16777216}"
 else
@@ -102,10 +102,10 @@ if beyond_gate; then # either by itself: what comes next is both
 	ask '{"execute": "device_del", "arguments": {"id": "late"}}' DEVICE_DELETED
 
 	begin while_disks
-	ask '{"execute": "device_del", "arguments": {"id": "tablet"}}' DEVICE_DELETED # which no guest has to agree to
+	ask '{"execute": "device_del", "arguments": {"id": "tablet"}}' DEVICE_DELETED # a device whose removal no guest has to agree to
 	goes_on
 	rolled_back tablet
-	ask '{"execute": "device_add", "arguments": {"driver": "usb-tablet", "id": "tablet", "port": "1"}}' # as it was
+	ask '{"execute": "device_add", "arguments": {"driver": "usb-tablet", "id": "tablet", "port": "1"}}' # the same device again
 fi
 
 begin while_disks
@@ -116,7 +116,7 @@ rolled_back "took the device tablet out"
 ask '{"execute": "device_del", "arguments": {"id": "tablet"}}' DEVICE_DELETED
 ask '{"execute": "device_add", "arguments": {"driver": "usb-tablet", "id": "tablet", "port": "1"}}'
 
-# One without an id has no name but its place in QEMU.
+# A device without an id has no name but its place in QEMU.
 begin while_disks
 ask '{"execute": "device_add", "arguments": {"driver": "usb-tablet", "port": "2"}}'
 goes_on
@@ -129,7 +129,7 @@ if beyond_gate e2e/others/migrate-the-guest-away-while-it-is-copied; then
 	rolled_back "another client cancelled"
 fi
 
-# What does no harm: the move goes on. Limits of a disk's I/O do not go along, which is told.
+# A harmless change lets the move go on. Limits of a disk's I/O do not go along, which is reported.
 begin while_disks
 ask '{"execute": "block_set_io_throttle", "arguments": {"device": "d0", "bps": 0, "bps_rd": 0, "bps_wr": 500000000, "iops": 0, "iops_rd": 0, "iops_wr": 0}}'
 state=running

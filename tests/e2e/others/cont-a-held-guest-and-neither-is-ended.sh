@@ -35,7 +35,7 @@ assert_eq "$(status_of "$(free_monitor a)")" running "the source's copy"
 qemu_dst >/dev/null || fail "the destination's QEMU was ended"
 
 kill_now "${GUEST_PID[a]}"
-recover 6 # it has written to its disk
+recover 6 # the guest has written to its disk
 mv "$DIR/a.raw" "$DIR/aside"
 recover 0
 mv "$DIR/aside" "$DIR/a.raw"

@@ -16,7 +16,7 @@ grep -q 'another process has resumed it' "$DIR/recover.log" || fail "recover doe
 assert_eq "$(status_of "$(free_monitor a)")" running "the source's copy"
 there=$(qemu_dst) || fail "the destination's QEMU was ended"
 
-recover 6 --peer-is-fenced # it can be reached: it is not gone
+recover 6 --peer-is-fenced # the destination can be reached, so it is not gone
 assert_eq "$(status_of "$(free_monitor a)")" running "the source's copy"
 
 kill_now "$DST_PID"

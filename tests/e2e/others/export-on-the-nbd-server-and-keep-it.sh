@@ -8,7 +8,7 @@ ask() { # COMMAND-JSON
 }
 
 guest_a
-ask '{"execute": "nbd-server-start", "arguments": {"addr": {"type": "unix", "data": {"path": "'"$DIR/idle"'"}}}}' # one without exports cannot be seen
+ask '{"execute": "nbd-server-start", "arguments": {"addr": {"type": "unix", "data": {"path": "'"$DIR/idle"'"}}}}' # a server without exports cannot be seen
 to_local
 move_start a local
 move_wait 1

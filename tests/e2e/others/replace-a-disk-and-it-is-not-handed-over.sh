@@ -11,7 +11,7 @@ replaced() { # DISK
 	fault_continue
 	move_wait 1
 	assert_result "'another program replaced $TO/$1 at the destination' in r['reason'] and r['guest'] == 'source'"
-	assert_eq "$(ls "$TO")" "$1" "files at the destination" # it is theirs
+	assert_eq "$(ls "$TO")" "$1" "files at the destination" # the other program's file
 	rm "$TO/$1"
 }
 

@@ -12,7 +12,7 @@ move_until local disks --codec none --dedup off
 said=$(qmp "$(free_monitor a)" '{"execute": "human-monitor-command", "arguments": {"command-line": "savevm s1"}}')
 assert_eq "$said" '""' "what savevm says"
 ! process_is_gone "${GUEST_PID[a]}" || fail "the guest's QEMU has ended"
-vmferry set "${GUEST_PID[a]}" bwlimit=0 || true # it may be over by now
+vmferry set "${GUEST_PID[a]}" bwlimit=0 || true # the move may be over by now
 move_wait 1
 assert_result '"another client saved a snapshot" in r["reason"]'
 assert_at_source

@@ -49,7 +49,7 @@ assert_result "any('process $LOOP (' in x for x in plan['afterwards']) and r['se
 ! started_by_hand || fail "the old copy has started"
 end_process "$LOOP"
 
-# its agent dies as it is given up, and with it what locked the disk here, and its guard
+# the agent dies as the guest is given up, and with it its guard and the lock on the disk here
 shut_down_for_long
 to_listener
 MOVES=$((MOVES + 1)) TO=$DIR/d$MOVES
@@ -79,7 +79,7 @@ guest_verify "$(orders a)" blocks
 loop_end
 to_local
 
-# it is had back with its disk under its name, which QEMU opens once more, and which may be a link's
+# The guest is had back with its disk under its name, which QEMU opens once more, and which may be a link's.
 is_had_back() { # FILE of its disk
 	loop_start 1
 	move_start a local --revert-within 5m
@@ -112,7 +112,7 @@ move a local --starter-stopped
 [[ -e $DIR/a.raw ]] || fail "the disk has another name, though its starter was said to be stopped"
 loop_end
 
-# who says so, and it starts the guest again all the same, is told: it runs twice
+# A person who vouches wrongly, while the guest is started again all the same, is told: it runs twice.
 has_been_started_again() {
 	[[ $(wc -l <"$DIR/loop.pids") -ge 2 ]] && [[ -n $(find "/proc/$(tail -n 1 "$DIR/loop.pids")/fd" -lname "$DIR/a.raw" 2>/dev/null) ]]
 }

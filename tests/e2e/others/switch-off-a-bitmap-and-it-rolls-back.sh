@@ -24,9 +24,9 @@ switch_off() {
 	[[ -n $order ]] && (qmp "$(free_monitor a)" "$order") >/dev/null 2>&1
 	[[ -z $(recording) ]]
 }
-guest_order "$(orders a)" "load disk_rate=2" >/dev/null # so that rounds are not made faster than they can be switched off
+guest_order "$(orders a)" "load disk_rate=2" >/dev/null # slow writes, so that rounds are not made faster than they can be switched off
 wait_for 60 switch_off || fail "no bitmap can be switched off: $(recording)"
-vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null 2>&1 || true # it may have been noticed by then
+vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null 2>&1 || true # the move may have noticed it by then
 move_wait 1
 assert_result '"another client switched off the dirty bitmap" in r["reason"]'
 assert_at_source

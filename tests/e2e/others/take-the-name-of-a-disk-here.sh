@@ -44,7 +44,7 @@ for how in --ram-mode=pages --in-place --disk=d0=shared; do
 	ends
 done
 
-# and in the moment in which it does
+# a change in the very moment of the hand-over
 begins
 to_local
 fault src-pre-switchover stop

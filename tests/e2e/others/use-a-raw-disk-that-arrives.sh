@@ -12,7 +12,7 @@ on_the_way() { # sets IMAGE
 }
 
 goes_on() { # STATUS
-	"$BIN/vmferry" set "${GUEST_PID[a]}" bwlimit=0 >/dev/null || true # it may end already
+	"$BIN/vmferry" set "${GUEST_PID[a]}" bwlimit=0 >/dev/null || true # the move may end already
 	"$BIN/vmferry" switch --no-wait "${GUEST_PID[a]}" >/dev/null || true
 	move_wait "$1"
 }

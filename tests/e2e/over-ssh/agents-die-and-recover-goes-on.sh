@@ -6,7 +6,7 @@
 hosts_start
 on_b umount "$TOP/build/guest"
 ssh_guest
-guest_order "$(orders a)" quiesce # what it writes would travel, too
+guest_order "$(orders a)" quiesce # later writes would travel, too
 on_a mkdir -m 700 "$HOME_A/keys"
 mv "$(at_a "$HOME_A/.ssh/id_ed25519")" "$(at_a "$HOME_A/keys/mine")"
 

@@ -4,7 +4,7 @@
 # timeout: 300
 . "$(dirname "$0")/../../lib/ssh-host.sh"
 
-unmount() { # what a session that has just ended may use for a moment
+unmount() { # Retries, as a session that has just ended may use the mount for a moment.
 	wait_for 20 on_b umount "$1" 2>"$DIR/umount" || fail "$(<"$DIR/umount")"
 }
 ssh_hosts_start
@@ -61,7 +61,7 @@ check() {
 	run 5 yes root "${args[@]}" # again
 	assert_eq "$(on_b stat -c %i "$cache/$name")" "$before" "sent though it was there"
 	assert_eq "$(on_b ls -A "$cache" | sort | tr '\n' ' ')" "$name vmferry-dst-fedcba9876543210 "
-	run 5 no root "${args[@]}" # one that was kept is used, and stays
+	run 5 no root "${args[@]}" # a kept agent is used, and stays
 	assert_eq "$(on_b stat -c %i "$cache/$name")" "$before"
 	printf x | on_b dd of="$cache/$name" bs=1 seek=100 conv=notrunc status=none # damaged
 	run 5 yes root "${args[@]}"
@@ -95,7 +95,7 @@ on_b ln -s /run/elsewhere "$HOME_FERRY/.cache/vmferry"
 run 5 no ferry "${args[@]}"
 ran '/run/tmp/vmferry\..*'
 on_b rm -rf "$HOME_FERRY/.cache"
-# its own, in a directory where others may put theirs in its place
+# the user's own cache, in a directory where others may replace it
 on_b mkdir -p -m 777 "$HOME_FERRY/.cache"
 on_b chmod 777 "$HOME_FERRY/.cache"
 on_b mkdir -m 700 "$HOME_FERRY/.cache/vmferry"
@@ -128,7 +128,7 @@ printf 'echo Welcome; echo "vmferry- is not a mark"; printf "no newline "; echo 
 run 5 no root "${args[@]}"
 ran "$cache"
 on_b rm "$HOME_B/.bashrc"
-# one that is no Bourne shell
+# a shell that is no Bourne shell
 for shell in csh tcsh fish; do
 	[[ -x $(command -v "$shell" || true) ]] || continue
 	login_shell "$(command -v "$shell")"
@@ -150,7 +150,7 @@ if busybox=$(command -v busybox); then
 	ran "$cache"
 	wait_for 10 is_empty "$cache" || fail "left by busybox: $(on_b ls -la "$cache")"
 fi
-# and one that lets nobody do anything
+# a shell that lets nobody do anything
 login_shell /usr/sbin/nologin
 run 99 no root "${args[@]}"
 said 'the login shell does not run our script in sh \(exit status 1\): This account is currently not available'

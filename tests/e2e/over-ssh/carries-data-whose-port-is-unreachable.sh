@@ -1,5 +1,5 @@
 #!/bin/bash
-# Where the agent's port cannot be reached, data goes through the SSH connection, in either back end, and the user is told.
+# Data goes through the SSH connection, in either back end, where the agent's port cannot be reached, and the user is told.
 . "$(dirname "$0")/../../lib/over-ssh.sh"
 hosts_start
 ssh_guest a

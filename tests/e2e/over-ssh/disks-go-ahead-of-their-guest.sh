@@ -10,7 +10,7 @@ ssh_move a root@host-b --only-disks
 assert_result 'r["outcome"] == "disks-copied" and len(r["leftovers"]) == 1 and "is kept until" in r["leftovers"][0]'
 [[ $(ls "$TO") == a.raw.vmferry-????????-partial ]] || fail "files at the destination: $(ls "$TO")"
 
-guest_order "$(orders a)" quiesce >/dev/null # what it writes meanwhile travels
+guest_order "$(orders a)" quiesce >/dev/null # writes meanwhile would travel
 ssh_move a root@host-b --keep-partial 7d
 assert_arrived
 assert_result 'plan["disks"][0]["begun"] and r["disks"][0]["bytes_kept"] > 7 << 20'

@@ -18,7 +18,7 @@ check() { # OPTION...
 		fail "exit status 3 is lost"
 	assert_eq "$(cut -c1-64 "$DIR/out")" "$(sha256sum <"$DIR/data" | cut -c1-64)" "sum there"
 	on_a "$BIN/ssh-tool" "$@" root@host-b exec cat <"$DIR/data" 2>"$DIR/err" | cmp - "$DIR/data" || fail "not the same back"
-	# One that reads on after the end of its output, and one that does not read at all.
+	# A command that reads on after the end of its output, and another that does not read at all.
 	[[ " $* " == *' -o '* ]] || {
 		on_a "$BIN/ssh-tool" "$@" root@host-b exec 'exec >&- 2>&-; cat >/run/copy' <"$DIR/data" 2>"$DIR/err"
 		cmp "$DIR/data" "$(at_b /run/copy)" || fail "its input is cut"
@@ -36,7 +36,7 @@ check() { # OPTION...
 }
 
 killed=137 check
-! beyond_gate unit/test-ssh e2e/over-ssh/host-keys-are-checked || killed=255 check -o # which is all that ssh says of it
+! beyond_gate unit/test-ssh e2e/over-ssh/host-keys-are-checked || killed=255 check -o # ssh reports only this
 [[ -z $(ls -A "$DIR/tmp-a") ]] || fail "control directories are left"
 no_ssh() {
 	! pgrep -x --ns "$HOST_A" --nslist net ssh >/dev/null

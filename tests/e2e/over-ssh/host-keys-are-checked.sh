@@ -87,7 +87,7 @@ said 'is not known'
 sed -i 's/^host-b,[^ ]*/[host-b]:2222/' "$file"
 tool 0 root@host-b:2222 exec true
 
-sshd_stop # what is known is no longer offered
+sshd_stop # known keys are no longer offered
 sshd_start "HostKey $HOSTS/key_ecdsa"
 know_host_b ed25519
 tool 99 -n root@host-b exec true

@@ -1,6 +1,6 @@
 #!/bin/bash
-# What stands in the way of a move over SSH is said before anything is touched: keys, users, a host that is not the one it
-# was, no QEMU there or one that does not know the machine, no room there. At last a passphrase is typed, and the guest moves.
+# A move over SSH reports its obstacles before anything is touched: keys, users, a host that is not the one it was, no QEMU there or one
+# that does not know the machine, no room there. At last a passphrase is typed, and the guest moves.
 . "$(dirname "$0")/../../lib/over-ssh.sh"
 hosts_start
 ssh_guest
@@ -13,7 +13,7 @@ allow_key "$(at_a "$HOME_A/.ssh/id_ed25519.pub")" "$(at_a "$keys")"/{rsa,locked}
 remember
 known=$(at_a "$HOME_A/.ssh/known_hosts")
 
-# who may come
+# users that may come
 refused 3 'stranger: refused.*Put your public key there' root@host-b -i "$keys/stranger"
 refused 3 'locked: not tried, as there is no terminal to ask you for its passphrase' root@host-b -i "$keys/locked"
 pkg-config --exists 'libssh2 >= 1.11' || refused 3 'rsa: left out, as it is RSA; .*--ssh=openssh' root@host-b -i "$keys/rsa"
@@ -30,7 +30,7 @@ refused 3 'host-b.*has CHANGED' root@host-b
 refused 3 'host-b.*has CHANGED' root@host-b --ssh-accept-new
 rm "$known"
 
-# what is there; the host's key is accepted at the first of these
+# programs at the destination; the host's key is accepted at the first of these
 qemu=$(readlink -f "/proc/${GUEST_PID[a]}/exe")
 : >"$DIR/nothing"
 on_b mount --bind "$DIR/nothing" "$qemu"
@@ -43,7 +43,7 @@ on_b mount --bind "$DIR/old" "$qemu"
 refused 3 'does not take this guest.*unsupported machine type' root@host-b
 on_b umount "$qemu"
 
-# where it goes
+# places at the destination
 refused 3 "the directory $VM/none/there does not exist at the destination" root@host-b --disk-dir "$VM/none/there"
 mkdir "$(there "$VM/tiny")"
 on_b mount -t tmpfs -o size=8m tiny "$VM/tiny"
@@ -57,7 +57,7 @@ refused 3 "$VM/a.raw exists already at the destination; .*--disk-dir" root@host-
 assert_eq "$(<"$(there "$VM/a.raw")")" mine "the file that was there"
 rm "$(there "$VM/a.raw")"
 
-# and in the end
+# finally with a passphrase
 on_a env -u SSH_AUTH_SOCK python3 -S "$TOP/tests/lib/typing.py" 'open sesame' -- "$BIN/vmferry" migrate "${GUEST_PID[a]}" root@host-b \
 	-i "$keys/locked" >"$DIR/typed" || fail "$(<"$DIR/typed")"
 grep -q "migrated.*: the guest runs at the destination" "$DIR/typed" || fail "$(<"$DIR/typed")"

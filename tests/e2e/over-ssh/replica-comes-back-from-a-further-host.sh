@@ -50,7 +50,7 @@ kill_at_exit "$RUNS"
 on_b_says 3 'taken over at' ask "$A"
 on_b_says 3 'taken over at' sync "$A"
 
-# what is removed at host-b forgets nothing of that, also while C cannot be asked
+# a removal at host-b keeps what C has told, also while C cannot be asked
 onward=$(there /var/lib/vmferry/onward)
 cp -a "$onward" "$DIR/onward"
 sed -i "s/^to .*/to root@host-nowhere/" "$onward/replica/$A.conf"

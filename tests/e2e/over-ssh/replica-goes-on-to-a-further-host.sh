@@ -63,9 +63,9 @@ RUNS=$(python3 -S -c 'import json, sys; print(json.load(open(sys.argv[1]))["run"
 kill_at_exit "$RUNS"
 wait_for 60 grep -aq '^witness ready' "$(there "$FURTHER/$A.console")" || fail "it does not come up at C"
 mv "${conf%.conf}.json" "$DIR/noted"
-mkdir "${conf%.conf}.json" # what C says cannot be noted, and it is so all the same, whoever vouches for C
+mkdir "${conf%.conf}.json" # a word of C that cannot be noted counts all the same, whoever vouches for C
 on_b_says 3 'taken over at .*' failover "$A" --peer-is-fenced --further-is-fenced
-on_b_says 3 'taken over at .*' remove "$A" # it would be forgotten
+on_b_says 3 'taken over at .*' remove "$A" # the word would be forgotten
 rmdir "${conf%.conf}.json"
 mv "$DIR/noted" "${conf%.conf}.json"
 on_a_says 3 'go on from root@host-b to .*, and it was taken over at .*the old copy' may-start "$VM/$A.sh"
@@ -73,7 +73,7 @@ on_b_says 3 'taken over at' ask "$A"
 on_b_says 3 'taken over at .*' failover "$A" --peer-is-fenced
 on_b_says 3 'taken over at' sync "$A"
 on_b_says 0 'critical' list
-sed -i "s/^to .*/to root@host-nowhere/" "$conf" # what is known stays known
+sed -i "s/^to .*/to root@host-nowhere/" "$conf" # known facts stay known
 on_b_says 3 'was taken over at .*, to which its points' failover "$A" --peer-is-fenced
 on_b_says 3 'was taken over at .*, to which its points went on from here before' sync "$A"
 sed -i "s/^to .*/to $C/" "$conf"
@@ -108,7 +108,8 @@ runs_at() { # DIRECTORY of the points
 runs_at "$AT"
 on_b_says 3 'was taken over here, so no point of its primary goes on' sync "$A"
 
-# it ends there, as that host is lost, and is taken over at C: what host-b has of it is thrown away, and nothing is taken of A all the same
+# the guest ends there, as that host is lost, and is taken over at C: host-b's points of it are thrown away, and no points of A are taken
+# all the same
 ends() {
 	kill -KILL "$RUNS"
 	wait_for 20 process_is_gone "$RUNS"

@@ -64,7 +64,7 @@ runs_at_d
 user_says root 3 "go on from ferry@.* to delta@.*, and it was taken over at delta@" ask "$A"
 on_a_says 3 'taken over at ferry@|taken over at delta@' may-start "$VM/$A.sh"
 
-# it was thrown away: who is asked asks again, from the end of the chain
+# the run was thrown away: a host that is asked asks again, from the end of the chain
 user_says delta 0 '' failover "$A" --cancel
 user_says ferry 0 'no newer point' sync "$A"
 user_says root 0 'no newer point' sync "$A"
@@ -72,7 +72,7 @@ rm "$VMFERRY_STATE_DIR/replica/$A.json"
 on_a_says 0 '' may-start "$VM/$A.sh"
 ! grep -q 'cannot tell' "$DIR/out" || fail "not all of the chain is asked: $(<"$DIR/out")"
 
-# it stays there, and its replica is at the third host from now on, whose points are the old ones no more
+# the guest stays there, and its replica is at the third host from now on, whose points are no longer the old ones
 runs_at_d
 user_says delta 0 '' failover "$A" --complete
 user_says delta 0 'point' reverse "$A" "ferry@$B_ADDRESS" --disk-dir "${AT[ferry]}"

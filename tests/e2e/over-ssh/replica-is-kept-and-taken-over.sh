@@ -66,7 +66,7 @@ may_start() { # STATUS WORDS
 kill -KILL "${GUEST_PID[$A]}"
 wait_for 20 process_is_gone "${GUEST_PID[$A]}"
 
-# its host cannot be asked (before the guest runs there: these hosts see each other's processes)
+# the replica's host cannot be asked (before the guest runs there: these hosts see each other's processes)
 replica_on_a set "$A" start-alone=no
 conf=$VMFERRY_STATE_DIR/replica/$A.conf
 sed -i 's/^to .*/to root@host-nowhere/' "$conf"
@@ -80,7 +80,7 @@ kill_at_exit "$(runs_at run)"
 wait_for 60 grep -aq '^witness ready' "$(there "$AT/$A.console")" || fail "it does not come up there"
 replica_on_b status "$A" --json | grep -q '"term": *2' || fail "its term is not raised"
 
-# what lies at the primary is the old copy: it asks, and remembers. As at a boot: nobody answers there yet, and then somebody does
+# the primary has the old copy: it asks, and remembers, as at a boot: no host answers there yet, and then one does
 sshd_stop
 vmferry_on_a may-start --wait 300 "$VM/$A.sh" >"$DIR/waits" 2>&1 &
 WAITS=$!

@@ -1,5 +1,5 @@
 #!/bin/bash
-# As ferry at the destination: journal, sockets and the agent are in that user's own directories, QEMU runs as ferry, and
+# A move as the user ferry at the destination: journal, sockets and the agent are in that user's own directories, QEMU runs as ferry, and
 # the disk is ferry's. Nobody else there reaches QEMU's sockets, during the move and afterwards.
 . "$(dirname "$0")/../../lib/over-ssh.sh"
 hosts_start

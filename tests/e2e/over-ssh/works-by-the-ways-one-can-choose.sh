@@ -24,7 +24,7 @@ cache=$(there "$HOME_B/.cache/vmferry")
 assert_eq "$(ls "$cache" | wc -l)" 1 "agents that are kept"
 kept=$(stat -c %i "$cache"/*)
 
-# it is used again, and stays
+# the agent is used again, and stays
 ssh_move b "root@$B_ADDRESS" --data-ports 47000-47010
 assert_eq "$(stat -c %i "$cache"/*)" "$kept" "the agent that was kept"
 rm "$cache"/*

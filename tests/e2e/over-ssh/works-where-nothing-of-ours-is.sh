@@ -14,7 +14,7 @@ assert_result 'r["verified"]'
 assert_eq "$(readlink "/proc/${GUEST_PID[a]}/ns/net")" "$(readlink "/proc/$HOST_B/ns/net")" "the network that QEMU is in"
 assert_result '[f["transfer"] for f in plan["files"]] == ["copy", "copy"]' # the kernel and its initrd
 
-# That host says what it has, and that the guest runs there now; nothing of ours is left of the question.
+# The host says what it has, and that the guest runs there now; nothing of ours is left of the question.
 vmferry_on_a list root@host-b >"$DIR/said" 2>&1 || fail "list: $(<"$DIR/said")"
 grep -Eq "^a +${GUEST_PID[a]} +[0-9.]+ MiB +[0-9]+ +root$" "$DIR/said" || fail "it does not tell of the guest: $(<"$DIR/said")"
 grep -Eq '^root@host-b: .* of memory, .* available; [0-9]+ processors, load ' "$DIR/said" || fail "it does not tell of the host: $(<"$DIR/said")"

@@ -41,7 +41,7 @@ listen() { # INPUT OPTION...
 
 listen /dev/null --psk-file "$DIR/theirs/key"
 listen "$DIR/key" --psk-stdin --once
-# that has_text would see it
+# a check of has_text itself: it would see the key
 python3 -S -c 'import sys, time; key = open(sys.argv[1]).read(); open(sys.argv[2], "w").close(); time.sleep(1000)' "$DIR/key" "$DIR/ready" &
 kill_at_exit $!
 reader=$!

@@ -3,7 +3,7 @@
 # netem the bench says so before it starts anything; where it has, a round trip takes twice the delay.
 . "$(dirname "$0")/../../lib/bench.sh"
 
-# What the lab tells the kernel, whichever this one is.
+# Commands that the lab gives to the kernel, whichever this one is.
 mkdir "$DIR/bin"
 printf '#!/bin/sh\necho "$*" >>"%s/told"\n' "$DIR" >"$DIR/bin/ip"
 chmod +x "$DIR/bin/ip"
@@ -26,7 +26,7 @@ gso_max_segs 65535" "an unshaped link with a delay"
 assert_eq "$(told 1gbit)" "gso_max_segs 65535
 qdisc add dev mig0 root handle 2: tbf rate 1gbit burst 131072 latency 20ms" "a link with neither"
 
-# What the kernel makes of it.
+# Shaping that the kernel does.
 if unshare --net -- sh -c 'PATH=$PATH:/sbin; ip link set lo up && tc qdisc add dev lo root netem delay 1ms' 2>/dev/null; then
 	python3 -S - "$("$TOP/scripts/lab" run --delay 30 --link 1gbit -- ip netns exec src ping -c 3 -q 10.77.0.2)" <<-'END' || fail "not twice the delay"
 		import re, sys
@@ -45,7 +45,7 @@ else
 	wait_for 10 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
 fi
 
-# They are of the lab, and numbers.
+# Shaping options need the lab, and numbers.
 refused() { # OPTION...
 	local status=0
 	"$BIN/vmferry" bench "$@" >"$DIR/out" 2>&1 || status=$?

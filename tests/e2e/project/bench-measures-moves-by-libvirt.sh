@@ -24,7 +24,7 @@ if [[ ! -x $TOP/build/libvirt/usr/sbin/libvirtd ]] && { ! command -v libvirtd ||
 	exit
 fi
 
-hosts() { # what libvirt has on this machine
+hosts() { # Hosts that libvirt has on this machine.
 	find /etc/libvirt /var/lib/libvirt /run/libvirt 2>/dev/null | sort || true
 }
 

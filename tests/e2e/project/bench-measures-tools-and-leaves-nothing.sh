@@ -6,7 +6,7 @@
 
 TOOLS=${TOOLS:-multifd+channels=3+tls,vmferry+codec=zstd+channels=1+tls}
 tools=$(tr , '\n' <<<"$TOOLS" | wc -l)
-# As others make links and mounts on this machine, it has its own.
+# The test has mounts of its own, as others make links and mounts on this machine.
 if [[ -z ${HAS_OWN:-} ]]; then
 	status=0
 	KEEP=1 HAS_OWN=yes DIR=$DIR TOOLS=$TOOLS unshare --net --mount bash "$0" || status=$?
@@ -15,7 +15,7 @@ fi
 ip link set lo up
 
 before=$(ip -br link; cat /proc/mounts)
-# It writes down each connection that it encrypts.
+# The stand-in writes down each connection that it encrypts.
 printf '#!/bin/sh\nexec "%s" -trace enable=qio_channel_tls_handshake_complete -D "%s/trace.%%d" "$@"\n' "$QEMU" "$DIR" >"$DIR/qemu"
 chmod +x "$DIR/qemu"
 QEMU=$DIR/qemu
@@ -54,7 +54,7 @@ grep -c handshake_complete "$DIR"/trace.* | sed 's/.*://' | sort >"$DIR/handshak
 
 [[ $(sed -n '/^  of the time of/,/^the machine/p' "$DIR/table" | grep -oE '[a-z0-9=+-]+ [0-9]+\.[0-9][0-9]' | wc -l) -eq $((tools - 1)) ]] ||
 	fail "tools are not compared round by round"
-[[ $(wc -L <"$DIR/table") -le 130 ]] || fail "the table is too wide" # of which the longest tool's name has 10 more than its column
+[[ $(wc -L <"$DIR/table") -le 130 ]] || fail "the table is too wide" # the longest tool's name has 10 more than its column
 
 # Without GnuTLS QEMU's own has no TLS, and it says so before it starts a guest.
 printf '#!/bin/sh\ncase " $* " in *tls-creds*) echo "TLS credentials support requires GNUTLS" >&2; exit 1 ;; esac\nexec "%s" "$@"\n' \

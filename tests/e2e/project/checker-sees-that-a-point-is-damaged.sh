@@ -1,5 +1,6 @@
 #!/bin/bash
-# What tests look at the points of a replica with (tests/lib/points.py) sees what is not whole or not of one moment, also in a point that was found good before, or in what that has below it.
+# The checker of a replica's points (tests/lib/points.py) sees points that are not whole or not of one moment, also in a point that was
+# found good before, or in the images below it.
 . "$(dirname "$0")/../../lib/base.sh"
 set -euo pipefail
 test_begins
@@ -58,7 +59,7 @@ spoil 000002/disk0.qcow2 0
 says 1 '000002 is not whole'
 printf Q | dd of="$STORE/points/000002/disk0.qcow2" bs=1 conv=notrunc status=none
 
-# one that is being merged is no point, but the next one's images are above it
+# a point that is being merged is no point, but the next one's images are above it
 sed -i 's/^{/{"merging": "000002", /' "$STORE/points/000001/point.json"
 wait_for 20 is_known 3
 spoil 000001/disk0.raw $((BLOCK * COUNT - 9))

@@ -25,14 +25,14 @@ run() { # COMMAND [ARGUMENT...]: of vmferry, or vmferry-dst; whatever comes of i
 	fi </dev/null 2>&1 || true
 }
 
-# What stands in the first column of --help, and in the brackets of a usage of one line.
+# Options in the first column of --help, and in the brackets of a usage of one line.
 in_help() { # COMMAND
 	run "$1" --help | sed -nE 's/^  (-[^ ].*)/\1/p; s/^usage: [^[]*(\[.*)/\1/p' | sed -E 's/([^,])  +.*/\1/' |
 		grep -oE -- '(^|[^[:alnum:]-])--?[a-z][a-z-]*' | grep -oE -- '--?[a-z].*' || true
 	[[ $1 == migrate ]] || ! run "$1" --help | grep -q '^All other options are those of vmferry migrate' || in_help migrate | of_one_if "$1"
 }
 
-# Of those of migrate, what is about several guests is none of check's.
+# Options of migrate about several guests are not check's.
 of_one_if() { # COMMAND
 	if [[ $1 == check ]]; then grep -vxE -- '--(to|check-all|keep|with-off|off|allow|apart|together|prefer|keep-memory)'; else cat; fi
 }
@@ -93,7 +93,7 @@ for command in "${commands[@]}" vmferry-dst; do
 		[[ $option != --version ]] || continue
 		case $command in switch | set | cancel | journal) continue ;; esac
 		[[ $command != list ]] || set -- no-such-guest # leaves the guests of this host in peace
-		[[ $command != bench ]] || set -- one host too-many # which ends it
+		[[ $command != bench ]] || set -- one host too-many # too many words end it
 		said=$(run "$command" "$@" "$option")
 		[[ ! $said =~ unrecognized|invalid\ option ]] || wrong "$command does not know $option"
 		takes=

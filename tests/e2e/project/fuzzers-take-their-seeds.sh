@@ -8,7 +8,7 @@ test_begins
 cd "$TOP"
 for program in "$BIN"/seeds/fuzz-*; do
 	name=${program##*/}
-	[[ -e tests/fuzz/$name.c ]] || continue # of one that has gone
+	[[ -e tests/fuzz/$name.c ]] || continue # a fuzzer that was removed
 	mkdir "$DIR/$name"
 	VMFERRY_FUZZ_SEEDS=$DIR/$name "$program" >"$DIR/log" 2>&1 || fail "$name writes no seeds: $(tail -n 5 "$DIR/log")"
 	[[ ! -d tests/fuzz/corpus/$name ]] || cp "tests/fuzz/corpus/$name"/* "$DIR/$name"

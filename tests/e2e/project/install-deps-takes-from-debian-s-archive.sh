@@ -82,7 +82,7 @@ mv "$DIR/srv/mirror" "$DIR/srv/packages"
 machine a.list <<<"deb [trusted=yes] file:$DIR/srv/packages bookworm main"
 takes "a mirror by whose name nothing can be told"
 
-# One that is gone is none of our business.
+# A source of packages that is gone stops nothing.
 machine a.list <<-END_OF_LIST
 	deb [trusted=yes] file:$debian bookworm main
 	deb [trusted=yes] file:$DIR/srv/gone bookworm main

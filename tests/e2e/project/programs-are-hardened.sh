@@ -10,7 +10,7 @@ fail() {
 	exit 1
 }
 
-built=build/release # whatever else is tested now: it is what users get
+built=build/release # always the release build: users get that one
 [[ -x $built/vmferry ]] || fail "there is no $built/vmferry: make"
 for program in vmferry vmferry-dst vmferry-bench vmferry-bench-dst; do
 	readelf -hW "$built/$program" | grep -q 'Type: *DYN' || fail "$program is not position-independent"

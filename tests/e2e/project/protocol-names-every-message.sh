@@ -16,7 +16,7 @@ FIELD = rf"({'|'.join(TYPES)}) +([A-Za-z]\w*)"
 wrong = []
 
 
-def fields(found):  # what is behind "rest" has a name in messages.def alone
+def fields(found):  # fields behind "rest" have names in messages.def alone
     return [("" if kind == "rest" else name, TYPES[kind]) for kind, name in found]
 
 

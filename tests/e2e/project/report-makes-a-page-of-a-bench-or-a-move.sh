@@ -31,7 +31,7 @@ is_page() { # FILE
 	END
 }
 
-# Where it goes: beside the file, elsewhere, standard output, from standard input.
+# Places of the page: beside the file, elsewhere, standard output, from standard input.
 cp "$sample" "$DIR/run.json"
 cp "$move" "$DIR/a.b.ndjson"
 report 0 run.json
@@ -70,7 +70,7 @@ says "run.json: line "
 says "cut off"
 cmp -s "$DIR/run.html" "$DIR/before.html" || fail "a file that is cut off left its mark on the page"
 
-# What it cannot use.
+# Files that report cannot use.
 report 1 missing.json
 says "cannot open missing.json: No such file or directory"
 report 1 .

@@ -1,7 +1,7 @@
 #!/bin/bash
-# What tests/lib/run makes of tests that are skipped, in part or as a whole, with CI and without; of those that nobody built, made
-# executable or removed; of names that no test has; of time limits; of tests that nothing may run beside; of their order and their tiers; of a run that was cut off;
-# and of a place where no test can pass.
+# The runner (tests/lib/run) handles tests that are skipped, in part or as a whole, with CI and without; tests that are not built, not
+# executable or removed; names that no test has; time limits; tests that run alone; order and tiers; a run that was cut off; and a place
+# where no test can pass.
 # tier: gate
 . "$(dirname "$0")/../../lib/base.sh"
 set -euo pipefail
@@ -41,7 +41,7 @@ unit test-silent <<<"echo '[  SKIPPED ] quiet'"
 run 0 parts
 said '^ok +unit/test-parts .*\[left out: known: no such tool\]'
 run 0 CI=1 parts
-# as a newer cmocka words its list
+# the list as a newer cmocka words it
 unit test-newer <<-'SCRIPT'
 	printf '%s\n' 'skipped: no such tool' '[  SKIPPED ] known' '[  SKIPPED ] tests: 1 test(s), listed below:' '[  SKIPPED ] known'
 SCRIPT
@@ -63,7 +63,7 @@ run 0 part
 said '^ok +e2e/kind/part .*left out: one thing'
 run 1 CI=1 part
 
-rm "$tree/tests/unit/test-silent.c" # its program is still there
+rm "$tree/tests/unit/test-silent.c" # the program of a removed test
 run 0 unit/
 said '^2 passed, 0 failed, 0 skipped'
 touch "$tree/tests/unit/test-unbuilt.c"
@@ -132,7 +132,7 @@ said '^2 passed, 0 failed, 0 skipped'
 run 0 TIER= e2e/kind/tier-
 said '^2 passed, 0 failed, 0 skipped'
 
-# What has passed once in a run that can be gone on with does not run again, and counts; what has failed does.
+# A test that has passed once in a run that can be gone on with does not run again, and counts; a failed test does.
 e2e again-one <<<"echo one >>'$DIR/again'"
 e2e again-two <<<"echo two >>'$DIR/again'; [[ -e '$DIR/mended' ]]"
 run 1 STATE="$DIR/state" again-
@@ -152,7 +152,7 @@ said '^0 passed, 1 failed, 0 skipped'
 run 1 --place
 said '^FAIL the path of this checkout.* has `,`'
 
-# So is a checkout of another user's, and, by make, one below a directory that this user may not enter: before anything is built.
+# A checkout of another user's is refused, and by make one below a directory that this user may not enter: before anything is built.
 [[ $EUID -eq 0 ]] || exit 0
 tree=$DIR/tree
 cp "$TOP/Makefile" "$tree/"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Both agents, in each of their threads, are under a seccomp filter without new privileges before they hear their first peer; the QEMU that the
-# destination starts, and the launcher that starts it, are not. What is refused to the agents is refused, and the move goes on;
+# Both agents, in each of their threads, are under a seccomp filter without new privileges before they hear their first peer; the QEMU that
+# the destination starts, and the launcher that starts it, are not. Calls that are refused to the agents fail, and the move goes on;
 # VMFERRY_SANDBOX=off switches it off.
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
@@ -24,7 +24,7 @@ launchers() { # prints the pids of ours
 
 guest_a
 hard=$(ulimit -Hn)
-ulimit -Sn 1000 # as whoever comes by SSH has
+ulimit -Sn 1000 # the limit that a session of SSH has
 for to in to_listener to_local; do
 	$to
 	[[ -z $DST_PID ]] || is "$DST_PID" 2 1
@@ -40,7 +40,7 @@ for to in to_listener to_local; do
 	may_open "$MOVE_PID" "$hard"
 	may_open "$(agent_dst)" "$hard"
 	[[ -n $(launchers) ]] || fail "there is no launcher"
-	for pid in $(launchers); do is "$pid" 0 0 && may_open "$pid" 1000; done # what it starts has that (some QEMUs take more themselves)
+	for pid in $(launchers); do is "$pid" 0 0 && may_open "$pid" 1000; done # the launcher's programs have that limit (some QEMUs raise it themselves)
 	grep -q 'sandbox: what is refused is refused' "$DIR/move.log" || fail "nothing was refused to the source: $(<"$DIR/move.log")"
 	fault_continue
 	move_wait

@@ -8,7 +8,7 @@ hosts_start
 for host in on_a on_b; do
 	"$host" ip link add br0 type bridge
 	"$host" ip link set br0 up
-	"$host" mount -t sysfs sysfs /sys # of its own network
+	"$host" mount -t sysfs sysfs /sys # sysfs shows the host's own network
 done
 printf '#!/bin/sh\nexec python3 -S "%s" "%s" "$@"\n' "$TOP/tests/lib/bridge-helper.py" "$VM/helper.log" >"$VM/helper"
 chmod 755 "$VM/helper"

@@ -29,7 +29,7 @@ guest_order "$DIR/a.orders" "corrupt block"
 assert_eq "$(wrong)" "1 1" "what is wrong after the guest corrupted some"
 assert_eq "$(wrong)" "1 1" "what is wrong, asked again"
 
-guest_order "$DIR/a.orders" stop # so that nothing is where it is about to write
+guest_order "$DIR/a.orders" stop # writing stops, so that nothing is where it is about to write
 spoil "$DIR/ram" corrupt
 assert_eq "$(wrong)" "2 1" "what is wrong after a page was corrupted from outside"
 spoil "$DIR/ram" misplace

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What is built on a loop behaves the same where io_uring is forbidden.
+# Modules built on a loop behave the same where io_uring is forbidden.
 # timeout: 400
 # takes: 26
 . "$(dirname "$0")/../../lib/base.sh"

@@ -1,5 +1,6 @@
 #!/bin/bash
-# What no load writes is verified on each disk; a block of it that changes on the second disk's image is seen, and is counted once.
+# The witness verifies areas of each disk that no load writes; a block there that changes on the second disk's image is seen, and is counted
+# once.
 . "$(dirname "$0")/../../lib/guest.sh"
 
 verdict() {

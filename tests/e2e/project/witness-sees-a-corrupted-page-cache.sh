@@ -9,7 +9,7 @@ blocks_wrong() {
 
 truncate -s 64M "$DIR/a.raw"
 "$TOP/tests/lib/tagged.py" "$DIR/a.raw" fill
-# What looks like a page of ours in memory is then from the disk: the witness's own pages are noise.
+# Pages in memory that look like ours are then from the disk: the witness's own pages are noise.
 MEM=256 MACHINE=q35,memory-backend=ram WITNESS="ram_mb=8 content=incompressible disks=vda disk_mb=8 cache_mb=32" guest_start a \
 	-object memory-backend-file,id=ram,size=256M,mem-path="$DIR/ram",share=on $(guest_drive d0 "$DIR/a.raw" raw)
 guest_verify "$DIR/a.orders" blocks

@@ -6,7 +6,7 @@
 
 guest_a
 held=${GUEST_PID[a]}
-fault after-SRC_COMMITTED # nobody has told the destination
+fault after-SRC_COMMITTED # the destination is not told
 to_listener
 move_start a "$DEST"
 fault_wait
@@ -21,7 +21,7 @@ wait_for 30 grep -qs '^witness ready' "$DIR/a.console" || fail "the guest cannot
 
 recover 6
 said recover.log "is open here in process $again"
-[[ ! -e $TO/a.mon ]] || fail "the guest is started at the destination: $(status_of "$TO/a.mon")" # its monitor comes with that
+[[ ! -e $TO/a.mon ]] || fail "the guest is started at the destination: $(status_of "$TO/a.mon")" # the monitor is created when the guest is started
 recover 6 --peer-is-fenced --dest 127.0.0.1:1
 assert_eq "$(state_of "$held")" T "the QEMU that is held"
 assert_eq "$(status_of "$(free_monitor a)")" running "the guest that was started again"

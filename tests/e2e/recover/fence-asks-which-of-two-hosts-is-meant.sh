@@ -18,7 +18,7 @@ kill_agent_here
 rm "$VMFERRY_STATE_DIR"/*-src.journal
 kill_now "${GUEST_PID[a]}"
 
-guest_a # and a move from here
+guest_a # a move from here
 move_until listener before-SRC_COMMITTED:stop
 kill_now "$MOVE_PID"
 wait_for 30 runs_here || fail "the guard does not take the guest back"

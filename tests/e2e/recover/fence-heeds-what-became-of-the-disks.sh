@@ -8,7 +8,7 @@
 guest_disk "$DIR/a.raw" raw 16M
 MEM=64 WITNESS="ram_mb=8 rate=200 disks=vda disk_mb=8 disk_rate=40" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
 
-# It was shut down there, and the agent there answers.
+# The guest was shut down there, and the agent there answers.
 moved_for_now listener
 qmp "$TO/a.mon" '{"execute": "quit"}' >/dev/null
 wait_for 20 process_is_gone "$there"
@@ -24,7 +24,7 @@ end_agents_there
 DST_PID=
 rm -rf "$DIR/dst-state" "$DIR/dst-run" "$DIR"/state/*
 
-# Its disk has another name; and was written to, when it has its own again.
+# The disk has another name; and was written to, when it has its own again.
 moved_for_now listener
 kill_now "$MOVE_PID"
 kill_now "$there"

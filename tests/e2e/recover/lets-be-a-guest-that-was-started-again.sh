@@ -8,7 +8,7 @@ guest_a
 move_until listener memory
 mapfile -d '' line <"/proc/${GUEST_PID[a]}/cmdline"
 guards=$(pgrep -f "^vmferry --guard $DIR/")
-kill -STOP "$MOVE_PID" $guards # so that none of them sees another's end
+kill -STOP "$MOVE_PID" $guards # none of them sees another's end
 for pid in $guards "$MOVE_PID" "${GUEST_PID[a]}"; do kill_now "$pid"; done
 rm -f "$DIR"/a.{console,orders,qmp,mon}
 "${line[@]}" </dev/null >"$DIR/again.stderr" 2>&1 &

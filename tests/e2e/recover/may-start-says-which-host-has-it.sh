@@ -69,7 +69,8 @@ done
 end_process "$(<"$DIR/other.pid")"
 assert_eq "$(may_start "$here" "$DIR/back/$A.sh")" 0 "may it, after that has ended?"
 
-# It runs here by another name: on its own disk, which this script does not name; by a line that names it, whatever is open; or by its UUID.
+# The guest runs here by another name: on its own disk, which this script does not name; by a line that names it, whatever is open; or by
+# its UUID.
 uuid=$(</proc/sys/kernel/random/uuid)
 cat >"$DIR/third.sh" <<END
 exec $QEMU -name $A -machine q35 -m 64 -uuid $uuid -drive file=$DIR/other.raw,format=raw,if=virtio
@@ -89,7 +90,7 @@ python3 -S - "$DIR/back/$A.raw" <<-'END' &
 	import os, sys
 	r, w = os.pipe()
 	os.dup2(r, 0)
-	os.set_inheritable(w, True) # so it waits for ever
+	os.set_inheritable(w, True) # the reader waits for ever
 	os.execv("/bin/bash", ["qemu-system-x86_64", "-c", "read x", "-drive", "if=virtio,file=raw:" + sys.argv[1]])
 END
 pid=$!

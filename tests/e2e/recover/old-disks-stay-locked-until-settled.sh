@@ -37,7 +37,7 @@ for how in live quick "warm --force --shutdown-timeout 1"; do
 	is_there
 done
 
-# Its guard dies, too, as with its host, and the destination is away.
+# The guard dies, too, as with its host, and the destination is away.
 given_up live
 guard_ends
 kill_agent_here

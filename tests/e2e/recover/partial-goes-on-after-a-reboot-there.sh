@@ -54,7 +54,7 @@ resume 0
 assert_at_destination
 assert_resumed "$KEPT_BYTES"
 
-# It has gone: another word of it does nothing.
+# The move is over: another order does nothing.
 status=0
 "$BIN/vmferry" recover a --resume </dev/null >"$DIR/recover.out" 2>&1 || status=$?
 assert_eq "$status" 3 "exit code of recover --resume of a guest that has moved"

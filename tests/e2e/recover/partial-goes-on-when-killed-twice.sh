@@ -40,7 +40,7 @@ assert_eq "$(kept)" "a.raw.ID-partial b.qcow2.ID-partial" "what is kept"
 raw=$(written "$TO"/a.raw.*) image=$(mapped "$TO"/b.qcow2.*)
 [[ $image -ge $((6 << 20)) ]] || fail "of the image only $image bytes are kept"
 
-guest_order "$(orders a)" quiesce # what it writes from now on would travel, too
+guest_order "$(orders a)" quiesce # later writes would travel, too
 resume 0 -v
 assert_result 'r["disks"][2]["bytes_kept"] == 0'
 guest_is_there
@@ -53,4 +53,4 @@ assert_nothing_unfinished
 end_process "${GUEST_PID[a]}"
 status=0
 "$QEMU_IMG" check -q -f qcow2 "$TO/b.qcow2" >"$DIR/check.out" 2>&1 || status=$?
-[[ $status -eq 0 || $status -eq 3 ]] || fail "more than clusters that nobody uses: $(head -n 3 "$DIR/check.out")" # its QEMU was killed
+[[ $status -eq 0 || $status -eq 3 ]] || fail "more than clusters that nobody uses: $(head -n 3 "$DIR/check.out")" # the QEMU was killed

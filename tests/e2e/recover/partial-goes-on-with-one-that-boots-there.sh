@@ -8,7 +8,7 @@ to_listener
 warm --keep-partial 1h --bwlimit 2M
 wait_for 60 eval '[[ -e $TO/a.raw && $(written "$TO/a.raw") -ge $((6 << 20)) ]]' || fail "nothing arrives"
 kill_now "$MOVE_PID"
-guest_order "$(orders a)" quiesce >/dev/null # what it writes meanwhile travels
+guest_order "$(orders a)" quiesce >/dev/null # writes meanwhile would travel
 guard_ends
 status=0
 timeout 90 "$BIN/vmferry" recover a --resume --json </dev/null >"$DIR/move.json" 2>"$DIR/recover.log" || status=$?

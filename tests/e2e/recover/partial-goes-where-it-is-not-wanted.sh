@@ -1,6 +1,7 @@
 #!/bin/bash
-# What has arrived goes where somebody says so: by a cancel, by `recover` without --resume, by a fence at the destination, and when its time is over,
-# which is said; but not while a process has it open. A move that was not begun with --keep-partial leaves nothing, and is not resumed.
+# A partial copy is removed when the user says so, by a cancel, by `recover` without --resume, or by a fence at the destination, and when
+# its time is over, which is said; but not while a process has it open. A move that was not begun with --keep-partial leaves nothing, and is
+# not resumed.
 # timeout: 240
 . "$(dirname "$0")/../../lib/partial.sh"
 
@@ -71,7 +72,7 @@ strangers() { # one after the other, each until the agent has shown it out
 	local stranger
 	while [[ -e $KEPT ]]; do
 		exec {stranger}<>"/dev/tcp/${DEST/://}" || continue
-		head -c 256 /dev/zero >&"$stranger" || true # which no agent says
+		head -c 256 /dev/zero >&"$stranger" || true # bytes that no agent sends
 		cat <&"$stranger" >/dev/null || true
 		exec {stranger}>&-
 	done 2>/dev/null

@@ -1,7 +1,7 @@
 #!/bin/bash
-# What is kept of a disk is taken by no other: not by a guest of another name that goes to the same place, nor by one of the same name with
-# another disk, nor as an old copy, nor while another agent has it in hand, or a process has it open; nor an image that was written to since.
-# All of them are moved right, or told why not, and it stays as it was.
+# A partial copy of a disk is taken by no other move: not by a guest of another name that goes to the same place, nor by one of the same
+# name with another disk, nor as an old copy, nor while another agent has it in hand, or a process has it open; nor is an image taken that
+# was written to since. All of these guests are moved right, or told why not, and the copy stays as it was.
 # timeout: 240
 # takes: 30
 # tier: gate

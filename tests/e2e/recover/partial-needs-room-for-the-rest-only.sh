@@ -1,12 +1,12 @@
 #!/bin/bash
-# Where there is room for one copy of the disk, what is kept of it is no reason to refuse its next move: it becomes the disk. One that takes nothing
-# from it is refused. How the destination is reached may have to be said anew, from wherever recover is called.
+# A move goes on where there is room for one copy of the disk only: its partial copy becomes the disk. A move that takes nothing from the
+# copy is refused. How the destination is reached may have to be said anew, from wherever recover is called.
 . "$(dirname "$0")/../../lib/partial.sh"
 
 guest_of_48
 mkdir "$DIR/small" "$DIR/elsewhere"
 mount -t tmpfs -o size=$((DISK_MB + 8))M none "$DIR/small" || skip "no right to mount a tmpfs"
-at_exit "umount -l $DIR/small" # what runs from there ends after that
+at_exit "umount -l $DIR/small" # programs that run from there end after that
 to_listener
 move_start a "$DEST" "${KEEPING[@]}" --bwlimit 8M --disk-dir "$DIR/small"
 TO=$DIR/small

@@ -30,7 +30,7 @@ move_wait 1
 process_is_gone "$there" || fail "the destination's QEMU was not ended"
 runs_at_source 2
 
-# One that shut down by itself boots here again, too: it ran there.
+# A guest that shut down by itself there boots here again, too.
 move_start a "$DEST" --how warm --hold --revert-within 1h
 wait_event 'ev["event"] == "notice" and "until you say" in ev["text"]' >/dev/null
 guest_order "$(orders a)" poweroff >/dev/null

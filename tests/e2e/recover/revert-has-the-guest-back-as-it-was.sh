@@ -45,14 +45,14 @@ assert_result '"taken back as asked" in r["reason"] and r["guest_text"] == "runn
 assert_at_source
 vmferry revert --no-wait a 2>"$DIR/revert.log" && fail "there is nothing to be had back any more"
 
-# Its QEMU there may have ended meanwhile.
+# The QEMU there may have ended meanwhile.
 moved_for_now there
 kill_now "$there"
 vmferry revert --no-wait a
 move_wait 1
 assert_at_source
 
-# It stays there: somebody says so, the terminal does, or nobody does in time.
+# The guest stays there: the user says so, the terminal does, or nobody does in time.
 to_local
 moved_for_now there
 vmferry keep --no-wait a

@@ -12,7 +12,7 @@ is_told() { # TEXT
 
 guest_a
 
-# It does not go on from there, whatever became of the mark beside its disk.
+# The guest does not go on from there, whatever became of the mark beside its disk.
 moved_for_now listener
 mkdir "$DIR/onward"
 status=0
@@ -68,7 +68,7 @@ move_wait 1
 guest_verify "$(orders a)" blocks
 moved_for_now listener
 
-# Its disk here has another name: nobody can tell.
+# The disk here has another name: its state is unknown.
 mv "$DIR/a.raw" "$DIR/elsewhere.raw"
 vmferry revert --no-wait a
 is_told 'has the name of its disk'
@@ -106,7 +106,7 @@ recover 4 --peer-is-fenced
 guest_verify "$(orders a)" blocks
 rm -rf "$DIR/dst-state" "$DIR/dst-run"
 
-# Its memory is on its way there, and QEMU says that it runs.
+# Memory is on its way there, and QEMU says that the guest runs.
 gone_on() { "$BIN/vmferry" journal "$DIR"/dst-state/*-dst.journal | grep gone-on | tail -n 1; }
 moved_for_now listener
 qmp "$TO/a.mon" '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 4096}}' >/dev/null
@@ -124,7 +124,7 @@ recover 4 --peer-is-fenced
 guest_verify "$(orders a)" blocks
 rm -rf "$DIR/dst-state" "$DIR/dst-run"
 
-# And has ended then; it had been stopped first.
+# The QEMU has ended then; it had been stopped first.
 migrated_on stop
 qmp "$TO/a.mon" '{"execute": "quit"}' >/dev/null
 is_told 'its QEMU there has ended since'
@@ -151,14 +151,14 @@ end_agents_there
 DST_PID=
 rm -rf "$DIR/dst-state" "$DIR/dst-run"
 
-# Nobody knows the guest there any more: what is held here stays.
+# No agent there knows the guest any more: the held guest here stays.
 moved_for_now listener
 kill_now "$DST_PID"
 end_agents_there
 rm -f "$DIR"/dst-state/*.journal*
 DST_PID=
 listen_dst --listen "$DEST"
-vmferry keep --no-wait a || true # it may have asked there by itself, and ended
+vmferry keep --no-wait a || true # the agent may have asked there by itself, and ended
 move_wait 6
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
 kill_now "$there"
@@ -166,7 +166,7 @@ recover 1 --peer-is-fenced
 assert_eq "$(status_of "$(free_monitor a)")" running "QEMU's run state"
 guest_verify "$(orders a)" blocks
 
-# It has ended there, and the time is over: that is for a person to decide.
+# The guest has ended there, and the time is over: a person has to decide.
 WITHIN=10s moved_for_now listener
 kill_now "$there"
 is_told 'old QEMU here until you decide'
@@ -181,7 +181,7 @@ unset 'GUEST_AT[a]'
 rm -f "$DIR"/a.*
 guest_a
 
-# It has ended there, and its image has another name there: somebody may have started it from that.
+# The guest has ended there, and its image has another name there: it may have been started from that.
 moved_for_now listener
 kill_now "$there"
 is_told 'its QEMU there has ended since'
@@ -197,7 +197,7 @@ recover 4 --peer-is-fenced
 guest_verify "$(orders a)" blocks
 rm -rf "$DIR/dst-state" "$DIR/dst-run"
 
-# It has ended there, and somebody has its disk.
+# The guest has ended there, and another process has its disk.
 moved_for_now listener
 kill_now "$there"
 hold_open "$TO/a.raw"

@@ -5,7 +5,7 @@
 
 guest_a
 
-# Its agents die as they have it back.
+# The agents die as they have the guest back.
 for point in before-SRC_REVERTING after-SRC_REVERTING; do
 	fault $point
 	moved_for_now listener
@@ -13,7 +13,7 @@ for point in before-SRC_REVERTING after-SRC_REVERTING; do
 	fault_wait
 	wait_for 10 process_is_gone "$MOVE_PID"
 	process_is_gone "$there" && fail "the destination's QEMU has ended already"
-	recover 0 --dest "$DST_ADDRESS" # nobody wants it back any more
+	recover 0 --dest "$DST_ADDRESS" # the guest is no longer wanted back
 	assert_at_destination
 done
 
@@ -49,14 +49,14 @@ kill_now "$MOVE_PID"
 recover 0 --dest "$DST_ADDRESS"
 assert_at_destination
 
-# What is held here dies: then it stays there.
+# The held QEMU here dies: then the guest stays there.
 moved_for_now listener
 kill_now "${GUEST_PID[a]}"
 move_wait 0
 assert_result '"cannot be had back any more" in " ".join(notices)'
 assert_moved "$DIR/d$((MOVES - 1))/a.raw"
 
-# What is held here dies when it was asked for: what runs there is all there is, and is let live.
+# The held QEMU here dies when it was asked for: the guest that runs there is the only one, and is let live.
 fault after-SRC_REVERTING stop
 moved_for_now listener
 vmferry revert --no-wait a
@@ -72,7 +72,7 @@ listen_dst
 recover 0 --dest "$DST_ADDRESS"
 assert_at_destination
 
-# Nothing answers at the destination: it may run there.
+# No agent answers at the destination: the guest may run there.
 moved_for_now listener
 kill_now "$DST_PID"
 end_agents_there

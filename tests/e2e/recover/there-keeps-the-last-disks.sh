@@ -1,7 +1,7 @@
 #!/bin/bash
-# Both hosts lose everything that runs when the destination has promised, and the source never comes back: the memory is lost, but the disks
-# that wait at the destination are whole, and the last. No word of a person's has them removed; with that word they are this host's, the
-# script that boots the guest from them has its name, and nothing is left to settle.
+# The last disks are at the destination when both hosts lose everything that runs, the destination has promised, and the source never comes
+# back: the memory is lost, but the disks are whole. No word of a person's has them removed; with that word they are this host's, the script
+# that boots the guest from them has its name, and nothing is left to settle.
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a

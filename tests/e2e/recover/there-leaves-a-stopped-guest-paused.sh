@@ -9,7 +9,7 @@ fault src-ready stop
 move_start a "$DEST" --hold
 wait_event 'ev["event"] == "notice" and "vmferry switch" in ev["text"]' >/dev/null
 qmp "$(free_monitor a)" '{"execute": "stop"}' STOP >/dev/null
-"$BIN/vmferry" switch --no-wait "${GUEST_PID[a]}" & # who may be stopped before it answers
+"$BIN/vmferry" switch --no-wait "${GUEST_PID[a]}" & # the agent may be stopped before it answers
 kill_at_exit $!
 fault_wait
 there=$(qemu_dst)

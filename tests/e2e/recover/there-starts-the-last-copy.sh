@@ -17,7 +17,7 @@ kill_at_exit "$there"
 recover_there 6 a
 grep -q -- --peer-is-fenced "$DIR/recover.log" || fail "it does not say what to do: $(<"$DIR/recover.log")"
 recover_there 2 --peer-is-fenced
-recover_there 0 b --peer-is-fenced # there is none
+recover_there 0 b --peer-is-fenced # no such guest
 process_is_gone "$there" && fail "the last copy was ended"
 VMFERRY_STATE_DIR=$DIR/dst-state VMFERRY_RUNTIME_DIR=$DIR/dst-run recover 0 --peer-is-fenced # by vmferry, which leaves it to vmferry-dst
 guest_is_there "$there"

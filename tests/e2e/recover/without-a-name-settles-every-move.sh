@@ -8,7 +8,7 @@ cut_off() { # NAME: while its memory is copied
 	fault src-ready
 	move_start "$1" local
 	fault_wait
-	guard_ends # it has the journal until then
+	guard_ends # the guard has the journal until then
 }
 
 recover_all() { # STATUS
@@ -33,7 +33,7 @@ for name in a b; do
 	guest_verify "$(orders "$name")" blocks
 done
 
-# one that nobody can read comes first
+# an unreadable journal comes first
 cut_off a
 echo "this is no journal" >"$VMFERRY_STATE_DIR/00000000000000000000000000000000-src.journal"
 vmferry journal --json >"$DIR/journals"

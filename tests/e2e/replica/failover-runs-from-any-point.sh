@@ -54,7 +54,7 @@ says 'as point 4 came there: there is a trial' "$DIR/out"
 replica test "$A" --end >"$DIR/out"
 [[ ! -e $STORE/test ]] || fail "left of the trial: $(ls "$STORE/test")"
 
-# one whose terminal goes
+# a trial whose terminal goes
 "$BIN/vmferry" replica test "$A" --for 1h >"$DIR/out" 2>&1 </dev/null &
 trial=$!
 wait_for 60 grep -q 'runs from point' "$DIR/out" || fail "no trial for an hour: $(cat "$DIR/out")"
@@ -121,7 +121,7 @@ assert_eq "$(of_primary 'p["replaced"], p["health"], len(p["health_why"])')" "(T
 says 'taken over at the host of its replica' "$DIR/err"
 assert_eq "$(points_digest)" "$before" "points"
 
-# and is the guest again
+# the replica is the guest again
 replica failover "$A" --cancel >"$DIR/out" || fail "cancel: $(cat "$DIR/out")"
 [[ ! -e $STORE/run && ! -e $THERE/$A.sh ]] || fail "left: $(ls "$STORE" "$THERE")"
 sync
@@ -150,7 +150,7 @@ kill_at_exit "$(qemu_of "$STORE/run/disk0.qcow2")"
 ready "$THERE"
 ! replica failover "$A" --cancel 2>"$DIR/err" || fail "cancelled under a guest that was started again"
 says 'may run from its overlays still' "$DIR/err"
-touch "$THERE/$A-disk0.raw" # as a --complete leaves it that is cut off between two disks
+touch "$THERE/$A-disk0.raw" # the state of a --complete that is cut off between two disks
 ! replica failover "$A" --cancel 2>"$DIR/err" || fail "cancelled under a guest that may have disks of its own"
 says 'may have disks of its own here by now' "$DIR/err"
 rm "$THERE/$A-disk0.raw"

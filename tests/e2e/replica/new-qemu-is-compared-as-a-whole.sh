@@ -1,6 +1,7 @@
 #!/bin/bash
-# Nothing records what a guest has written since a point when its QEMU has ended since, or when somebody has removed a bitmap: everything is compared
-# with what is there, and the next point carries what was written again. So does verify, whatever the bitmaps say. A disk that goes elsewhere takes its record along.
+# A point compares everything with the disks there when nothing has recorded the guest's writes since the last one, because its QEMU has
+# ended or a bitmap was removed; and the next point carries only new writes. So does verify, whatever the bitmaps say. A disk that goes
+# elsewhere takes its record along.
 # timeout: 300
 . "$(dirname "$0")/../../lib/replica.sh"
 
@@ -22,7 +23,7 @@ goes_on "$A"
 sync
 is_point 5 False
 
-# it does not run, which is said with what that means; its disks as they were left are in a point once its QEMU stands there
+# the guest does not run, which is reported with the consequences; its disks as they were left are in a point once its QEMU stands there
 mapfile -d '' -t line <"/proc/${GUEST_PID[$A]}/cmdline"
 guest_stop "$A"
 try_sync
@@ -45,7 +46,7 @@ is_point 7 True
 sync
 is_point 8 False
 
-# one disk's is gone
+# the bitmap of one disk is gone
 name=$(bitmaps | head -n 1 | tr -d '"')
 node=$(qmp "$DIR/$A.mon" '{"execute": "query-named-block-nodes", "arguments": {"flat": true}}' | python3 -S -c 'import json, sys
 print([n["node-name"] for n in json.load(sys.stdin) if any(b["name"] == sys.argv[1] for b in n.get("dirty-bitmaps", []))][0])' "$name")

@@ -9,7 +9,7 @@ at_b() { # SUBCOMMAND [WORD...]
 		fail "at b: $*: $(cat "$DIR/out" "$DIR/err")"
 }
 
-planned() { # its exit code is PLANNED
+planned() { # Expects the exit code PLANNED.
 	PLANNED=0
 	replica failover "$A" --planned --json -v >"$DIR/planned.out" 2>"$DIR/planned.err" || PLANNED=$?
 }
@@ -26,7 +26,7 @@ mkdir "$DIR/back"
 
 replica_start
 replica add "$A" "$b" --disk-dir "$THERE" >"$DIR/out" 2>&1 || fail "add: $(cat "$DIR/out")"
-replica set "$A" disk=d2=empty # its first point has contents of it
+replica set "$A" disk=d2=empty # the first point has contents of the disk
 sync
 VMFERRY_FAULT=before-SRC_COMMITTED:kill planned
 [[ $PLANNED -ne 0 ]] || fail "nobody has come to before-SRC_COMMITTED"

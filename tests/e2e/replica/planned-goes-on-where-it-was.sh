@@ -16,7 +16,7 @@ planned() { # [OPTION...]: its exit code is PLANNED
 replica_start
 replica_add
 
-# it fails at the last moment: the guest runs on, its primary is what it was
+# the failover fails at the last moment: the guest runs on, its primary is unchanged
 VMFERRY_FAULT=dst-taken-over:fail planned
 assert_eq "$PLANNED" 1 "exit code ($(tail -n 5 "$DIR/planned.err" "$DIR/planned.out"))"
 writes_on

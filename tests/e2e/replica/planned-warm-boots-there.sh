@@ -46,7 +46,7 @@ WENT=0
 replica failover "$A" --how warm --peer-is-fenced >"$DIR/out" 2>&1 || WENT=$?
 assert_eq "$WENT" 2 "exit code of options that exclude each other ($(<"$DIR/out"))"
 
-# it fails at the last moment: the guest boots here again, its primary is what it was
+# the failover fails at the last moment: the guest boots here again, its primary is unchanged
 VMFERRY_FAULT=dst-taken-over:fail warm
 assert_eq "$WENT" 1 "exit code ($(tail -n 5 "$DIR/err" "$DIR/out"))"
 wait_for 60 has_booted "$DIR" 2 || fail "it does not boot at its primary again"
@@ -56,7 +56,7 @@ sync
 assert_eq "$(of_primary "p['whole']")" False "the next point was everything"
 nothing_is_left
 
-# it goes: when it has shut down both have the same
+# the guest goes: when it has shut down both have the same
 VMFERRY_FAULT=before-DST_START:stop:$DIR/stopped warm --json &
 move=$!
 kill_at_exit "$move"

@@ -58,7 +58,7 @@ replica_start
 replica add "$A" "${ADDRESS_AT[b]}" --plaintext --token-file "$DIR/b-state/token" --disk-dir "$DIR/b" --keep 3 --json -v >"$DIR/sync.json" 2>"$DIR/sync.log" || fail "add: $(tail -n 3 "$DIR/sync.json" "$DIR/sync.log")"
 sync_b
 
-# what is asked of a guest is refused
+# options that ask for a guest are refused
 ! at_b add "$A" "${ADDRESS_AT[c]}" --plaintext --token-file "$DIR/c-state/token" --disk-dir "$DIR/c" --freeze >"$DIR/out" 2>&1 || fail "--freeze is taken"
 grep -q 'is for where the guest runs' "$DIR/out" || fail "--freeze: $(<"$DIR/out")"
 
@@ -66,11 +66,11 @@ at_b add "$A" "${ADDRESS_AT[c]}" --plaintext --token-file "$DIR/c-state/token" -
 assert_same_point
 assert_eq "$(at_b_knows 'p["point"], p["whole"], p["to"] == "'"${ADDRESS_AT[c]}"'"')" "(2, True, True)" "what B knows"
 
-# nothing new, nothing is sent
+# without a new point nothing is sent
 at_b sync "$A" >"$DIR/out" 2>&1 || fail "sync without a new point: $(<"$DIR/out")"
 grep -q 'no newer point here than 2' "$DIR/out" || fail "sync without a new point says: $(<"$DIR/out")"
 
-# what was written since alone, over points that are merged at B meanwhile
+# only new writes travel, over points that are merged at B meanwhile
 for n in 3 4 5 6; do
 	writes_on
 	sync_b
@@ -131,7 +131,7 @@ goes_on_to_c
 assert_same_point
 assert_eq "$(at_b_knows 'p["whole"]')" True "whether all was compared as a disk came back"
 
-# nothing goes in a circle
+# points do not go in a circle
 VMFERRY_STATE_DIR=$DIR/c-state VMFERRY_RUNTIME_DIR=$DIR/c-run unshare -pf --mount-proc sh -c '"$@"; exit $?' sh "$BIN/vmferry" replica add "$A" "${ADDRESS_AT[b]}" \
 	--plaintext --token-file "$DIR/b-state/token" --disk-dir "$DIR/b" </dev/null >"$DIR/out" 2>&1 && fail "points go round in a circle"
 grep -q 'cannot come to it again' "$DIR/out" || fail "a circle: $(<"$DIR/out")"
@@ -140,7 +140,7 @@ grep -q 'cannot come to it again' "$DIR/out" || fail "a circle: $(<"$DIR/out")"
 ! at_b verify "$A" --json >"$DIR/on.json" 2>&1 || fail "a point that is there is compared again"
 grep -q 'is there already' "$DIR/on.json" || fail "verify says: $(tail -n 2 "$DIR/on.json")"
 
-# what B has removed does not go on, and C keeps what it has
+# a removal at B does not go on, and C keeps its points
 at_b remove "$A" --peer-is-fenced >"$DIR/out" 2>&1 || fail "remove at B: $(<"$DIR/out")"
 grep -q 'do not go on' "$DIR/out" || fail "remove at B says: $(<"$DIR/out")"
 [[ -n $(newest b) && -n $(newest c) ]] || fail "points are gone"

@@ -56,7 +56,7 @@ b_does replica reverse "$A" "$a" --disk-dir "$BACK" --json
 assert_eq "$(gone)" "- $A.b $A.c" "what the plan says is gone"
 assert_eq "$(kept)" "True False False" "whether what is the same did not travel"
 
-# nothing is there any more, nor any point
+# the store is empty, without any point
 b_does replica remove "$A" --peer-is-fenced
 rm -r "$BACK" "$DIR/$A.a"
 mkdir "$BACK"

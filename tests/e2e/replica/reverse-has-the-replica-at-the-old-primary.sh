@@ -30,7 +30,7 @@ mkdir "$BACK"
 replica_start
 replica add "$A" "$b" --disk-dir "$THERE" >"$DIR/out" 2>&1 || fail "add: $(cat "$DIR/out")"
 says "one every 300 s, by vmferry replica run $A, or as a service: .* vmferry-replica@$A" "$DIR/out"
-{ # its script of then stays there
+{ # the earlier script stays there
 	echo '#!/bin/sh'
 	tr '\0' '\n' <"/proc/${GUEST_PID[$A]}/cmdline" | sed "s/'/'\\\\''/g; s/.*/'&'/" | xargs -d '\n' printf '%s '
 } >"$DIR/before.sh"
@@ -41,7 +41,7 @@ at_b replica failover "$A" --peer-is-fenced
 kill_at_exit "$(of_store "$STORE" "r['run']['pid']")"
 wait_for 120 grep -aq 'witness ready' "$THERE/$A.console" || fail "it does not come up"
 
-# its second disk gets another place, its third another format, and what they had stays there
+# the second disk gets another place, the third another format, and their old images stay there
 at_b replica history "$A"
 says 'at its primary' "$DIR/err"
 at_b replica failover "$A" --complete
@@ -75,7 +75,7 @@ says 'what lies here is the old copy' "$DIR/err"
 ! vmferry may-start "$A" >"$DIR/out" 2>"$DIR/err" || fail "the guest runs, and may be started"
 says 'it may run already' "$DIR/err"
 
-# and so does its replica
+# the replica comes back, too
 replica reverse "$A" "$b" --disk-dir "$THERE" >"$DIR/out" 2>"$DIR/err" || fail "reverse: $(cat "$DIR/out" "$DIR/err")"
 says "has its own disks here" "$DIR/out"
 says "one every 300 s, by vmferry replica run $A" "$DIR/out"

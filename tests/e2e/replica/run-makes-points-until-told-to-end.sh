@@ -15,7 +15,7 @@ replica pause "$A"
 "$BIN/vmferry" replica run "$A" </dev/null >"$DIR/run.log" 2>&1 &
 running=$!
 kill_at_exit $running
-sync # one that a person wants is made; another, which is due at once, is not
+sync # a point that a person wants is made; another, which is due at once, is not
 sync
 assert_eq "$(of_primary 'p["point"], p["paused"]')" "(3, True)" "while it is paused"
 ! replica run "$A" 2>"$DIR/err" || fail "two loops of a guest"
@@ -40,7 +40,8 @@ wait "$running" || status=$?
 assert_eq "$status" 0 "exit code of run"
 assert_points_are_of_one_moment
 
-# it begins with settings by which points go on from here, and this host is the guest's primary by then; none can be made, and again they can
+# it begins with settings by which points go on from here, and this host is the guest's primary by then; none can be made, and again they
+# can
 has_open() { # FILE
 	find "/proc/$running/fd" -lname "$1" 2>/dev/null | grep -q .
 }

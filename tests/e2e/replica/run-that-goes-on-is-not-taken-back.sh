@@ -45,7 +45,7 @@ at=$(pair_written "$C/$A.orders")
 wait_for 60 pair_has_written "$C/$A.orders" $((at + 20)) || fail "it does not write where it has gone"
 guest_verify "$C/$A.orders" blocks >/dev/null
 
-# who was its primary is refused for good
+# the earlier primary is refused for good
 known() {
 	python3 -S -c 'import json, sys; r = json.load(open(sys.argv[1])); print(r["term"], r["over"], "run" in r)' "$STORE/replica.json"
 }

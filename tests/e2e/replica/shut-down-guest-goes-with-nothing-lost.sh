@@ -31,7 +31,7 @@ replica failover "$A" --peer-is-fenced >"$DIR/out" 2>&1 || fail "failover: $(cat
 kill_at_exit "$(python3 -S -c 'import json, sys; print(json.load(open(sys.argv[1]))["run"]["pid"])' "$STORE/replica.json")"
 wait_for 60 grep -aq '^witness ready' "$THERE/$A.console" || fail "it does not come up"
 
-# what lies where a disk of its own is to be is in the way, and nothing happens to it
+# a file in the place of one of its disks is in the way, and stays untouched
 echo mine >"$THERE/$A-disk0.raw"
 ! replica failover "$A" --complete >"$DIR/out" 2>&1 || fail "a file of somebody's is a disk of the guest's now"
 says "$A-disk0.raw is there already" "$DIR/out"

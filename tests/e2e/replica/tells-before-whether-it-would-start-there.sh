@@ -54,7 +54,7 @@ rm "$THERE/$A.sh"
 sync
 assert_eq "$(of_primary 'p["would_start"]["start"], p["health"]')" "(True, 'normal')" "what the primary knows afterwards"
 
-# it would start, and could not stay for want of room: that is told, and no more
+# the guest would start, and could not stay for want of room: that is reported, and no more
 ages
 VMFERRY_FAULT=dst-no-room-to-stay:fail sync
 replica status "$A" >"$DIR/out"
@@ -66,7 +66,7 @@ $A replica normal warning
 $A replica warning normal" "what the hook has heard"
 grep -q '"health": *"normal"' "$DIR/heard.json" || fail "the hook has read: $(cat "$DIR/heard.json")"
 
-# what became of each attempt, and no move is pushed out of the history by them
+# the outcome of each attempt is kept, and no move is pushed out of the history by them
 assert_eq "$(of_primary '[(h["point"], h["exit_code"], h["whole"]) for h in p["history"]]')" "[(1, 0, True), (2, 0, False), (3, 0, False), (4, 0, False)]" "its history"
 assert_eq "$(vmferry history --json)" "" "history of moves"
 replica status "$A" --json >"$DIR/status.json"

@@ -67,7 +67,7 @@ fill "$THERE"
 writes_on
 fails 'at the destination: the point.s disks need .* free' 3
 grep -q 'refused' "$DIR/sync.json" || fail "it began: $(tail -n 1 "$DIR/sync.json")"
-truncate -s -24M "$THERE/filler" # of all that is compared, which is more, only what differs needs any
+truncate -s -24M "$THERE/filler" # of all that is compared, which is more, only differences need room
 sync verify
 rm "$THERE/filler"
 stand_at_moment() {
@@ -115,14 +115,14 @@ nothing_is_left
 all_is_there
 guest_verify "$DIR/$A.orders" blocks >/dev/null
 
-# what was discarded needs none, so that is not what keeps the plan from being taken
+# discarded blocks need no room, so they do not keep the plan from being taken
 fill "$THERE"
 truncate -s -12M "$THERE/filler"
 qemu_io big0 'discard 0 64M' # 64 MiB are dirty then, and have no data
 try_sync
 [[ $SYNCED -ne 3 ]] || fail "it is refused: $(tail -n 1 "$DIR/sync.json")"
 
-# but it does here; who compares everything needs none, and then it is over
+# but it does here; a verify, which compares everything, needs none, and then it is over
 has_failed 'written or discarded .*vmferry replica verify'
 rm "$THERE/filler"
 sync verify

@@ -22,7 +22,7 @@ settled() { # IMAGES
 	wait_for 20 has_disk_ops a $(($(disk_ops a) + 20)) || fail "the guest does not write any more"
 }
 
-both_formats() { # one disk to each, as --format is for all
+both_formats() { # Uses a disk of each format, as --format is for all.
 	fault "$1" "$2"
 	storage_start "${GUEST_PID[a]}" --disk "d0-dev=$DIR/new/a.qcow2" --disk "d1-dev=$DIR/new/b.raw" --format "${3:-qcow2}"
 	fault_wait
@@ -46,7 +46,7 @@ assert_result 'any("was stopped for a moment" in n for n in r["notes"])'
 running
 settled "$NEW_IMAGES"
 
-# Who is stopped by somebody in that very moment stays so.
+# A guest that another client stops in that very moment stays stopped.
 both_formats src-stop-noted stop
 qmp "$DIR/a.mon" '{"execute": "stop"}' STOP >/dev/null
 fault_continue

@@ -62,7 +62,7 @@ assert_on "$NEW_IMAGES"
 raw=$(node_of "$DIR/new/a.qcow2") image=$(node_of "$DIR/new/b.raw")
 check_backups "$raw" "$image" "finished by the guard"
 
-# one that is made while the disks are copied goes along, too; in memory also to a raw image
+# a bitmap that is made while the disks are copied goes along, too; in memory also to a raw image
 rm "$DIR/src/a.raw" "$DIR/src/b.qcow2"
 storage_start "${GUEST_PID[a]}" --disk "a.qcow2=$DIR/src/a.raw" --format raw --bwlimit 1M
 wait_event 'ev["event"] == "progress"' >/dev/null
@@ -77,7 +77,7 @@ for name in late "by its drive"; do
 done
 check_backups "$raw" "$image" "to a raw one" "*"
 
-# what is in the image stays in it, and is not taken for sound after a crash
+# the image keeps its bitmaps, which are not taken for sound after a crash
 ask quit >/dev/null || true
 wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "QEMU does not end"
 "$QEMU_IMG" info "$DIR/new/b.raw" | grep -q 'name: daily' || fail "it is not in the image: $("$QEMU_IMG" info "$DIR/new/b.raw")"

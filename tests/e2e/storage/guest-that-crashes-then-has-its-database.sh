@@ -35,7 +35,7 @@ echo "rows: $before before, $after after"
 wait_for 60 has_disk_ops a 10 || fail "the database takes no more transactions"
 grep -q 'format=qcow2,if=virtio,cache=none,aio=native,discard=unmap' "$DIR/src/a.sh" || fail "options of the disk: $(grep file= "$DIR/src/a.sh")"
 
-# What the old image has is older.
+# The old image has older contents.
 kill_now "${GUEST_PID[a]}"
 sed -i "s|file=$DIR/new/a.qcow2,format=qcow2|file=$DIR/src/a.raw,format=raw|" "$DIR/src/a.sh"
 guest_from_script

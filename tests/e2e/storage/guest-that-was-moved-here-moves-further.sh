@@ -17,7 +17,7 @@ first=$TO
 
 guest_order "$(orders a)" quiesce >/dev/null
 kill_now "${GUEST_PID[a]}"
-rm "$first"/a.{qmp,mon,orders} # so that it keeps their names
+rm "$first"/a.{qmp,mon,orders} # sockets are removed so that the guest keeps their names
 TO=$DIR/d9
 mkdir "$TO"
 vmferry migrate "$first/a.sh" local --how cold --start --disk-dir "$TO" --json >"$DIR/move.json" 2>"$DIR/move.log" || fail "$(tail -n 3 "$DIR/move.log")"

@@ -22,7 +22,7 @@ before=$(md5sum "$DIR/src/a.raw" "$DIR/src/b.qcow2")
 wait_for 20 has_disk_ops a $(($(disk_ops a) + 100)) || fail "the guest does not write any more"
 assert_eq "$(md5sum "$DIR/src/a.raw" "$DIR/src/b.qcow2")" "$before" "the old images"
 
-# Both at once, at a limit that is changed on the way, to where they were; the old ones go.
+# Both disks at once, at a limit that is changed on the way, to their earlier places; the old images go.
 rm "$DIR/src/a.raw" "$DIR/src/b.qcow2"
 storage_start "${GUEST_PID[a]}" --disk "a.qcow2=$DIR/src/a.raw" --disk "b.raw=$DIR/src/b.raw" --format raw --bwlimit 1M --old remove
 wait_event 'ev["event"] == "progress" and ev["left"] > 0 and len(ev["disks"]) == 2 and ev["second"]' >/dev/null

@@ -63,7 +63,7 @@ assert_eq "$(stat -c %s "$DIR/new/first")" 8388608 "the file's size"
 kept_around
 device larger 12M
 printf behind | dd of="$DEVICE" bs=1M seek=9 conv=notrunc status=none
-head -c 64K /dev/urandom | dd of="$DEVICE" bs=1M seek=4 conv=notrunc status=none # what is zero in the disk is zero there
+head -c 64K /dev/urandom | dd of="$DEVICE" bs=1M seek=4 conv=notrunc status=none # zeros of the disk are zeros there
 for file in "$DIR/disk" "$DIR/new/first"; do dd if=/dev/zero of="$file" bs=1M seek=4 count=1 conv=notrunc status=none; done
 goes "$DIR/src/a.sh" disk0 "$DEVICE"
 grep -q size=8388608 "$DIR/src/a.sh" || fail "the script does not say how much of the device is the disk: $(<"$DIR/src/a.sh")"

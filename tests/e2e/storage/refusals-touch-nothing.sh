@@ -1,5 +1,6 @@
 #!/bin/bash
-# What cannot be moved to other images is refused with a sentence, before anything is touched: names, places, disks, others' work in its QEMU.
+# A storage move that cannot be made is refused with a sentence, before anything is touched: names, places, disks, others' work in the
+# guest's QEMU.
 # takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/storage.sh"
@@ -65,7 +66,7 @@ refused "both start a guest from these disks" --disk "d0-dev=$new"
 rm "$DIR/src/a-2.sh"
 files=$(ls -A "$DIR/src" "$DIR/new")
 
-# What others do in its QEMU.
+# Work of other clients in the QEMU.
 qmp "$DIR/a.mon" '{"execute": "blockdev-add", "arguments": {"driver": "null-co", "node-name": "null", "size": 25165824}}' >/dev/null
 qmp "$DIR/a.mon" '{"execute": "blockdev-backup", "arguments": {"job-id": "theirs", "device": "d0", "target": "null", "sync": "full", "speed": 1}}' >/dev/null
 storage_start "${GUEST_PID[a]}" --disk "d0-dev=$new"

@@ -48,7 +48,7 @@ storage_wait 1
 assert_result '"b.qcow2 has ended" in r["reason"]'
 assert_kept
 
-# It is stopped right before requests wait, and while they do.
+# The guest is stopped right before requests wait, and while they do.
 at() { # POINT
 	fault "src-$1" stop
 	storage_start "${GUEST_PID[a]}" "${BOTH[@]}" --format qcow2
@@ -140,7 +140,7 @@ recover 0
 assert_on "$DIR/new/a.raw $DIR/src/b.qcow2"
 storage "${GUEST_PID[a]}" --disk "a.raw=$DIR/src/a.raw" --old remove
 
-# Its QEMU ends.
+# The QEMU ends.
 copying
 kill_now "${GUEST_PID[a]}"
 storage_wait 8

@@ -15,7 +15,7 @@ source_dies_before() {
 	runs_at_source $BOOTS
 }
 
-# It has: the guard boots it, before anybody asks.
+# The source's agent dies: the guard boots the guest, before anybody asks.
 source_dies_after() {
 	move_until there "$1" --how warm
 	BOOTS+=1
@@ -39,7 +39,7 @@ for point in $(some_of src-power-pressed src-pre-switchover src-ready src-comple
 for point in $(some_of dst-prepare dst-try-forked dst-try-noted dst-try-launched dst-helper-noted dst-qemu-forked dst-qemu-noted dst-qemu-launched before-DST_PREPARED after-DST_PREPARED); do destination_dies $point; done
 
 # From here on it is the destination's: each time it moves on from where it came to.
-arrived() { # as assert_at_destination
+arrived() { # The same as assert_at_destination.
 	process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
 	guest_is_there
 	assert_arrived

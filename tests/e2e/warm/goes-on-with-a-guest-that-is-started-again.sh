@@ -22,7 +22,7 @@ wait_for 60 eval '[[ $(boots a) == 2 ]]' || fail "it does not boot again here"
 goes_on a
 vmferry set "${GUEST_PID[a]}" bwlimit=0
 is_told
-fault_wait # it has shut down here, and does not run there yet
+fault_wait # the guest has shut down here, and does not run there yet
 assert_same_disks
 fault_continue
 move_wait

@@ -42,7 +42,7 @@ move_wait
 assert_result 'any("shut down by itself" in n for n in notices) and r["shutdown_ms"] == 0 and r["verified"]'
 assert_arrived
 
-# One that takes its time, and the move is cancelled meanwhile: once it has shut down it is started again.
+# A guest that takes its time, while the move is cancelled: once it has shut down it is started again.
 guest_stop a
 unset 'GUEST_AT[a]'
 BUTTON=2 warm_guest

@@ -5,7 +5,7 @@
 # tier: gate
 . "$(dirname "$0")/../../lib/warm.sh"
 
-again() { # it has booted once more
+again() { # True once the guest has booted again.
 	runs_at_source $((++boots))
 }
 
@@ -22,7 +22,7 @@ assert_result '"resumed at the source by another client" in r["reason"]'
 again
 
 if beyond_gate unit/test-both-conductors; then
-	# And when all is promised, right before it is held.
+	# When all is promised, right before the guest is held.
 	move_until local src-completed:stop --how warm
 	somebody_starts_it_again
 	fault_continue

@@ -46,7 +46,7 @@ assert_eq "$(ls -A "$TO")" "" "what a plan leaves"
 vmferry migrate "${GUEST_PID[a]}" local --how warm --script --disk-dir "$TO" --disk d1=empty --disk c.raw=empty >"$DIR/script"
 grep -q -e "--disk $DIR/src/b.qcow2=empty" "$DIR/script" && grep -q -e "--disk $DIR/src/c.raw=empty" "$DIR/script" || fail "the script: $(<"$DIR/script")"
 
-# What is there of a move that fails goes, though the rest is kept.
+# Files of a move that fails go, though the rest is kept.
 move_start a local --how warm --disk d1=empty --disk d2=empty --hold
 wait_event 'ev["event"] == "notice" and "vmferry switch" in ev["text"]' >/dev/null
 [[ -e $TO/b.qcow2 ]] || fail "it is not there yet"

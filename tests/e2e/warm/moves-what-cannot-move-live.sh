@@ -12,7 +12,7 @@ move_wait 3
 said move.json 'how warm'
 assert_at_source
 
-# As it stands between the two: shut down here, and not yet running there.
+# The guest between the two: shut down here, and not yet running there.
 fault before-DST_START stop
 to_listener
 warm --at +1h

@@ -1,6 +1,6 @@
 #!/bin/bash
-# What fails before the guest is handed over leaves it at the source: it has just run on, or, if it was shut down for this, it boots there again, from
-# the disks that it has there; and it shuts down as it did before.
+# A move that fails before the guest is handed over leaves it at the source: it has just run on, or, if it was shut down for this, it boots
+# there again, from the disks that it has there; and it shuts down as it did before.
 # timeout: 300
 # takes: 30
 # tier: gate
@@ -50,7 +50,7 @@ warm
 move_wait 1
 again 4
 
-# It reboots instead.
+# The guest reboots instead.
 move_until there src-power-noted:stop --how warm
 qmp "$(free_monitor a)" '{"execute": "stop"}' >/dev/null # the button is not seen
 fault_continue
@@ -69,7 +69,7 @@ assert_result '"is stopped, and cannot shut down" in r["reason"]'
 qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
 again 5
 
-# It shuts down as it ever did.
+# The guest shuts down as it ever did.
 guest_order "$(orders a)" poweroff >/dev/null
 wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "its QEMU is still there"
 warm_guest
@@ -87,7 +87,7 @@ wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "its QEMU is still there"
 assert_nothing_unfinished
 assert_eq "$(ls -A "$TO")" "" "files at the destination"
 
-# One whose QEMU stays when it shuts down is left so, whenever that is.
+# A guest whose QEMU stays when it shuts down is left so, whenever that is.
 warm_guest -action shutdown=pause,reboot=reset
 to_local
 fault after-SRC_ABORTED stop

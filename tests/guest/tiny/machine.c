@@ -201,7 +201,7 @@ void interrupt(struct frame *frame)
 		*apic(APIC_END) = 0;
 	if (frame->number != TIMER && frame->number != ORDERS)
 		return;
-	out8(0x20, 0x20); /* so that the controller passes on what comes from now on */
+	out8(0x20, 0x20); /* the controller passes on later interrupts */
 	if (frame->number == ORDERS) {
 		orders_interrupt();
 		return;
