@@ -100,7 +100,7 @@ static const struct command_option rows[] = {
 	 .max = 60000, .unit = "milliseconds"},
 	{"disks", "N", "how many disks the guest has (default 1)", OPT_NUMBER, .offset = OF(plan.disks), PLANNED,
 	 .max = BENCH_DISKS_MAX - 1},
-	{"disk", "SIZE", "of what size each is (default 1G)", OPT_SIZE, .offset = CHOICE(disk_bytes), PLANNED, .max = DISK_MAX},
+	{"disk", "SIZE", "size of each disk (default 1G)", OPT_SIZE, .offset = CHOICE(disk_bytes), PLANNED, .max = DISK_MAX},
 	{"disk-data", "SIZE", "how much of it is allocated (default 768M)", OPT_SIZE, .offset = CHOICE(data_bytes), PLANNED,
 	 .max = DISK_MAX},
 	{"content", "WORD",
@@ -112,7 +112,7 @@ static const struct command_option rows[] = {
 	 "how much of a living guest's memory is page cache of its first disk (default 80, as on a server with a database); less where "
 	 "that disk has less data",
 	 OPT_NUMBER, .offset = OF(plan.cached_percent), .also = CHOICE(cached), .max = BENCH_CACHED_MAX},
-	{"seed", "N", "of the random order of the tools (default: of the clock)", OPT_NUMBER, .offset = OF(plan.seed), PLANNED,
+	{"seed", "N", "seed of the random order of the tools (default: the clock)", OPT_NUMBER, .offset = OF(plan.seed), PLANNED,
 	 .max = INT32_MAX},
 
 	{"output", "FILE",

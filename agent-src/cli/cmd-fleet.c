@@ -33,7 +33,7 @@ static const char *const wish_words[] = {[PLACE_EVEN] = "even", [PLACE_FAST] = "
 static const struct command_option fleet_rows[] = {
 	{"to", "HOST,...",
 	 "the hosts to choose from; @NAME stands for those of a group (FILES in man vmferry). Each guest goes where most is left afterwards "
-	 "of what is shortest there: memory, processors, or room for its disks",
+	 "of the scarcest resource: memory, processors, or room for its disks",
 	 OPT_TEXT, .offset = MEMBER(to), .once = true, .heading = "For several guests, or hosts:"},
 	{"check-all", NULL, "begin none unless all of them can go", OPT_FLAG, .offset = MEMBER(check_all), .once = true},
 	{"keep", "VM,...", "leave these guests here (drain); may be repeated", OPT_LIST, .offset = MEMBER(keep), .once = true},

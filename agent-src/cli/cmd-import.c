@@ -103,20 +103,20 @@ static const struct command_option rows[] = {
 	{"disk-dir", "DIR", "where its disks, its script NAME.sh and its sockets go (default: here)", OPT_TEXT, .offset = MEMBER(dir)},
 	{"format", "FORMAT", "the format of the guest's disks: qcow2 (default) or raw", OPT_WORD_TEXT, .offset = MEMBER(format),
 	 .words = formats},
-	{"memory", "SIZE", "such as 4G (default: as described; of images alone 2G)", OPT_SIZE, .offset = MEMBER(wishes.memory_bytes),
-	 .min = GUEST_MEMORY_MIN, .max = GUEST_MEMORY_MAX},
-	{"cpus", "N", "(default: as described; of images alone 2)", OPT_NUMBER, .offset = MEMBER(wishes.cpus), .min = 1,
-	 .max = GUEST_CPUS_MAX},
+	{"memory", "SIZE", "memory, such as 4G (default: as described; for images alone 2G)", OPT_SIZE,
+	 .offset = MEMBER(wishes.memory_bytes), .min = GUEST_MEMORY_MIN, .max = GUEST_MEMORY_MAX},
+	{"cpus", "N", "number of processors (default: as described; for images alone 2)", OPT_NUMBER, .offset = MEMBER(wishes.cpus),
+	 .min = 1, .max = GUEST_CPUS_MAX},
 	{"firmware", "WHICH", "bios or uefi (default: as described; else uefi if nothing but that boots from the disk)", OPT_WORD,
 	 .offset = MEMBER(wishes.firmware), .words = firmwares, .base = FIRMWARE_BIOS},
 	{"bus", "BUS",
 	 "the bus of every disk: ide, sata, virtio, nvme, lsilogic, lsisas, pvscsi, virtio-scsi, megasas or usb (default: as described, "
-	 "where firmware and guest have a driver; else sata, or ide for Windows before Vista; of images alone sata)",
+	 "where firmware and guest have a driver; else sata, or ide for Windows before Vista; for images alone sata)",
 	 OPT_WORD, .offset = MEMBER(wishes.bus), .words = disk_bus_words, .base = 1},
 	{"net", "[CARD=]WHAT",
-	 "what its network cards are attached to: user (default; not of a bundle): QEMU's own NAT; bridge=BRIDGE; none. CARD is a card's "
-	 "network there, its address, or its number ('#1'): of that card alone (not of a bundle); --net again says it of others, and "
-	 "without CARD of the rest",
+	 "attachment of the network cards: user (default; not for a bundle): QEMU's own NAT; bridge=BRIDGE; none. CARD is a card's "
+	 "network there, its address, or its number ('#1'): WHAT is for that card alone (not for a bundle); --net may be repeated for "
+	 "other cards, and without CARD for the rest",
 	 OPT_CALL, .words = net_words, .take = take_net},
 	{"raw", "FILE", "FILE, one of those, is a raw disk whatever is in it: also if it looks like something else, or cut off", OPT_CALL,
 	 .take = take_raw},
@@ -125,7 +125,7 @@ static const struct command_option rows[] = {
 	 "its name there (vda, scsi0:0), its file's, or its number ('#1'); again for each. DISK=none leaves that disk out",
 	 OPT_CALL, .take = take_disk},
 	{"storage-cfg", "FILE",
-	 "of Proxmox VE: where volumes are, which are then taken from there (default: /etc/pve/storage.cfg for a configuration in /etc/pve; "
+	 "Proxmox VE's storage.cfg: it says where volumes are, which are taken from there (default: /etc/pve/storage.cfg for a configuration in /etc/pve; "
 	 "else images of their names beside it)",
 	 OPT_TEXT, .offset = MEMBER(named.storage_cfg)},
 	{"base", "FILE", "a backing file of an image, which does not lie beside it; one image is made of them. Again for each", OPT_CALL,
@@ -135,10 +135,10 @@ static const struct command_option rows[] = {
 	{"no-disk", NULL, "the guest has none, and is meant so; else such a description is refused", OPT_FLAG, .offset = MEMBER(no_disk)},
 	{"clone", NULL, "a copy beside the original: a new UUID, and new addresses of network cards", OPT_FLAG, .offset = MEMBER(clone)},
 	{"trust-line", NULL,
-	 "of a bundle: let its command line name what vmferry does not know to be harmless: files, programs and devices of this host, "
+	 "let a bundle's command line name what vmferry does not know to be harmless: files, programs and devices of this host, "
 	 "monitors that a network reaches. The plan says which",
 	 OPT_FLAG, .offset = MEMBER(trust_line)},
-	{"no-memory", NULL, "leave out what a bundle has of its memory: it starts from its disks", OPT_FLAG, .offset = MEMBER(no_memory)},
+	{"no-memory", NULL, "leave out the memory in a bundle: the guest starts from its disks", OPT_FLAG, .offset = MEMBER(no_memory)},
 	{"accel", "WHICH", "kvm or tcg (default: kvm where it can be used)", OPT_WORD_TEXT, .offset = MEMBER(accel), .words = accels},
 	{"qemu", "FILE", "(default: $QEMU, or qemu-system-x86_64); qemu-img is taken from beside it", OPT_TEXT, .offset = MEMBER(qemu)},
 	{"start", NULL, "start the guest when all is done", OPT_SET, .offset = MEMBER(start), .base = IMPORT_START},

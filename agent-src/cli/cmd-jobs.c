@@ -239,8 +239,8 @@ static int show_one(const json_t *jobs, const char *id, bool json)
 static const char before[] =
 	"usage: vmferry jobs [--json|--metrics] [--all] [JOB]\n"
 	"\n"
-	"Shows what waits for its turn, is under way, is undecided, and has ended on this host within a day. JOB, the first digits "
-	"of its number, shows all about that one. Exports, imports and changes of storage are jobs, too.\n"
+	"Lists the jobs that wait for their turn, are under way, are undecided, or have ended on this host within a day. JOB, the "
+	"first digits of a job's number, shows all about that one. Exports, imports and changes of storage are jobs, too.\n"
 	"\n";
 
 #define MEMBER(name) offsetof(struct jobs_command, name)

@@ -67,12 +67,12 @@ static const struct command_option rows[] = {
 	 "where that disk goes (DISK: its node, drive, device or file name); may be repeated. A file must not exist; a block device must "
 	 "be large enough and not in use: it is overwritten",
 	 OPT_CALL, .take = take_disk},
-	{"format", "FORMAT", "of the new images: raw or qcow2 (default: as each is). Backing files become part of the new image",
+	{"format", "FORMAT", "format of the new images: raw or qcow2 (default: as each is). Backing files become part of the new image",
 	 OPT_WORD_TEXT, .offset = MEMBER(o.format), .words = formats},
 	{"start-script", "FILE", "the script that starts the guest (default: what its unit runs, or one beside its disks)", OPT_TEXT,
 	 .offset = MEMBER(o.start_script)},
 	{"old", "WHAT",
-	 "what becomes of the old images: keep: they stay where they are; aside: they get another name, from which nothing starts the "
+	 "fate of the old images: keep: they stay where they are; aside: they get another name, from which nothing starts the "
 	 "guest; remove (default: keep; aside where it is not known what starts the guest)",
 	 OPT_WORD, .offset = MEMBER(o.old), .words = olds, .base = OLD_KEEP},
 	{"drop", "WHAT,...", "leave behind what cannot be copied: snapshots, bitmaps; data-file: bring the data into the image", OPT_BITS,

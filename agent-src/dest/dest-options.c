@@ -32,7 +32,7 @@ static const char *const ssh_words[] = {"libssh2", "openssh", NULL};
 const struct command_option dest_login_rows[] = {
 	{"identity", "FILE", "a private key (default: the SSH agent's, then ~/.ssh/id_*)", OPT_TEXT, .offset = MEMBER(identity),
 	 .letter = 'i', .file = true, .heading = "Reaching the destination by SSH:"},
-	{"port", "PORT", "of sshd", OPT_TEXT, .offset = MEMBER(ssh_port), .letter = 'p', .take = check_port},
+	{"port", "PORT", "port of sshd", OPT_TEXT, .offset = MEMBER(ssh_port), .letter = 'p', .take = check_port},
 	{"ssh", "HOW", "libssh2 (default); openssh: use the ssh program and all of its configuration", OPT_SECOND,
 	 .offset = MEMBER(openssh), .also = MEMBER(ssh_chosen), .words = ssh_words},
 	{"ssh-accept-new", NULL, "accept the key of a host that is not in known_hosts yet; never a changed one", OPT_FLAG,

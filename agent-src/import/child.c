@@ -46,7 +46,7 @@ static int judge_end(const char *program, int status, struct said *said, struct 
 			       by == SIGXCPU ? "took too much time" : "was about to write more than such an image can take");
 	if (by)
 		return err_set(e, EIO, "%s was ended by signal %d%s%s", program, by, said->n ? ": " : "", said->text);
-	return WEXITSTATUS(status) ? err_set(e, EIO, "%s failed: %s", program, said->n ? said->text : "it said nothing") : 0;
+	return WEXITSTATUS(status) ? err_set(e, EIO, "%s failed: %s", program, said->n ? said->text : "no message") : 0;
 }
 
 int child_run(char *const *argv, program_said_fn output, void *ctx, struct err *e)

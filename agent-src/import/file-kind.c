@@ -48,19 +48,19 @@ static const struct {
 	const char *ending, *why;
 } refused[] = {
 	{".vmcx",
-	 "it is Hyper-V's binary configuration, whose format is not published. Have Hyper-V print it, and import that, with its VHDX beside it: "
+	 "Hyper-V's binary configuration, whose format is not published. Have Hyper-V print it, and import that, with its VHDX beside it: "
 	 "Get-VM NAME | Select-Object Name,Id,Generation,ProcessorCount,MemoryStartup,DynamicMemoryEnabled,HardDrives,DVDDrives,NetworkAdapters | "
 	 "ConvertTo-Json -Depth 3 | Out-File NAME.json -Encoding utf8"},
-	{".vmrs", "it is what a guest of Hyper-V's had in memory, and no disk"},
-	{".vmgs", "it is the state of a guest's firmware in Hyper-V, and no disk"},
-	{".vmem", "it is what a guest of VMware's had in memory, and no disk"},
-	{".vmss", "it is the state of a suspended guest of VMware's: shut it down there first"},
-	{".vmsn", "it is the state of a snapshot of VMware's, and no disk"},
-	{".vmsd", "it is a list of snapshots of VMware's, and no disk"},
-	{".nvram", "it holds the settings of a firmware, and no disk"},
-	{".mf", "it is a manifest: name the OVF, beside which it is found"},
-	{".avhdx", "it is a difference to another image: merge the guest's checkpoints there first"},
-	{".avhd", "it is a difference to another image: merge the guest's checkpoints there first"},
+	{".vmrs", "the memory of a guest of Hyper-V, not a disk"},
+	{".vmgs", "the state of a guest's firmware in Hyper-V, not a disk"},
+	{".vmem", "the memory of a guest of VMware, not a disk"},
+	{".vmss", "the state of a suspended guest of VMware's: shut it down there first"},
+	{".vmsn", "the state of a snapshot of VMware's, not a disk"},
+	{".vmsd", "a list of snapshots of VMware's, not a disk"},
+	{".nvram", "the settings of a firmware, not a disk"},
+	{".mf", "a manifest: name the OVF beside it"},
+	{".avhdx", "a difference to another image: merge the guest's checkpoints there first"},
+	{".avhd", "a difference to another image: merge the guest's checkpoints there first"},
 };
 
 /* The name of the outermost element, if that looks like XML; what is UTF-16 is looked at without its zeros. */

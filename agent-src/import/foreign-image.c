@@ -29,14 +29,14 @@ static int read_part(int fd, const struct image_source *s, void *to, size_t n, u
 	uint8_t *p = to;
 
 	if (at > s->size || n > s->size - at)
-		return err_set(e, EINVAL, "it is cut off");
+		return err_set(e, EINVAL, "cut off");
 	for (at += s->offset; n;) {
 		ssize_t r = pread(fd, p, n, (off_t)at);
 
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r <= 0)
-			return r ? err_sys(e, errno, "cannot read it") : err_set(e, EINVAL, "it is cut off");
+			return r ? err_sys(e, errno, "cannot read it") : err_set(e, EINVAL, "cut off");
 		p += r;
 		n -= (size_t)r;
 		at += (uint64_t)r;
@@ -48,7 +48,7 @@ static int read_part(int fd, const struct image_source *s, void *to, size_t n, u
 static int check_size(uint64_t bytes, struct err *e)
 {
 	return bytes <= IMAGE_VIRTUAL_MAX ? 0
-					  : err_set(e, EFBIG, "its disk has %llu bytes, and no disk may have more than %llu TiB",
+					  : err_set(e, EFBIG, "the disk has %llu bytes, and no disk may have more than %llu TiB",
 						    (unsigned long long)bytes, IMAGE_VIRTUAL_MAX >> 40);
 }
 
@@ -72,12 +72,12 @@ static int check_extent(const char *path, const char *name, uint64_t end, struct
 	if (fd < 0)
 		return err_sys(e, errno, "cannot open its extent %s", name);
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
-		return err_set(e, EINVAL, "its extent %s is not a regular file", name);
+		return err_set(e, EINVAL, "the extent %s is not a regular file", name);
 	if ((uint64_t)st.st_size < end)
-		return err_set(e, EINVAL, "its extent %s is cut off: it has %lld bytes of %llu", name, (long long)st.st_size,
+		return err_set(e, EINVAL, "the extent %s is cut off: it has %lld bytes of %llu", name, (long long)st.st_size,
 			       (unsigned long long)end);
 	if (pread(fd, head, sizeof(head), 0) == sizeof(head) && !memcmp(head, "KDMV", 4) && !le64(head + 12))
-		return err_set(e, EINVAL, "its extent %s has extents of its own", name);
+		return err_set(e, EINVAL, "the extent %s has extents of its own", name);
 	return 0;
 }
 
@@ -98,21 +98,22 @@ static int check_line(struct image_source *s, const char *line, size_t n, unsign
 	if (sectors > IMAGE_VIRTUAL_MAX / 512)
 		return check_size(sectors > UINT64_MAX / 512 ? UINT64_MAX : sectors * 512, e);
 	if (++*extents > EXTENTS_MAX)
-		return err_set(e, EINVAL, "it has more than %u extents", EXTENTS_MAX);
+		return err_set(e, EINVAL, "the image has more than %u extents", EXTENTS_MAX);
 	if (!strcmp(type, "ZERO") && fields == 3)
 		return 0;
 	if (!strcmp(type, "VMFSRDM") || !strcmp(type, "VMFSRAW"))
-		return err_set(e, EINVAL, "it stands for a disk of the host that it comes from (%s): make an image of it there", type);
+		return err_set(e, EINVAL, "the image stands for a disk of the host that it comes from (%s): make an image of it there",
+			       type);
 	if (fields < 4 || !plain_file_name(name))
-		return err_set(e, EINVAL, "its extent '%.100s' is not the name of a file beside it", fields >= 4 ? name : "?");
+		return err_set(e, EINVAL, "the extent '%.100s' is not the name of a file beside it", fields >= 4 ? name : "?");
 	if (s->is_slice)
-		return err_set(e, EINVAL, "its extents are not in it");
+		return err_set(e, EINVAL, "the extents are not in it");
 	path = xasprintf("%.*s/%s", dir, s->path, name);
 	s->extents = xrealloc(s->extents, (s->extent_count + 1) * sizeof(*s->extents));
 	s->extents[s->extent_count++] = xstrdup(name);
 	is_flat = !strcmp(type, "FLAT") || !strcmp(type, "VMFS");
 	if (sectors > UINT64_MAX / 1024 || from > UINT64_MAX / 1024)
-		return err_set(e, EINVAL, "its extent %s is longer than can be", name);
+		return err_set(e, EINVAL, "the extent %s is longer than can be", name);
 	return check_extent(path, name, is_flat ? (sectors + from) * 512 : 0, e);
 }
 
@@ -126,7 +127,8 @@ static int check_type(const char *text, struct err *e)
 
 	for (i = 0; i < ARRAY_LEN(of_host); i++)
 		if (n == strlen(of_host[i]) && !strncasecmp(value, of_host[i], n))
-			return err_set(e, EINVAL, "it stands for a disk of the host that it comes from (%s): make an image of it there",
+			return err_set(e, EINVAL,
+				       "the image stands for a disk of the host that it comes from (%s): make an image of it there",
 				       of_host[i]);
 	return 0;
 }
@@ -140,13 +142,13 @@ static int check_descriptor(struct image_source *s, const char *text, bool exten
 	if (r)
 		return r;
 	if (parent && strncasecmp(parent, "ffffffff", 8))
-		return err_set(e, EINVAL, "it is a difference to another image: remove the guest's snapshots there first, or clone it");
+		return err_set(e, EINVAL, "a difference to another image: remove the guest's snapshots there first, or clone it");
 	if (strcasestr(text, "parentFileNameHint"))
-		return err_set(e, EINVAL, "it names a parent image");
+		return err_set(e, EINVAL, "the image names a parent image");
 	for (line = text; !r && extents && *line; line += strcspn(line, "\n"), line += *line == '\n')
 		r = check_line(s, line, strcspn(line, "\n"), &n, e);
 	if (!r && extents && !n)
-		return err_set(e, EINVAL, "it has no extents");
+		return err_set(e, EINVAL, "the image has no extents");
 	return r;
 }
 
@@ -156,7 +158,7 @@ static int check_vmdk_text(struct image_source *s, int fd, struct err *e)
 	int r;
 
 	if (s->size > DESCRIPTOR_MAX)
-		return err_set(e, EINVAL, "its descriptor is longer than %u KiB", DESCRIPTOR_MAX >> 10);
+		return err_set(e, EINVAL, "the descriptor is longer than %u KiB", DESCRIPTOR_MAX >> 10);
 	text = xcalloc(1, s->size + 1);
 	r = read_part(fd, s, text, s->size, 0, e); /* a zero ends it, for QEMU, too */
 	return r ? r : check_descriptor(s, text, true, e);
@@ -169,7 +171,7 @@ static int check_embedded(struct image_source *s, int fd, uint64_t at, uint64_t 
 	size_t n;
 
 	if (at > s->size)
-		return err_set(e, EINVAL, "its descriptor is not where it says");
+		return err_set(e, EINVAL, "the descriptor is not where it says");
 	n = (size_t)MIN(bytes, s->size - at);
 	text = xcalloc(1, n + 1);
 	return read_part(fd, s, text, n, at, e) ?: check_descriptor(s, text, extents, e);
@@ -185,12 +187,13 @@ static int check_vmdk(struct image_source *s, int fd, const uint8_t head[HEAD_BY
 	if (r || (!at && capacity))
 		return r; /* the image has no descriptor */
 	if (!at || !sectors || sectors > DESCRIPTOR_MAX / 512 || at > s->size / 512)
-		return err_set(e, EINVAL, "its descriptor is not where it says");
+		return err_set(e, EINVAL, "the descriptor is not where it says");
 	/* QEMU reads the descriptor of an image with extents up to a zero, however long the header says that it is */
 	r = check_embedded(s, fd, at * 512, capacity ? sectors * 512 : QEMU_DESCRIPTOR_MAX, !capacity, e);
 	if (!r && !capacity) /* a guest could have written this to a disk that is raw */
-		r = err_set(e, EINVAL,
-			    "it begins as an image, and consists of other files: give one that is whole, or a description of it as text");
+		r = err_set(
+			e, EINVAL,
+			"the file begins as an image, but consists of other files: give one that is whole, or a description of it as text");
 	return r;
 }
 
@@ -201,14 +204,15 @@ static int check_qcow2(const uint8_t head[HEAD_BYTES], bool has_bases, struct er
 	uint32_t version = be32(head + 4);
 
 	if (version != 2 && version != 3)
-		return err_set(e, EINVAL, "it is qcow of version %u, which is not supported", version);
+		return err_set(e, EINVAL, "qcow of version %u, which is not supported", version);
 	if (be64(head + 8) && !has_bases)
-		return err_set(e, EINVAL, "it has a backing file: make one image of both first (qemu-img convert -O qcow2 IMAGE NEW)");
+		return err_set(e, EINVAL,
+			       "the image has a backing file: make one image of both first (qemu-img convert -O qcow2 IMAGE NEW)");
 	if (be32(head + 32))
-		return err_set(e, EINVAL, "it is encrypted: decrypt it first (qemu-img convert)");
+		return err_set(e, EINVAL, "encrypted: decrypt it first (qemu-img convert)");
 	if (version == 3 && (be64(head + 72) & 4))
 		return err_set(e, EINVAL,
-			       "its data is in another file: make one image of both first (qemu-img convert -O qcow2 IMAGE NEW)");
+			       "the data is in another file: make one image of both first (qemu-img convert -O qcow2 IMAGE NEW)");
 	return check_size(be64(head + 24), e);
 }
 
@@ -255,7 +259,7 @@ static int check_vpc(const uint8_t footer[HEAD_BYTES], struct err *e)
 	uint32_t type = be32(footer + 60);
 
 	return type == 2 || type == 3 ? check_size(be64(footer + 48), e)
-				      : err_set(e, EINVAL, "it is a VHD of type %u%s", type,
+				      : err_set(e, EINVAL, "a VHD of type %u%s", type,
 						type == 4 ? ", a difference to another image: merge it there first" : "");
 }
 
@@ -282,36 +286,34 @@ static int check_raw(struct image_source *s, int fd, struct err *e)
 	if (s->size && s->size % 512 == 0)
 		return 0;
 	if (!s->size)
-		return err_set(e, EINVAL, "it is not a disk image: it is empty");
+		return err_set(e, EINVAL, "not a disk image: empty");
 	head = xmalloc(n);
 	r = read_part(fd, s, head, n, 0, e);
 	if (r)
 		return r;
 	disk_content_read(&c, head, n);
 	if (c.other)
-		return err_set(e, EINVAL, "it is not a disk image: it is %s", c.other);
-	return c.is_disk
-		       ? err_set(e, EINVAL, "it is cut off: its %llu bytes end within a sector; copy it again", (unsigned long long)s->size)
-		       : err_set(e, EINVAL,
-				 "it is not a disk image, or is cut off: it has no header that is known, and its %llu bytes end within a sector",
-				 (unsigned long long)s->size);
+		return err_set(e, EINVAL, "not a disk image: it is %s", c.other);
+	return c.is_disk ? err_set(e, EINVAL, "cut off: the %llu bytes end within a sector; copy it again", (unsigned long long)s->size)
+			 : err_set(e, EINVAL, "not a disk image, or cut off: the header is unknown, and the %llu bytes end within a sector",
+				   (unsigned long long)s->size);
 }
 
 static int examine(struct image_source *s, int fd, const char *format, struct err *e)
 {
 	static const char *const refused[][2] = {
-		{"\x1f\x8b", "it is compressed (gzip): unpack it first"},
+		{"\x1f\x8b", "compressed (gzip): unpack it first"},
 		{"\xfd"
 		 "7zXZ",
-		 "it is compressed (xz): unpack it first"},
-		{"BZh", "it is compressed (bzip2): unpack it first"},
-		{"\x28\xb5\x2f\xfd", "it is compressed (zstd): unpack it first"},
-		{"\x89LZO", "it is compressed (lzop): unpack it first (lzop -d FILE)"},
-		{"\x04\"M\x18", "it is compressed (lz4): unpack it first (lz4 -d FILE)"},
-		{"PK\x03\x04", "it is a zip archive: unpack it first (unzip FILE), and import what was in it"},
-		{"7z\xbc\xaf\x27\x1c", "it is a 7z archive: unpack it first (7z x FILE), and import what was in it"},
-		{"Rar!\x1a\x07", "it is a RAR archive: unpack it first (7z x FILE), and import what was in it"},
-		{"QED", "it is an image of format qed, which is no longer maintained: convert it with qemu-img convert"},
+		 "compressed (xz): unpack it first"},
+		{"BZh", "compressed (bzip2): unpack it first"},
+		{"\x28\xb5\x2f\xfd", "compressed (zstd): unpack it first"},
+		{"\x89LZO", "compressed (lzop): unpack it first (lzop -d FILE)"},
+		{"\x04\"M\x18", "compressed (lz4): unpack it first (lz4 -d FILE)"},
+		{"PK\x03\x04", "a zip archive: unpack it first (unzip FILE), and import what was in it"},
+		{"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it first (7z x FILE), and import what was in it"},
+		{"Rar!\x1a\x07", "a RAR archive: unpack it first (7z x FILE), and import what was in it"},
+		{"QED", "an image of format qed, which is no longer maintained: convert it with qemu-img convert"},
 	};
 	uint8_t head[HEAD_BYTES] = {0}, footer[HEAD_BYTES];
 	size_t i;
@@ -336,7 +338,7 @@ static int examine(struct image_source *s, int fd, const char *format, struct er
 		return *head == 'K' ? check_vmdk(s, fd, head, e) : check_vmdk_text(s, fd, e);
 	}
 	if (!memcmp(head, "COWD", 4))
-		return err_set(e, EINVAL, "it is a part of a disk of an ESX server's: give the file that describes the disk");
+		return err_set(e, EINVAL, "a part of a disk of an ESX server's: give the file that describes the disk");
 	if (!memcmp(head, "vhdxfile", 8)) {
 		s->driver = "vhdx"; /* QEMU refuses differences */
 		return 0;

@@ -78,7 +78,7 @@ struct described_disk *description_add_disk(struct guest_description *d)
 {
 	if (d->disk_count < GUEST_DISKS_MAX)
 		return &d->disks[d->disk_count++];
-	description_note(d, "it has more than %d disks and drives: the others are left out", GUEST_DISKS_MAX);
+	description_note(d, "the guest has more than %d disks and drives: the others are left out", GUEST_DISKS_MAX);
 	return NULL;
 }
 
@@ -94,7 +94,7 @@ struct described_nic *description_add_nic(struct guest_description *d)
 {
 	if (d->nic_count < GUEST_NICS_MAX)
 		return &d->nics[d->nic_count++];
-	description_note(d, "it has more than %d network cards: the others are left out", GUEST_NICS_MAX);
+	description_note(d, "the guest has more than %d network cards: the others are left out", GUEST_NICS_MAX);
 	return NULL;
 }
 
@@ -366,7 +366,7 @@ int described_system(struct guest_description *d, const char *text, struct err *
 	if (!text)
 		return 0;
 	if (any_in(text, arm) || !strncasecmp(text, "arm-", 4) || !strncasecmp(text, "arm_", 4))
-		return err_set(e, EINVAL, "its processor is ARM ('%.60s'); only guests of x86 can be imported", text);
+		return err_set(e, EINVAL, "the processor is ARM ('%.60s'); only guests of x86 can be imported", text);
 	two_thousand = strcasestr(text, "/win/2k");
 	d->windows |= !strncasecmp(text, "win", 3) || any_in(text, windows);
 	d->old_windows |= d->windows && (any_in(text, old) || (two_thousand && !two_thousand[7]));
@@ -493,7 +493,7 @@ char *described_utf8(const char *text, size_t n, const char *encoding, struct gu
 		return NULL;
 	c = is_known_encoding(encoding) ? open_encoding(encoding) : (iconv_t)-1;
 	if (c == (iconv_t)-1) {
-		description_note(d, "its encoding '%.40s' is not known here: names in it that are not ASCII are not read", encoding);
+		description_note(d, "the encoding '%.40s' is not known here: names in it that are not ASCII are not read", encoding);
 		return NULL;
 	}
 	out = convert_text(c, text, n);

@@ -157,7 +157,7 @@ char *host_qemu_machine(const struct host_qemu *q, struct guest_description *d)
 
 	type = type ?: newest_machine(q, is_pc ? "pc" : "q35");
 	if (was && type && strcmp(was, type) != 0)
-		description_note(d, "its machine was %.60s: here it is %.60s%s", was, type,
+		description_note(d, "the machine was %.60s: here it is %.60s%s", was, type,
 				 is_of_kind ? ", the nearest that this QEMU has" : "");
 	return type;
 }

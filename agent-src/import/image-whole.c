@@ -19,7 +19,7 @@
 
 static int cut_off(struct err *e, const char *why)
 {
-	return err_set(e, EINVAL, "it is cut off: %s; copy it again", why);
+	return err_set(e, EINVAL, "cut off: %s; copy it again", why);
 }
 
 static int read_at(const struct image_source *s, void *to, size_t n, uint64_t at, struct err *e)
@@ -30,7 +30,7 @@ static int read_at(const struct image_source *s, void *to, size_t n, uint64_t at
 	if (fd < 0)
 		return err_sys(e, -fd, "cannot open it");
 	if (at > s->size || n > s->size - at)
-		return cut_off(e, "it is shorter than its header");
+		return cut_off(e, "the file is shorter than its header");
 	while (got < n) {
 		ssize_t r = pread(fd, (uint8_t *)to + got, n - got, (off_t)(s->offset + at + got));
 
@@ -100,7 +100,7 @@ static int run(const char *qemu_img, const char *command, const struct image_sou
 	char *argv[] = {(char *)qemu_img, (char *)command, "--output=json", "--", name, NULL};
 
 	*l = (struct lines){.n = 0};
-	return name ? convert_run(argv, s, NULL, 0, take_text, l, e) : err_set(e, EILSEQ, "its name is not UTF-8 text");
+	return name ? convert_run(argv, s, NULL, 0, take_text, l, e) : err_set(e, EILSEQ, "the name is not UTF-8 text");
 }
 
 /* Clusters that nothing refers to make qemu-img fail, too, and are not a loss. */
@@ -112,15 +112,14 @@ static int check_tables(const char *qemu_img, const struct image_source *s, stru
 	if (r && r != -EIO)
 		return r;
 	if (l.leaks && l.clusters_end > s->size) /* the table that refers to them reads as zeros */
-		return cut_off(e, "its last cluster is not whole, and some are referred to by nothing");
+		return cut_off(e, "the last cluster is not whole, and some are referred to by nothing");
 	if (!r || (l.answered && !l.errors))
 		return 0;
 	if (l.errors)
-		return err_set(e, EINVAL,
-			       "it is cut off or damaged: qemu-img check finds %llu errors in it; copy it again, or repair it there",
+		return err_set(e, EINVAL, "cut off or damaged: qemu-img check finds %llu errors in it; copy it again, or repair it there",
 			       (unsigned long long)l.errors);
 	e->code = EINVAL;
-	return err_prefix(e, "it is cut off or damaged");
+	return err_prefix(e, "cut off or damaged");
 }
 
 static int read_for_tables(void *ctx, void *to, size_t n, uint64_t at, struct err *e)
@@ -135,7 +134,7 @@ static int check_compressed(const struct image_source *s, struct err *e)
 	uint64_t end;
 	int r = qcow2_compressed_end(read_for_tables, &copy, s->size, &end, e);
 
-	return r || !end || end < s->size ? r : cut_off(e, "its last compressed cluster is not whole");
+	return r || !end || end < s->size ? r : cut_off(e, "the last compressed cluster is not whole");
 }
 
 /* Checks that the disk has no data beyond the end of the file. */
@@ -147,7 +146,8 @@ static int check_map(const char *qemu_img, const struct image_source *s, struct 
 
 	if (r || l.end <= s->size)
 		return r;
-	why = xasprintf("its data reaches to byte %llu, and it has %llu bytes", (unsigned long long)l.end, (unsigned long long)s->size);
+	why = xasprintf("the data reaches to byte %llu, and the file has %llu bytes", (unsigned long long)l.end,
+			(unsigned long long)s->size);
 	return cut_off(e, why);
 }
 
@@ -168,7 +168,7 @@ static int check_vhd_end(const struct image_source *s, struct err *e)
 		return cut_off(e, "a VHD ends with a footer, and this one has none there");
 	size = be64(end + 48);
 	if (be32(end + 60) == 2 && size > s->size - SECTOR)
-		return cut_off(e, "its footer speaks of a larger disk");
+		return cut_off(e, "the footer speaks of a larger disk");
 	return 0;
 }
 
@@ -179,7 +179,7 @@ static int check_raw(const struct image_source *s, const struct disk_content *c,
 	if (s->is_raw)
 		return 0;
 	if (!is_said && c->other)
-		return err_set(e, EINVAL, "it is not a disk: it is %s (%s)", c->other, hint);
+		return err_set(e, EINVAL, "not a disk: it is %s (%s)", c->other, hint);
 	if (!is_said && !c->is_disk)
 		return err_set(
 			e, EINVAL,
@@ -188,7 +188,7 @@ static int check_raw(const struct image_source *s, const struct disk_content *c,
 			hint);
 	if (c->end <= s->size)
 		return 0;
-	return err_set(e, EINVAL, "it is cut off: its %s to byte %llu, and it has %llu; copy it again (%s)",
+	return err_set(e, EINVAL, "cut off: its %s to byte %llu, and it has %llu; copy it again (%s)",
 		       c->is_volume ? "file system reaches" : "partitions reach", (unsigned long long)c->end, (unsigned long long)s->size,
 		       hint);
 }
@@ -202,7 +202,7 @@ static int copy_start(const char *qemu_img, const struct image_source *s, size_t
 	AUTO_FREE char *block = xasprintf("bs=%u", COPY_BLOCK), *count = xasprintf("count=%zu", max / COPY_BLOCK);
 	char *argv[] = {(char *)qemu_img, "dd", "-O", "raw", block, count, from, to, NULL};
 
-	return name ? convert_run(argv, s, NULL, max, NULL, NULL, e) : err_set(e, EILSEQ, "its name is not UTF-8 text");
+	return name ? convert_run(argv, s, NULL, max, NULL, NULL, e) : err_set(e, EILSEQ, "the name is not UTF-8 text");
 }
 
 int image_start(const char *qemu_img, const struct image_source *s, size_t max, uint8_t *to, size_t *n, struct err *e)
@@ -234,7 +234,7 @@ static int check_container(const char *qemu_img, const struct image_source *s, s
 	if (!r && !strcmp(s->driver, "qcow2"))
 		r = check_compressed(s, e);
 	if (!r && s->size % SECTOR && !strcmp(s->driver, "vmdk") && !s->extent_count)
-		r = cut_off(e, "it ends within a sector");
+		r = cut_off(e, "the file ends within a sector");
 	return r || s->extent_count ? r : check_map(qemu_img, s, e);
 }
 

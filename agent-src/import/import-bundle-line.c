@@ -136,9 +136,9 @@ static int check_memory(const struct bundling *m, const struct args_file *f, str
 	AUTO_FREE char *who = process_text(pid);
 
 	if (pid)
-		return err_set(e, EBUSY, "its memory is to be in the file %s, which %s has open: its original, perhaps", f->path, who);
+		return err_set(e, EBUSY, "the memory is to be in the file %s, which %s has open: its original, perhaps", f->path, who);
 	if (f->role == ARGS_PMEM)
-		return err_set(e, ENOTSUP, "it has memory that it keeps (nvdimm), in %s, which is not in the bundle", f->path);
+		return err_set(e, ENOTSUP, "the guest has memory that it keeps (nvdimm), in %s, which is not in the bundle", f->path);
 	return memory_file_is_shared(f, f->path) && m->o->clone
 		       ? err_set(e, EINVAL, "--clone: its memory is to be in the file %s, as its original's is", f->path)
 		       : 0;
@@ -162,18 +162,18 @@ static int check_file(const struct bundling *m, const struct args_file *f, struc
 		return -e->code;
 	if (args_role_is_content(f->role))
 		return is_ours(m, f) ? 0
-				     : err_set(e, EINVAL, "its command line (-%s) names the %s %s, which is not in the bundle", f->option,
+				     : err_set(e, EINVAL, "the command line (-%s) names the %s %s, which is not in the bundle", f->option,
 					       args_role_name(f->role), f->path);
 	if (bundling_is_made_here(f->role) && f->to && !bundling_makes(m, f))
 		return is_sink(f->to) || m->o->trust_line
 			       ? 0
-			       : err_set(e, EINVAL, "its command line (-%s) names the %s %s, which it would write to", f->option,
+			       : err_set(e, EINVAL, "the command line (-%s) names the %s %s, which it would write to", f->option,
 					 args_role_name(f->role), f->to);
 	if (bundling_is_made_here(f->role))
 		return !f->to ? 0 : f->role == ARGS_LISTEN ? place_fits_socket(f->to, e) : place_is_free(f->to, e);
 	if (!strcmp(f->option, "L") || f->role == ARGS_FIFO || !access(f->path, F_OK))
 		return 0;
-	return err_set(e, ENOENT, "its command line (-%s) needs the %s %s, which is not here", f->option, args_role_name(f->role), f->path);
+	return err_set(e, ENOENT, "the command line (-%s) needs the %s %s, which is not here", f->option, args_role_name(f->role), f->path);
 }
 
 /* The number of times that the line names this path. Another file's name, such as its log's, may begin with it. */
@@ -201,10 +201,10 @@ static int check_disk(const struct bundling *m, size_t i, struct err *e)
 		return err_set(e, EINVAL, "the disk %s is not in its command line", d->file);
 	f = &m->line.files[k];
 	if (f->format && strcmp(f->format, d->format))
-		return err_set(e, EINVAL, "its command line takes the disk %s for %s, and its manifest for %s", d->file, f->format,
+		return err_set(e, EINVAL, "the command line takes the disk %s for %s, and its manifest for %s", d->file, f->format,
 			       d->format);
 	if (times_named(&m->line, m->disks[i]) > 1)
-		return err_set(e, EINVAL, "its command line names the disk %s more than once", d->file);
+		return err_set(e, EINVAL, "the command line names the disk %s more than once", d->file);
 	return 0;
 }
 

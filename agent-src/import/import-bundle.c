@@ -131,7 +131,7 @@ static int verify_one(struct bundling *m, const struct bundle_file *f, struct er
 	int r;
 
 	if (fd < 0)
-		return err_set(e, -fd, "%s cannot be read: %s", path, fd == -EINVAL ? "it is not a regular file" : strerror(-fd));
+		return err_set(e, -fd, "%s cannot be read: %s", path, fd == -EINVAL ? "not a regular file" : strerror(-fd));
 	if ((uint64_t)st.st_size != f->bytes)
 		return err_set(e, EBADMSG, "%s is damaged: it has not the length that the manifest says", path);
 	r = bundle_digest_file(fd, path, &bytes, hex, on_progress, m, e);
@@ -303,11 +303,11 @@ static json_t *plan_rows(const struct bundling *m)
 	add_files(m, rows);
 	add_host(m, rows);
 	if (m->machine && strcmp(m->machine, m->machine_was) != 0)
-		life_row(rows, "note", "its machine was %s: here it is %s, the nearest that this QEMU has", m->machine_was, m->machine);
+		life_row(rows, "note", "the machine was %s: here it is %s, the nearest that this QEMU has", m->machine_was, m->machine);
 	if (m->has_other_files)
 		life_row(rows, "note", "-L is left out: firmware and other files that QEMU has of its own are those of this host");
 	if (m->b.memory.file)
-		life_row(rows, "memory", bundling_has_memory(m) ? "it goes on where it was" : "left out: it starts from its disks");
+		life_row(rows, "memory", bundling_has_memory(m) ? "the guest goes on where it was" : "left out: it starts from its disks");
 	if (m->o->clone)
 		life_row(rows, "clone", "a new UUID, and new addresses of network cards");
 	return rows;

@@ -392,13 +392,13 @@ static json_t *plan_rows(const struct import *m)
 	if (d->direct.kernel)
 		life_row(rows, "kernel", "%s%s%s", d->direct.kernel, d->direct.initrd ? " with " : "", d->direct.initrd ?: "");
 	if (vars && d->firmware == FIRMWARE_UEFI && m->nvram.are_own)
-		life_row(rows, "uefi", "its variables are those of %s", vars);
+		life_row(rows, "uefi", "the variables are those of %s", vars);
 	else if (vars && d->firmware == FIRMWARE_UEFI && m->s.efi_number && m->o->dry_run)
-		life_row(rows, "uefi", "its variables (%s) are in the archive", vars);
+		life_row(rows, "uefi", "the variables (%s) are in the archive", vars);
 	else if (vars && d->firmware == FIRMWARE_UEFI)
-		life_row(rows, "uefi", "its variables (%s) do not fit the firmware here, or cannot be read: it begins with new ones", vars);
+		life_row(rows, "uefi", "the variables (%s) do not fit the firmware here, or cannot be read: it begins with new ones", vars);
 	if (m->sockets[SOCKET_AGENT])
-		life_row(rows, "agent", "its guest agent is heard at %s", m->sockets[SOCKET_AGENT]);
+		life_row(rows, "agent", "the guest agent is heard at %s", m->sockets[SOCKET_AGENT]);
 	for (i = SOCKET_SERIAL; i < SOCKET_COUNT && m->sockets[i]; i++)
 		life_row(rows, "serial", "port %zu is the socket %s", i - SOCKET_SERIAL + 1, m->sockets[i]);
 	life_row(rows, "uuid", "%s%s", d->uuid, m->o->clone ? " (new)" : "");

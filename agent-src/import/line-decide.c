@@ -47,14 +47,15 @@ static void decide_firmware(struct guest_description *d, enum guest_firmware wis
 				"(--firmware bios says otherwise)",
 				disk_name(k));
 	} else if (!d->direct.kernel && d->firmware == FIRMWARE_BIOS && uefi_alone) {
-		description_note(d,
-				 "it is described with a BIOS, but the disk %.100s has an EFI system partition, and nothing that a BIOS "
-				 "starts: if it does not boot, import it with --firmware uefi",
-				 disk_name(k));
+		description_note(
+			d,
+			"the guest is described with a BIOS, but the disk %.100s has an EFI system partition, and nothing that a BIOS "
+			"starts: if it does not boot, import it with --firmware uefi",
+			disk_name(k));
 	} else if (!d->direct.kernel && d->firmware == FIRMWARE_UEFI && bios_alone) {
 		description_note(
 			d,
-			"it is described with UEFI, but the disk %.100s has no EFI system partition: if it does not boot, import it "
+			"the guest is described with UEFI, but the disk %.100s has no EFI system partition: if it does not boot, import it "
 			"with --firmware bios",
 			disk_name(k));
 	}
@@ -63,7 +64,7 @@ static void decide_firmware(struct guest_description *d, enum guest_firmware wis
 	else if (!d->nvram && !d->efi.file)
 		description_note(
 			d,
-			"its UEFI begins with new variables: it finds the boot loader where removable media have theirs, or by its menu");
+			"the UEFI begins with new variables: it finds the boot loader where removable media have theirs, or by its menu");
 }
 
 /* ---- disks ---- */
@@ -353,7 +354,7 @@ static void decide_addresses(struct guest_description *d)
 	if (count)
 		description_note(
 			d,
-			"its network cards are at other PCI addresses here (%s): a guest that configures them by name (ens160, enp1s0) does not find them",
+			"the network cards are at other PCI addresses here (%s): a guest that configures them by name (ens160, enp1s0) does not find them",
 			cards);
 	free(cards);
 }

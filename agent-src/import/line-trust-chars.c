@@ -59,7 +59,7 @@ int judge_monitors(struct judge *j)
 	if (j->trusted)
 		return judge_say_monitor(j, why.msg);
 	return err_set(j->e, EINVAL,
-		       "its command line has a monitor that others may reach: %.300s: take it from whom you trust, and say --trust-line",
+		       "the command line has a monitor that others may reach: %.300s: take it from whom you trust, and say --trust-line",
 		       why.msg);
 }
 

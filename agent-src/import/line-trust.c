@@ -33,7 +33,7 @@ int judge_object(struct judge *j, const char *what)
 {
 	if (j->trusted)
 		return judge_say_host(j, what);
-	return err_set(j->e, EINVAL, "its command line has -%s %.300s, %s: take it from whom you trust, and say --trust-line", j->option,
+	return err_set(j->e, EINVAL, "the command line has -%s %.300s, %s: take it from whom you trust, and say --trust-line", j->option,
 		       j->value ?: "", what);
 }
 

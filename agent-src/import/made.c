@@ -200,8 +200,7 @@ static size_t remove_ours(const struct made_file *f, const char *path)
 		return 0;
 	if (st.st_dev == f->dev && st.st_ino == f->ino && !unlink(path))
 		return 0;
-	life_leftover(life_now(), "%s: %s", shown,
-		      st.st_dev == f->dev && st.st_ino == f->ino ? strerror(errno) : "it is another file by now");
+	life_leftover(life_now(), "%s: %s", shown, st.st_dev == f->dev && st.st_ino == f->ino ? strerror(errno) : "another file by now");
 	return 1;
 }
 

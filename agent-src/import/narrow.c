@@ -393,7 +393,7 @@ static int make_narrow(void *ctx)
 
 	if (!r)
 		return 0;
-	dprintf(2, "it cannot be confined: %s\n", strerror(-r));
+	dprintf(2, "the program cannot be confined: %s\n", strerror(-r));
 	_exit(127);
 }
 

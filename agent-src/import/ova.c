@@ -67,7 +67,7 @@ static int read_at(const struct tar *t, void *to, size_t n, uint64_t at, struct 
 		if (r < 0)
 			return err_sys(e, errno, "cannot read it");
 		if (r == 0)
-			return err_set(e, EINVAL, "it ends in the middle of a member");
+			return err_set(e, EINVAL, "the archive ends in the middle of a member");
 		p += r;
 		n -= (size_t)r;
 		at += (uint64_t)r;
@@ -95,7 +95,7 @@ static int read_pax(struct tar *t, uint64_t size, struct err *e)
 			r = pax_number(value, &t->size, e);
 			t->has_size = true;
 		} else if (!strncmp(key, "GNU.sparse", 10)) {
-			r = err_set(e, EINVAL, "it has a sparse member, which no OVA has");
+			r = err_set(e, EINVAL, "the archive has a sparse member, which no OVA has");
 		}
 	}
 	return r;
@@ -119,13 +119,13 @@ static int add_member(struct ova *o, struct tar *t, const struct tar_member *m, 
 	if (!*plain && m->type == '5') /* "./", as tar has it of a directory that is packed whole */
 		;
 	else if (!plain_file_name(plain))
-		r = err_set(e, EINVAL, "it has a member '%.100s', which is not the name of a file beside the others", name);
+		r = err_set(e, EINVAL, "the archive has a member '%.100s', which is not the name of a file beside the others", name);
 	else if (m->type != '0' && m->type)
-		r = err_set(e, EINVAL, "its member '%.100s' is not a regular file", name);
+		r = err_set(e, EINVAL, "the member '%.100s' is not a regular file", name);
 	else if (ova_find(o, plain))
-		r = err_set(e, EINVAL, "it has two members '%.100s'", name);
+		r = err_set(e, EINVAL, "the archive has two members '%.100s'", name);
 	else if (o->n == OVA_MEMBERS_MAX)
-		r = err_set(e, EINVAL, "it has more than %d members", OVA_MEMBERS_MAX);
+		r = err_set(e, EINVAL, "the archive has more than %d members", OVA_MEMBERS_MAX);
 	else
 		o->members[o->n++] = (struct ova_member){xstrdup(plain), t->at, m->size};
 	free(name);
@@ -137,7 +137,7 @@ static int read_member(struct ova *o, struct tar *t, struct err *e)
 {
 	struct tar_member m;
 	uint8_t h[BLOCK];
-	int r = t->end - t->at < BLOCK ? err_set(e, EINVAL, "it is cut off") : read_at(t, h, BLOCK, t->at, e);
+	int r = t->end - t->at < BLOCK ? err_set(e, EINVAL, "cut off") : read_at(t, h, BLOCK, t->at, e);
 
 	if (r)
 		return r;
@@ -145,12 +145,12 @@ static int read_member(struct ova *o, struct tar *t, struct err *e)
 	if (!r)
 		return 1;
 	if (r < 0)
-		return err_set(e, EINVAL, "it is not a tar archive, or is damaged at byte %llu", (unsigned long long)t->at);
+		return err_set(e, EINVAL, "not a tar archive, or is damaged at byte %llu", (unsigned long long)t->at);
 	t->at += BLOCK;
 	if (m.type != 'x' && t->has_size)
 		m.size = t->size;
 	if (m.size > t->end - t->at)
-		return err_set(e, EINVAL, "it is cut off: a member is longer than what is left of it");
+		return err_set(e, EINVAL, "cut off: a member is longer than what is left of it");
 	if (m.type == 'x') {
 		r = read_pax(t, m.size, e);
 	} else {
@@ -243,14 +243,14 @@ int manifest_parse(struct manifest *m, const char *text, size_t n, struct err *e
 
 	*m = (struct manifest){.n = 0};
 	if (n > MANIFEST_MAX || memchr(text, '\0', n))
-		return err_set(e, EINVAL, "it is not a text of at most %u KiB", MANIFEST_MAX >> 10);
+		return err_set(e, EINVAL, "not a text of at most %u KiB", MANIFEST_MAX >> 10);
 	copy = xasprintf("%.*s", (int)n, text);
 	for (line = strtok_r(copy, "\n", &save); line && !r; line = strtok_r(NULL, "\n", &save)) {
 		at++;
 		if (!line[strspn(line, " \t\r")])
 			continue;
 		if (m->n == OVA_MEMBERS_MAX)
-			return err_set(e, EINVAL, "it has more than %d lines", OVA_MEMBERS_MAX);
+			return err_set(e, EINVAL, "the manifest has more than %d lines", OVA_MEMBERS_MAX);
 		m->lines = xrealloc(m->lines, (m->n + 1) * sizeof(*m->lines));
 		m->lines[m->n] = (struct manifest_line){.name = NULL};
 		r = parse_line(&m->lines[m->n++], line, at, e);

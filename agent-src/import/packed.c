@@ -70,7 +70,7 @@ static int gunzip(struct packed *p, uint8_t *to, size_t n, size_t *got, struct e
 	*got = MIN(n, 1u << 30) - p->z.avail_out;
 	p->at = p->n - p->z.avail_in;
 	if (r != Z_OK && r != Z_STREAM_END && r != Z_BUF_ERROR)
-		return err_set(e, EINVAL, "it is damaged: what gzip has made of it cannot be unpacked");
+		return err_set(e, EINVAL, "damaged: the data of gzip cannot be unpacked");
 	p->is_within = r != Z_STREAM_END;
 	if (r == Z_STREAM_END && inflateReset(&p->z) != Z_OK)
 		return err_set(e, ENOMEM, "cannot unpack it");
@@ -86,7 +86,7 @@ static int unzstd(struct packed *p, uint8_t *to, size_t n, size_t *got, struct e
 	*got = out.pos;
 	p->at = in.pos;
 	p->is_within = r != 0;
-	return ZSTD_isError(r) ? err_set(e, EINVAL, "it is damaged: %s", ZSTD_getErrorName(r)) : 0;
+	return ZSTD_isError(r) ? err_set(e, EINVAL, "damaged: %s", ZSTD_getErrorName(r)) : 0;
 }
 
 static int unxz(struct packed *p, uint8_t *to, size_t n, size_t *got, struct err *e)
@@ -102,10 +102,10 @@ static int unxz(struct packed *p, uint8_t *to, size_t n, size_t *got, struct err
 	p->at = p->n - p->xz.avail_in;
 	p->is_within = r != LZMA_STREAM_END;
 	if (r == LZMA_MEMLIMIT_ERROR)
-		return err_set(e, ENOMEM, "it takes too much memory to unpack it: xz has it packed with an unusual dictionary");
+		return err_set(e, ENOMEM, "unpacking takes too much memory: xz has packed it with an unusual dictionary");
 	return r == LZMA_OK || r == LZMA_STREAM_END || r == LZMA_BUF_ERROR
 		       ? 0
-		       : err_set(e, EINVAL, "it is damaged: what xz has made of it cannot be unpacked");
+		       : err_set(e, EINVAL, "damaged: the data of xz cannot be unpacked");
 }
 
 /* A stream's end is not the file's: parallel bzip2 makes many, and the library reads one. */
@@ -123,7 +123,7 @@ static int bunzip2(struct packed *p, uint8_t *to, size_t n, size_t *got, struct 
 	p->at = p->n - p->bz.avail_in;
 	if (r != BZ_OK && r != BZ_STREAM_END)
 		return r == BZ_MEM_ERROR ? err_set(e, ENOMEM, "cannot unpack it")
-					 : err_set(e, EINVAL, "it is damaged: what bzip2 has made of it cannot be unpacked");
+					 : err_set(e, EINVAL, "damaged: the data of bzip2 cannot be unpacked");
 	p->is_within = r == BZ_OK;
 	if (p->is_within)
 		return 0;
@@ -239,7 +239,7 @@ int packed_read(struct packed *p, void *to, size_t n, size_t *got, struct err *e
 			return r;
 		*got += more;
 		if (!more && p->at == p->n && p->at_end && p->is_within)
-			return err_set(e, EINVAL, "it is cut off");
+			return err_set(e, EINVAL, "cut off");
 	}
 	return 0;
 }

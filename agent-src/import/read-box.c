@@ -12,10 +12,9 @@ static int check_provider(const json_t *o, struct err *e)
 	const char *provider = json_text(o, "provider"), *arch = json_text(o, "architecture");
 
 	if (!provider || (strcmp(provider, "libvirt") && strcmp(provider, "qemu")))
-		return err_set(e, EINVAL, "it is a box of the provider '%.40s', and has neither an OVF nor a VMX",
-			       provider ? provider : "?");
+		return err_set(e, EINVAL, "a box of the provider '%.40s', with neither an OVF nor a VMX", provider ? provider : "?");
 	if (arch && strcmp(arch, "amd64") && strcmp(arch, "x86_64") && strcmp(arch, "i386"))
-		return err_set(e, EINVAL, "its processor is %.40s; only x86_64 and i686 can be imported", arch);
+		return err_set(e, EINVAL, "the processor is %.40s; only x86_64 and i686 can be imported", arch);
 	return 0;
 }
 
@@ -44,7 +43,7 @@ static int add_disks(struct guest_description *d, const json_t *o, struct err *e
 		const char *path = json_text(each, "path");
 
 		if (!path)
-			return err_set(e, EINVAL, "its disk #%zu has no path", i + 1);
+			return err_set(e, EINVAL, "the disk #%zu has no path", i + 1);
 		add_disk(d, path, json_text(each, "format"));
 	}
 	return 0;

@@ -123,7 +123,7 @@ static int read_vm(struct guest_description *d, json_t *vm, struct err *e)
 	const char *name = json_string_value(json_object_get(vm, "Name") ?: json_object_get(vm, "VMName"));
 
 	if (!json_is_object(json_object_get(vm, "HardDrives")) && !json_is_array(json_object_get(vm, "HardDrives")))
-		return err_set(e, EINVAL, "it is not a guest of Hyper-V with HardDrives: ConvertTo-Json needs -Depth 3");
+		return err_set(e, EINVAL, "not a guest of Hyper-V with HardDrives: ConvertTo-Json needs -Depth 3");
 	d->origin = xasprintf("Hyper-V, generation %d", second ? 2 : 1);
 	d->name = xstrdup(name);
 	d->machine = second ? MACHINE_Q35 : MACHINE_PC;
@@ -133,7 +133,7 @@ static int read_vm(struct guest_description *d, json_t *vm, struct err *e)
 	d->memory_bytes = memory >= GUEST_MEMORY_MIN ? memory : 0;
 	d->cpu.count = (unsigned)cpus;
 	if (json_is_true(json_object_get(vm, "DynamicMemoryEnabled")))
-		description_note(d, "its memory was dynamic: here it is fixed, at what it began with");
+		description_note(d, "the memory was dynamic: here it is fixed, at what it began with");
 	add_drives(d, vm);
 	add_nics(d, vm);
 	return 0;
@@ -147,11 +147,11 @@ int read_hyperv_json(struct guest_description *d, const char *text, size_t n, st
 	int r;
 
 	if (!root)
-		return err_set(e, EINVAL, "it is not valid JSON: line %d: %.100s", why.line, why.text);
+		return err_set(e, EINVAL, "not valid JSON: line %d: %.100s", why.line, why.text);
 	if (at(root, 1))
-		r = err_set(e, EINVAL, "it has several guests: print one alone (Get-VM NAME)");
+		r = err_set(e, EINVAL, "the description has several guests: print one alone (Get-VM NAME)");
 	else
-		r = at(root, 0) ? read_vm(d, at(root, 0), e) : err_set(e, EINVAL, "it has no guest");
+		r = at(root, 0) ? read_vm(d, at(root, 0), e) : err_set(e, EINVAL, "the description has no guest");
 	json_decref(root);
 	return r;
 }

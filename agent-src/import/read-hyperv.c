@@ -134,7 +134,7 @@ static int read_configuration(struct guest_description *d, const xmlNode *root, 
 	size_t i;
 
 	if (!properties || !settings)
-		return err_set(e, EINVAL, "it is not a guest exported by Hyper-V: <properties> or <settings> is missing");
+		return err_set(e, EINVAL, "not a guest exported by Hyper-V: <properties> or <settings> is missing");
 	d->origin = xasprintf("Hyper-V, generation %d", second ? 2 : 1);
 	d->name = xml_text_at(properties, "name");
 	d->machine = second ? MACHINE_Q35 : MACHINE_PC;
@@ -148,7 +148,7 @@ static int read_configuration(struct guest_description *d, const xmlNode *root, 
 		return -EINVAL;
 	d->cpu.count = count ? (unsigned)n : 0;
 	if (is_yes(xml_text_at(settings, "memory/bank/dynamic_memory_enabled")))
-		description_note(d, "its memory was dynamic: here it is fixed, at what it began with");
+		description_note(d, "the memory was dynamic: here it is fixed, at what it began with");
 	add_devices(d, root);
 	for (i = 0; i < d->disk_count; i++)
 		if (!d->disks[i].cdrom && !d->disks[i].file)
@@ -167,7 +167,7 @@ int read_hyperv(struct guest_description *d, const char *text, size_t n, struct 
 	root = xmlDocGetRootElement(doc);
 	r = xml_is(root, "configuration")
 		    ? read_configuration(d, root, e)
-		    : err_set(e, EINVAL, "it is not a guest exported by Hyper-V: its outermost element is not <configuration>");
+		    : err_set(e, EINVAL, "not a guest exported by Hyper-V: its outermost element is not <configuration>");
 	xmlFreeDoc(doc);
 	return r;
 }

@@ -151,7 +151,7 @@ static int collect_items(struct ovf *o, struct err *e)
 	const xmlNode *hw = xml_child(o->system, "VirtualHardwareSection"), *n;
 
 	if (!hw)
-		return err_set(e, EINVAL, "it describes no hardware (no VirtualHardwareSection)");
+		return err_set(e, EINVAL, "the description has no hardware (no VirtualHardwareSection)");
 	if (xml_next(hw, "VirtualHardwareSection"))
 		description_note(o->d, "of several descriptions of the hardware the first is taken");
 	for (n = xml_first(hw); n; n = xml_after(n)) {
@@ -169,7 +169,7 @@ static int collect_items(struct ovf *o, struct err *e)
 		if (described_number(&number, type, 0, 65535, "a ResourceType", e))
 			return -EINVAL;
 		if (o->n == ITEMS_MAX)
-			return err_set(e, EINVAL, "it has more than %d items of hardware", ITEMS_MAX);
+			return err_set(e, EINVAL, "the description has more than %d items of hardware", ITEMS_MAX);
 		o->n++;
 		it->node = n;
 		it->type = (unsigned)number;
@@ -527,7 +527,7 @@ static void say_sections(struct ovf *o)
 	/* oVirt's file has each setting of the engine's, and a ProductSection for each program in the guest */
 	for (n = o->is_ovirt ? NULL : xml_first(o->system); n; n = xml_after(n))
 		if (xml_is(n, "ProductSection"))
-			description_note(o->d, "its properties (ProductSection) are not given to the guest");
+			description_note(o->d, "the properties (ProductSection) are not given to the guest");
 		else if (word_index(known, (const char *)n->name) < 0)
 			description_note(o->d, "<%.60s> is not mapped", (const char *)n->name);
 	if (xml_child(o->envelope, "DeploymentOptionSection"))
@@ -597,15 +597,15 @@ static int choose_system(struct ovf *o, const char *wish, struct err *e)
 
 	collect_systems(o, o->envelope);
 	if (!o->system_count)
-		return err_set(e, EINVAL, "it describes no guest (no VirtualSystem)");
+		return err_set(e, EINVAL, "the description has no guest (no VirtualSystem)");
 	for (i = 0; i < o->system_count; i++)
 		if (!wish || is_called(o->systems[i], wish)) {
 			o->system = o->systems[i];
 			n++;
 		}
 	if (n > 1)
-		return which_guest(o, wish ? "several of its guests are called so" : "it has several guests", e);
-	return n ? 0 : which_guest(o, "it has no guest of that name", e);
+		return which_guest(o, wish ? "several of its guests are called so" : "the description has several guests", e);
+	return n ? 0 : which_guest(o, "the description has no guest of that name", e);
 }
 
 int read_ovf(struct guest_description *d, const char *text, size_t n, struct err *e)
@@ -622,7 +622,7 @@ int read_ovf(struct guest_description *d, const char *text, size_t n, struct err
 	o.envelope = envelope;
 	o.is_ovirt = ovirt_normalize(envelope);
 	if (!xml_is(o.envelope, "Envelope"))
-		r = err_set(e, EINVAL, "it is not an OVF: its outermost element is not <Envelope>");
+		r = err_set(e, EINVAL, "not an OVF: its outermost element is not <Envelope>");
 	else
 		r = choose_system(&o, d->wish, e);
 	o.vbox = xml_child(o.system, "Machine");

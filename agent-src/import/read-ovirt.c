@@ -93,7 +93,7 @@ int ovirt_cpus(struct guest_description *d, const xmlNode *item, struct err *e)
 		product *= n;
 	}
 	if (product > GUEST_CPUS_MAX)
-		return err_set(e, EINVAL, "it has more than %d processors", GUEST_CPUS_MAX);
+		return err_set(e, EINVAL, "the description has more than %d processors", GUEST_CPUS_MAX);
 	d->cpu.count = (unsigned)product;
 	return 0;
 }
@@ -212,7 +212,7 @@ void ovirt_device(struct guest_description *d, const xmlNode *item)
 	else if (!strcasecmp(type, "channel") && !strcasecmp(is, "unix"))
 		d->agent = true; /* the engine gives every guest this one, and its own agent's */
 	else if (!strcasecmp(type, "tpm"))
-		description_note(d, "its TPM is not mapped: what is sealed in it (BitLocker's keys, say) is not there");
+		description_note(d, "the TPM is not mapped: what is sealed in it (BitLocker's keys, say) is not there");
 	else if (!is_idle(type) && strcasecmp(is, "spicevmc") != 0)
 		description_note(d, "'%.60s' (%.40s %.40s) is not mapped", name ? name : "?", type, is);
 	d->balloon |= !strcasecmp(type, "balloon");

@@ -137,7 +137,7 @@ static void take_drive(struct conf *c, struct described_disk *k, const char *vol
 	if (strstr(volume, "cloudinit"))
 		description_note(
 			c->d,
-			"its drive of cloud-init (%s) does not come along: a guest that takes its network and users from it begins "
+			"the drive of cloud-init (%s) does not come along: a guest that takes its network and users from it begins "
 			"without",
 			k->label);
 }
@@ -177,7 +177,7 @@ static void take_states(struct conf *c)
 	char *volume = efi ? conf_main_property(efi, "file") : NULL;
 
 	if (tpm)
-		description_note(c->d, "its TPM does not come along: have the recovery key of a disk that is unlocked by it (BitLocker)");
+		description_note(c->d, "the TPM does not come along: have the recovery key of a disk that is unlocked by it (BitLocker)");
 	if (volume && c->d->firmware == FIRMWARE_UEFI) {
 		c->d->efi.label = xstrdup("efidisk0");
 		name_file(&c->d->efi, volume, efi);

@@ -41,7 +41,7 @@ static int add_line(struct conf *c, const char *from, size_t n, unsigned number,
 	if (!colon || colon == from || (end - from > GUEST_TEXT_MAX && !may_be_long(from, (size_t)(colon - from))))
 		return err_set(e, EINVAL, "line %u is not KEY: VALUE", number);
 	if (c->n == CONF_LINES_MAX)
-		return err_set(e, EINVAL, "it has more than %d lines", CONF_LINES_MAX);
+		return err_set(e, EINVAL, "the description has more than %d lines", CONF_LINES_MAX);
 	for (value = colon + 1; value < end && isspace((unsigned char)*value); value++)
 		;
 	c->lines[c->n++] = (struct conf_line){.key = xasprintf("%.*s", (int)(colon - from), from),
@@ -77,7 +77,7 @@ static int split(struct conf *c, const char *text, size_t n, struct err *e)
 	int r = 0;
 
 	if (n > CONF_BYTES_MAX || memchr(text, '\0', n))
-		return err_set(e, EINVAL, "it is not a text of at most %u KiB", CONF_BYTES_MAX >> 10);
+		return err_set(e, EINVAL, "not a text of at most %u KiB", CONF_BYTES_MAX >> 10);
 	for (; !r && text < end; text = next, number++) {
 		const char *stop = memchr(text, '\n', (size_t)(end - text));
 		size_t chars = (size_t)((stop ? stop : end) - text);
@@ -212,12 +212,12 @@ static int take_machine(struct conf *c, struct err *e)
 	AUTO_FREE char *type = text ? conf_main_property(text, "type") : NULL, *viommu = text ? conf_property(text, "viommu") : NULL;
 
 	if (arch && strcmp(arch, "x86_64") != 0)
-		return err_set(e, EINVAL, "its processor is %.40s; only x86_64 can be imported", arch);
+		return err_set(e, EINVAL, "the processor is %.40s; only x86_64 can be imported", arch);
 	c->d->machine = type && strstr(type, "q35") ? MACHINE_Q35 : MACHINE_PC;
 	if (type)
 		described_machine_type(c->d, type);
 	if (viommu)
-		description_note(c->d, "its IOMMU (viommu=%.20s) is not mapped", viommu);
+		description_note(c->d, "the IOMMU (viommu=%.20s) is not mapped", viommu);
 	c->d->firmware = bios && !strcmp(bios, "ovmf") ? FIRMWARE_UEFI : FIRMWARE_BIOS;
 	return 0;
 }
@@ -353,7 +353,7 @@ static void take_ports(struct conf *c)
 			continue;
 		c->d->serials = i + 1;
 		if (strcmp(port, "socket") != 0)
-			description_note(c->d, "its serial port #%u was %.60s of its host: here it is a socket", i + 1, port);
+			description_note(c->d, "the serial port #%u was %.60s of its host: here it is a socket", i + 1, port);
 	}
 }
 
@@ -384,23 +384,23 @@ static const struct {
 	bool numbered;
 	const char *said;
 } others[] = {
-	{"args", false, "its own arguments of QEMU are left out: behind -- they come to the end of the line"},
+	{"args", false, "additional arguments of QEMU are left out: behind -- they come to the end of the line"},
 	{"hostpci", true, "a device of its host is left out"},
 	{"usb", true, "a USB device is left out"},
-	{"parallel", true, "its parallel port is left out"},
+	{"parallel", true, "the parallel port is left out"},
 	{"virtiofs", true, "a directory that it shared with its host is left out"},
 	{"ivshmem", false, "memory that it shared with others is left out"},
-	{"audio", true, "its sound card is left out"},
-	{"watchdog", false, "its watchdog is left out"},
-	{"hugepages", false, "its memory is of ordinary pages here"},
+	{"audio", true, "the sound card is left out"},
+	{"watchdog", false, "the watchdog is left out"},
+	{"hugepages", false, "the memory is of ordinary pages here"},
 	{"numa", true, "the places of its memory and processors are not mapped"},
-	{"amd-sev", false, "its memory is not encrypted here"},
-	{"intel-tdx", false, "its memory is not encrypted here"},
+	{"amd-sev", false, "the memory is not encrypted here"},
+	{"intel-tdx", false, "the memory is not encrypted here"},
 	{"onboot", false, "nothing starts it with this host unless you see to it"},
-	{"startdate", false, "its clock begins as this host's"},
-	{"template", false, "it is a template there: what is imported is a guest"},
+	{"startdate", false, "the clock begins as this host's"},
+	{"template", false, "the guest is a template there: a guest is imported"},
 	{"hookscript", false, "that script is not run here"},
-	{"freeze", false, "it does not wait for cont at its start"},
+	{"freeze", false, "the guest does not wait for cont at its start"},
 	{"unused", true, "a disk that the guest does not see is left out"},
 	{"acpi", false, NULL},
 	{"affinity", false, NULL},
@@ -496,7 +496,7 @@ static void say_the_rest(struct conf *c)
 		if (!c->lines[i].known)
 			say_line(c, &c->lines[i]);
 	if (c->snapshots)
-		description_note(c->d, "its snapshots do not come along: %.240s", c->snapshots);
+		description_note(c->d, "the snapshots do not come along: %.240s", c->snapshots);
 	if (c->pending)
 		description_note(c->d, "what was to be changed at its next start there is left out");
 	if (c->idle_count)
@@ -508,7 +508,7 @@ static void say_the_rest(struct conf *c)
 static int read_guest(struct conf *c, struct err *e)
 {
 	if (conf_get(c, "rootfs"))
-		return err_set(e, EINVAL, "it is a container (LXC), and no virtual machine");
+		return err_set(e, EINVAL, "a container (LXC), not a virtual machine");
 	c->d->origin = xstrdup("Proxmox VE");
 	c->d->of_qemu = true;
 	take_system(c);

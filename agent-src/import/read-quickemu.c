@@ -78,7 +78,7 @@ static int add_line(struct settings *s, const char *p, size_t n, struct err *e)
 	if (!name || n > GUEST_TEXT_MAX)
 		return 0; /* a comment, or what is none of its settings */
 	if (s->n == LINES_MAX)
-		return err_set(e, EINVAL, "it has more than %d lines", LINES_MAX);
+		return err_set(e, EINVAL, "the description has more than %d lines", LINES_MAX);
 	s->all[s->n++] = (struct assignment){.name = xasprintf("%.*s", (int)name, p), .value = value_of(p + name + 1, n - name - 1)};
 	return 0;
 }
@@ -89,7 +89,7 @@ static int split(struct settings *s, const char *text, size_t n, struct err *e)
 	int r = 0;
 
 	if (n > QUICKEMU_BYTES_MAX || memchr(text, '\0', n))
-		return err_set(e, EINVAL, "it is not a text of at most %u KiB", QUICKEMU_BYTES_MAX >> 10);
+		return err_set(e, EINVAL, "not a text of at most %u KiB", QUICKEMU_BYTES_MAX >> 10);
 	for (; !r && text < end; text = next) {
 		const char *stop = memchr(text, '\n', (size_t)(end - text));
 
@@ -173,7 +173,7 @@ static int take_machine(struct settings *s, const char *os, struct err *e)
 	s->d->local_time = true;
 	s->d->xhci = s->d->rng = !is_old(os);
 	if (is_on(s, "tpm"))
-		description_note(s->d, "its TPM does not come along: have the recovery key of a disk that is unlocked by it (BitLocker)");
+		description_note(s->d, "the TPM does not come along: have the recovery key of a disk that is unlocked by it (BitLocker)");
 	return take_memory(s, e);
 }
 
@@ -197,7 +197,7 @@ static int take_disks(struct settings *s, const char *os, struct err *e)
 	struct described_disk *k;
 
 	if (!file)
-		return err_set(e, EINVAL, "it does not say which disk it has (disk_img) in words that need no shell");
+		return err_set(e, EINVAL, "the description does not say which disk the guest has (disk_img) in words that need no shell");
 	k = description_add_disk(s->d);
 	k->label = xstrdup("disk_img");
 	k->file = xstrdup(file);
@@ -261,10 +261,10 @@ static void take_network(struct settings *s, const char *os)
 static void say_the_rest(struct settings *s)
 {
 	static const char *const seen[][2] = {
-		{"extra_args", "its own arguments of QEMU are left out: behind -- they come to the end of the line"},
+		{"extra_args", "additional arguments of QEMU are left out: behind -- they come to the end of the line"},
 		{"port_forwards", "no port of this host leads to the guest"},
 		{"usb_devices", "a USB device of its host is left out"},
-		{"floppy", "it has no floppy disk here"},
+		{"floppy", "the guest has no floppy disk here"},
 	};
 	size_t i, k, idle = 0;
 
@@ -294,7 +294,7 @@ static int read_guest(struct settings *s, struct err *e)
 	if (!os)
 		os = "linux";
 	if (!strcmp(os, "macos"))
-		return err_set(e, EINVAL, "it is a guest with macOS, whose boot loader and key quickemu adds: it cannot be imported");
+		return err_set(e, EINVAL, "a guest with macOS, whose boot loader and key quickemu adds: it cannot be imported");
 	s->d->origin = xstrdup("quickemu");
 	s->d->of_qemu = true;
 	get(s, "disk_size");

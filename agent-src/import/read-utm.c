@@ -69,9 +69,9 @@ static int take_target(struct utm *u, const xmlNode *system, struct err *e)
 	AUTO_FREE char *arch = text_in(system, "Architecture"), *target = text_in(system, "Target");
 
 	if (arch && strcmp(arch, "x86_64") && strcmp(arch, "i386"))
-		return err_set(e, EINVAL, "its processor is %.40s; only guests of x86 can be imported", arch);
+		return err_set(e, EINVAL, "the processor is %.40s; only guests of x86 can be imported", arch);
 	if (target && strncmp(target, "pc", 2) && strcmp(target, "q35"))
-		return err_set(e, EINVAL, "its machine is %.40s; only a PC (pc, q35) can be imported", target);
+		return err_set(e, EINVAL, "the machine is %.40s; only a PC (pc, q35) can be imported", target);
 	u->d->machine = !target || strstr(target, "q35") ? MACHINE_Q35 : MACHINE_PC;
 	if (target && described_is_word(target))
 		described_machine_type(u->d, target);
@@ -106,7 +106,7 @@ static void take_firmware(struct utm *u, const xmlNode *qemu)
 	u->d->firmware = is_on(qemu, "UEFIBoot") ? FIRMWARE_UEFI : FIRMWARE_BIOS;
 	if (is_on(qemu, "TPMDevice")) { /* with which UTM has secure boot */
 		u->d->secure_boot = u->d->firmware == FIRMWARE_UEFI;
-		description_note(u->d, "its TPM does not come along: have the recovery key of a disk that is unlocked by it (BitLocker)");
+		description_note(u->d, "the TPM does not come along: have the recovery key of a disk that is unlocked by it (BitLocker)");
 	}
 	if (u->d->firmware != FIRMWARE_UEFI)
 		return;
@@ -126,7 +126,7 @@ static void take_tweaks(struct utm *u, const xmlNode *qemu)
 	if (machine)
 		description_note(u->d, "properties of its machine (%.100s) are left out", machine);
 	if (first_in(qemu, "AdditionalArguments"))
-		description_note(u->d, "its own arguments of QEMU are left out: behind -- they come to the end of the line");
+		description_note(u->d, "additional arguments of QEMU are left out: behind -- they come to the end of the line");
 }
 
 static int take_machine(struct utm *u, struct err *e)
@@ -136,7 +136,7 @@ static int take_machine(struct utm *u, struct err *e)
 	AUTO_FREE char *icon = text_in(info, "Icon"), *uuid = text_in(info, "UUID");
 
 	if (!system)
-		return err_set(e, EINVAL, "it does not say what machine it is (System)");
+		return err_set(e, EINVAL, "the description does not say what machine the guest is (System)");
 	if (take_target(u, system, e) || take_numbers(u, system, e))
 		return -EINVAL;
 	if (icon && !strncasecmp(icon, "windows", 7) && described_system(u->d, icon, e))
@@ -228,7 +228,7 @@ static void add_drive(struct utm *u, const xmlNode *drive)
 	if (boot && image && !*boot)
 		*boot = xasprintf(DATA "%s", image);
 	else if (interface && (!strcmp(interface, "Floppy") || !strcmp(interface, "PFlash")))
-		description_note(u->d, "%s is left out", *interface == 'F' ? "its floppy disk" : "a firmware of its own");
+		description_note(u->d, "%s is left out", *interface == 'F' ? "the floppy disk" : "a firmware of its own");
 	else if (is_cd || (type && !strcmp(type, "Disk")))
 		add_disk(u, drive, interface ? interface : "None", is_cd);
 	else if (image)
@@ -313,7 +313,7 @@ static void take_display(struct utm *u)
 	if (!u->d->video)
 		description_note(u->d, "the display adapter '%.40s' is not known: it becomes a standard VGA", model ? model : "?");
 	if (first && xml_after(first))
-		description_note(u->d, "it has several displays, of which the first is mapped");
+		description_note(u->d, "the guest has several displays, of which the first is mapped");
 }
 
 static void take_serials(struct utm *u)
@@ -340,14 +340,14 @@ static int check_version(const struct utm *u, struct err *e)
 	if (described_number(&n, version, 0, UINT32_MAX, "the version of its configuration", e))
 		return -EINVAL;
 	if (n < VERSION)
-		return err_set(e, EINVAL, "its configuration is of version %u: open it once in UTM 4, which makes one of version %u of it",
+		return err_set(e, EINVAL, "the configuration is of version %u: open it once in UTM 4, which makes one of version %u of it",
 			       (unsigned)n, VERSION);
 	if (n > VERSION)
-		return err_set(e, EINVAL, "its configuration is of version %u, and %u is the newest that is known: name its image alone",
+		return err_set(e, EINVAL, "the configuration is of version %u, and %u is the newest that is known: name its image alone",
 			       (unsigned)n, VERSION);
 	if (backend && strcasecmp(backend, "QEMU"))
-		return err_set(e, EINVAL, "it runs by %.20s's virtualization, whose machine QEMU does not have: name its image alone",
-			       backend);
+		return err_set(e, EINVAL,
+			       "the guest runs by %.20s's virtualization, whose machine QEMU does not have: name its image alone", backend);
 	return 0;
 }
 
@@ -367,7 +367,7 @@ static int read_guest(struct utm *u, struct err *e)
 	take_display(u);
 	take_serials(u);
 	if (first_in(u->root, "Sound"))
-		description_note(u->d, "its sound card is not mapped");
+		description_note(u->d, "the sound card is not mapped");
 	return 0;
 }
 
@@ -402,7 +402,7 @@ int read_utm(struct guest_description *d, const char *text, size_t n, struct err
 	if (r)
 		return r;
 	u.root = xml_child(xmlDocGetRootElement(doc), "dict");
-	r = u.root ? read_guest(&u, e) : err_set(e, EINVAL, "it is not a guest of UTM's: it is a property list without a dictionary");
+	r = u.root ? read_guest(&u, e) : err_set(e, EINVAL, "not a guest of UTM's: it is a property list without a dictionary");
 	xmlFreeDoc(doc);
 	return r;
 }

@@ -32,11 +32,11 @@ static void note_devices(struct guest_description *d, const xmlNode *hw)
 	if (!tpm)
 		tpm = xml_attr_at(hw, "BIOS/TrustedPlatformModule", "type");
 	if (display && strcasecmp(display, "VBoxVGA"))
-		description_note(d, "its display adapter was %.40s: it becomes a standard VGA", display);
+		description_note(d, "the display adapter was %.40s: it becomes a standard VGA", display);
 	if (tpm && strcasecmp(tpm, "none"))
-		description_note(d, "its TPM (%.20s) is not mapped: what is sealed in it is not there", tpm);
+		description_note(d, "the TPM (%.20s) is not mapped: what is sealed in it is not there", tpm);
 	if (xml_at(hw, "SharedFolders/SharedFolder"))
-		description_note(d, "its shared folders are not mapped");
+		description_note(d, "the shared folders are not mapped");
 }
 
 static void take_serials(struct guest_description *d, const xmlNode *hw)
@@ -53,7 +53,7 @@ static int take_system(struct guest_description *d, const xmlNode *machine, cons
 	AUTO_FREE char *os = xml_attr(machine, "OSType"), *processor = xml_attr(platform, "architecture");
 
 	if (processor && strcasecmp(processor, "x86"))
-		return err_set(e, EINVAL, "its processor is %.40s; only guests of x86 can be imported", processor);
+		return err_set(e, EINVAL, "the processor is %.40s; only guests of x86 can be imported", processor);
 	return described_system(d, os, e);
 }
 
@@ -77,7 +77,7 @@ int virtualbox_machine(struct guest_description *d, const xmlNode *machine, stru
 	note_devices(d, hw);
 	take_serials(d, hw);
 	if (xml_child(machine, "Snapshot"))
-		description_note(d, "its snapshots are not taken along: the disks are as they are in the file");
+		description_note(d, "the snapshots are not taken along: the disks are as they are in the file");
 	return 0;
 }
 
@@ -317,7 +317,7 @@ static void take_usb_and_sound(struct vbox *x)
 	for (; c; c = xml_next(c, "Controller"))
 		x->d->xhci |= xml_attr_is(c, "type", "XHCI");
 	if (is_on(xml_child(x->hardware, "AudioAdapter")))
-		description_note(x->d, "its sound card is not mapped");
+		description_note(x->d, "the sound card is not mapped");
 }
 
 static int read_machine(struct vbox *x, struct err *e)
@@ -341,7 +341,7 @@ static int read_machine(struct vbox *x, struct err *e)
 	if (state)
 		description_note(
 			x->d,
-			"its saved state does not come along: it starts as after a power failure, unless it is shut down there first");
+			"the saved state does not come along: it starts as after a power failure, unless it is shut down there first");
 	return 0;
 }
 
@@ -360,7 +360,7 @@ int read_virtualbox(struct guest_description *d, const char *text, size_t n, str
 	if (xml_child(root, "MachineEncrypted"))
 		r = err_set(e, EINVAL, "the guest is encrypted: decrypt it there first (VBoxManage encryptvm)");
 	else if (!x.hardware)
-		r = err_set(e, EINVAL, "it is not a guest of VirtualBox: it has no <Machine> with <Hardware>");
+		r = err_set(e, EINVAL, "not a guest of VirtualBox: it has no <Machine> with <Hardware>");
 	else
 		r = read_machine(&x, e);
 	xmlFreeDoc(doc);

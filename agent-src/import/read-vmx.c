@@ -69,7 +69,7 @@ static int add_line(struct vmx *v, const char *from, const char *to, unsigned nu
 	if (!equals || equals - from > GUEST_TEXT_MAX)
 		return err_set(e, EINVAL, "line %u is not KEY = \"VALUE\"", number);
 	if (v->n == LINES_MAX)
-		return err_set(e, EINVAL, "it has more than %d lines", LINES_MAX);
+		return err_set(e, EINVAL, "the description has more than %d lines", LINES_MAX);
 	l->key = trimmed(from, equals);
 	l->is_long = to - equals > GUEST_TEXT_MAX;
 	l->value = trimmed(equals + 1, l->is_long ? equals + GUEST_TEXT_MAX : to);
@@ -109,7 +109,7 @@ static int split(struct vmx *v, const char *text, size_t n, struct err *e)
 	int r = 0;
 
 	if (n > VMX_BYTES_MAX || memchr(text, '\0', n))
-		return err_set(e, EINVAL, "it is not a text of at most %u KiB", VMX_BYTES_MAX >> 10);
+		return err_set(e, EINVAL, "not a text of at most %u KiB", VMX_BYTES_MAX >> 10);
 	if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
 		text += 3;
 	utf8 = described_utf8(text, (size_t)(end - text), encoding, v->d);
@@ -317,7 +317,7 @@ static int add_system(struct vmx *v, struct err *e)
 	if (get(v, "checkpoint.vmState"))
 		description_note(
 			v->d,
-			"its suspended state does not come along: it starts as after a power failure, unless it is shut down there first");
+			"the suspended state does not come along: it starts as after a power failure, unless it is shut down there first");
 	return 0;
 }
 
@@ -521,7 +521,7 @@ static int read_guest(struct vmx *v, struct err *e)
 	const char *memory = get(v, "memsize");
 
 	if (!get(v, "config.version") && !get(v, "virtualHW.version"))
-		return err_set(e, EINVAL, "it is not a VMX file: it has no config.version");
+		return err_set(e, EINVAL, "not a VMX file: it has no config.version");
 	if (get(v, "encryption.keySafe") || get(v, "encryption.data"))
 		return err_set(e, EINVAL, "the guest is encrypted: decrypt it there first");
 	if (add_system(v, e))

@@ -69,10 +69,10 @@ static int collect(struct xva_text *x, const xmlNode *root, struct err *e)
 		const xmlNode *o = xml_child(v, "struct");
 
 		if (x->n == OBJECTS_MAX)
-			return err_set(e, EINVAL, "it has more than %d objects", OBJECTS_MAX);
+			return err_set(e, EINVAL, "the description has more than %d objects", OBJECTS_MAX);
 		x->objects[x->n++] = (struct object){text_of(o, "class"), text_of(o, "id"), struct_of(o, "snapshot")};
 	}
-	return x->n ? 0 : err_set(e, EINVAL, "it is not a XenServer description (ova.xml): it has no objects");
+	return x->n ? 0 : err_set(e, EINVAL, "not a XenServer description (ova.xml): it has no objects");
 }
 
 static const struct object *object(const struct xva_text *x, const char *kind, const char *id)
@@ -106,10 +106,10 @@ static int find_guest(struct xva_text *x, struct err *e)
 		    flag_of(o->values, "is_control_domain"))
 			continue;
 		if (x->vm)
-			return err_set(e, EINVAL, "it has several guests: export one alone");
+			return err_set(e, EINVAL, "the description has several guests: export one alone");
 		x->vm = o;
 	}
-	return x->vm ? 0 : err_set(e, EINVAL, "it has no guest, but templates or snapshots alone");
+	return x->vm ? 0 : err_set(e, EINVAL, "the description has no guest, but templates or snapshots alone");
 }
 
 static int take_numbers(struct xva_text *x, struct err *e)
@@ -159,12 +159,12 @@ static void take_firmware(struct xva_text *x)
 	x->d->secure_boot = flag_of(platform, "secureboot");
 	if ((domain && !strncmp(domain, "pv", 2)) || (!domain && !policy)) {
 		x->d->firmware = FIRMWARE_UNSAID;
-		description_note(x->d,
-				 "it was paravirtual: Xen read its kernel itself, and its disk may have no boot loader that a firmware "
-				 "starts (grub-install), and no driver but Xen's");
+		description_note(
+			x->d, "the guest was paravirtual: Xen read its kernel itself, and its disk may have no boot loader that a firmware "
+			      "starts (grub-install), and no driver but Xen's");
 	}
 	if (flag_of(platform, "vtpm") || xml_at(value_of(v, "VTPMs"), "array/data/value"))
-		description_note(x->d, "its TPM is not mapped: what is sealed in it (BitLocker's keys, say) is not there");
+		description_note(x->d, "the TPM is not mapped: what is sealed in it (BitLocker's keys, say) is not there");
 }
 
 /* ---- disks and cards ---- */
@@ -280,7 +280,7 @@ static int read_guest(struct xva_text *x, struct err *e)
 	add_nics(x);
 	if (suspended && !strcasecmp(suspended, "suspended"))
 		description_note(
-			x->d, "its suspended state does not come along: it starts as after a power failure, unless it is shut down there "
+			x->d, "the suspended state does not come along: it starts as after a power failure, unless it is shut down there "
 			      "first");
 	return 0;
 }

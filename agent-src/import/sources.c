@@ -65,7 +65,7 @@ static int only_member(const struct ova *o, const char *ending, const struct ova
 		if (!described_ends_with(o->members[i].name, ending))
 			continue;
 		if (*out)
-			return err_set(e, EINVAL, "it has several files '*%s'", ending);
+			return err_set(e, EINVAL, "the archive has several files '*%s'", ending);
 		*out = &o->members[i];
 	}
 	return 0;
@@ -87,7 +87,7 @@ static int open_ova(struct sources *s, struct guest_description *d, const char *
 	if (!r)
 		r = only_member(&s->ova, ".cert", &cert, e);
 	if (!r && !ovf)
-		r = err_set(e, EINVAL, "it is a tar archive without an OVF, a VMX or a metadata.json of Vagrant's");
+		r = err_set(e, EINVAL, "a tar archive without an OVF, a VMX or a metadata.json of Vagrant's");
 	if (!r)
 		r = read_text(&s->text, &s->text_bytes, fd, ovf->offset, ovf->size, ovf->name, e);
 	if (!r && mf) {

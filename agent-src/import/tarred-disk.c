@@ -77,7 +77,7 @@ static int take_record(struct head *h, const char *key, const char *value, struc
 	else if (!strcmp(key, "major"))
 		return pax_number(value, &h->major, e);
 	else if (strcmp(key, "minor") != 0 || pax_number(value, &minor, e) || minor)
-		return err_set(e, EINVAL, "its map of holes is of a version that is not known");
+		return err_set(e, EINVAL, "the map of holes is of a version that is not known");
 	return 0;
 }
 
@@ -134,7 +134,7 @@ static int read_all(struct stream *s, void *to, size_t n, struct err *e)
 {
 	int r = s->read(s->ctx, to, n, e);
 
-	return r == 1 ? err_set(e, EINVAL, "it is cut off") : r;
+	return r == 1 ? err_set(e, EINVAL, "cut off") : r;
 }
 
 /* ---- the map ---- */
@@ -145,10 +145,10 @@ static int add_piece(struct map *m, struct piece piece, uint64_t bytes, struct e
 	if (!piece.n && piece.at <= bytes) /* where the disk ends with a hole */
 		return 0;
 	if (piece.at < m->end || piece.at > bytes || piece.n > bytes - piece.at || m->all % TAR_BLOCK)
-		return err_set(e, EINVAL, "it is damaged: in its map of holes %llu bytes at %llu are not in their place",
+		return err_set(e, EINVAL, "damaged: in its map of holes %llu bytes at %llu are not in their place",
 			       (unsigned long long)piece.n, (unsigned long long)piece.at);
 	if (m->count == TARRED_PIECES_MAX)
-		return err_set(e, EINVAL, "its map of holes has more than %u pieces: pack it without holes (tar without --sparse)",
+		return err_set(e, EINVAL, "the map of holes has more than %u pieces: pack it without holes (tar without --sparse)",
 			       TARRED_PIECES_MAX);
 	if (!(m->count & (m->count - 1))) /* a power of two is full */
 		m->pieces = xrealloc(m->pieces, (m->count ? 2 * m->count : 1) * sizeof(*m->pieces));
@@ -160,7 +160,7 @@ static int add_piece(struct map *m, struct piece piece, uint64_t bytes, struct e
 
 static int not_a_number(struct err *e)
 {
-	return err_set(e, EINVAL, "it is damaged: its map of holes has something that is no number");
+	return err_set(e, EINVAL, "damaged: its map of holes has something that is no number");
 }
 
 static int add_pieces(struct map *m, const uint8_t *p, size_t count, uint64_t bytes, struct err *e)
@@ -186,7 +186,7 @@ static int read_map(struct map *m, const uint8_t head[TAR_BLOCK], uint64_t bytes
 	size_t i;
 
 	for (i = 0; !r && more; i++) {
-		r = i == TARRED_PIECES_MAX / PIECES_BEHIND ? err_set(e, EINVAL, "it is damaged: its map of holes does not end")
+		r = i == TARRED_PIECES_MAX / PIECES_BEHIND ? err_set(e, EINVAL, "damaged: its map of holes does not end")
 							   : read_all(s, h, sizeof(h), e);
 		if (r)
 			return r;
@@ -239,7 +239,7 @@ static int read_map_within(struct map *m, const struct head *h, struct stream *s
 
 		r = next_number(&l, &piece.at, e) ?: next_number(&l, &piece.n, e);
 		if (!r && l.taken > h->size)
-			r = err_set(e, EINVAL, "it is damaged: its map of holes is longer than what has it");
+			r = err_set(e, EINVAL, "damaged: its map of holes is longer than what has it");
 		if (!r)
 			r = add_piece(m, piece, h->bytes, e);
 	}
@@ -277,7 +277,7 @@ static int copy_disk(struct stream *s, const uint8_t block[TAR_BLOCK], const str
 		return copy_piece(s, &whole, e);
 	r = h->has_map_within ? read_map_within(&m, h, s, &taken, e) : read_map(&m, block, h->bytes, s, e);
 	if (!r && m.all != h->size - taken)
-		r = err_set(e, EINVAL, "it is damaged: its map of holes has %llu bytes that are none, and its header says %llu",
+		r = err_set(e, EINVAL, "damaged: its map of holes has %llu bytes that are none, and its header says %llu",
 			    (unsigned long long)m.all, (unsigned long long)(h->size - taken));
 	for (i = 0; !r && i < m.count; i++)
 		r = copy_piece(s, &m.pieces[i], e);
@@ -298,9 +298,10 @@ static int read_end(struct stream *s, uint64_t size, struct err *e)
 		return r;
 	r = tar_header_read(h, &m);
 	if (r)
-		return r < 0 ? err_set(e, EINVAL, "it is damaged: invalid tar header behind the disk")
-			     : err_set(e, EINVAL, "it has '%.100s' behind %s: an image of Google Compute Engine's has the disk alone",
-				       m.name, TARRED_DISK);
+		return r < 0 ? err_set(e, EINVAL, "damaged: invalid tar header behind the disk")
+			     : err_set(e, EINVAL,
+				       "the archive has '%.100s' behind %s: an image of Google Compute Engine's has the disk alone", m.name,
+				       TARRED_DISK);
 	do
 		r = s->read(s->ctx, h, sizeof(h), e);
 	while (!r);
@@ -323,6 +324,7 @@ int tarred_disk_read(uint64_t bytes, tarred_read_fn read, tarred_write_fn write,
 	if (r)
 		return r;
 	if (!read_head(&h, begin, n) || h.bytes != bytes || (!h.has_map_within && h.size > bytes))
-		return err_set(e, EINVAL, "it does not begin with %s, a disk of %llu bytes", TARRED_DISK, (unsigned long long)bytes);
+		return err_set(e, EINVAL, "the archive does not begin with %s, a disk of %llu bytes", TARRED_DISK,
+			       (unsigned long long)bytes);
 	return copy_disk(&s, begin + n - TAR_BLOCK, &h, e) ?: read_end(&s, h.size, e);
 }

@@ -42,7 +42,7 @@ static int read_exactly(void *ctx, void *to, size_t n, struct err *e)
 	if (r)
 		return r;
 	tell_taken(j);
-	return got == n ? 0 : !got ? 1 : err_set(e, EINVAL, "it is cut off");
+	return got == n ? 0 : !got ? 1 : err_set(e, EINVAL, "cut off");
 }
 
 static int write_whole(struct job *j, int fd, const uint8_t *p, size_t n, uint64_t at, struct err *e)
@@ -243,7 +243,7 @@ static int make_tarred_disk(struct job *j, int argc, char **argv, struct err *e)
 	unsigned long long bytes;
 
 	if (argc != 1 || sscanf(argv[0], "1=%d=%llu", &t.fd, &bytes) != 2)
-		return err_set(e, EINVAL, "it needs one file");
+		return err_set(e, EINVAL, "the unpacker needs one file");
 	if (ftruncate(t.fd, (off_t)bytes))
 		return err_sys(e, errno, "cannot make an image of %llu bytes", bytes);
 	return tarred_disk_read(bytes, read_for_tar, write_tarred, &t, e);
@@ -260,7 +260,7 @@ static int make_plain(struct job *j, int argc, char **argv, struct err *e)
 	int fd, r;
 
 	if (argc != 1 || sscanf(argv[0], "1=%d=", &fd) != 1)
-		return err_set(e, EINVAL, "it needs one file");
+		return err_set(e, EINVAL, "the unpacker needs one file");
 	do {
 		r = packed_read(j->in, buf, sizeof(buf), &got, e);
 		if (!r && got > most - at)

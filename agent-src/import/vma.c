@@ -95,11 +95,11 @@ static int check_device(const struct vma *v, const char *name, uint64_t bytes, s
 
 	for (i = 1; i < VMA_DEVICES; i++)
 		if (v->devices[i].name && !strcmp(v->devices[i].name, name))
-			return err_set(e, EINVAL, "it is damaged: it has two disks %.40s", name);
+			return err_set(e, EINVAL, "damaged: two disks are called %.40s", name);
 	if (!bytes)
-		return err_set(e, EINVAL, "it is damaged: its disk %.40s has no bytes", name);
+		return err_set(e, EINVAL, "damaged: its disk %.40s has no bytes", name);
 	return bytes <= VMA_DEVICE_MAX ? 0
-				       : err_set(e, EINVAL, "its disk %.40s has %llu bytes, and no disk may have more than %llu TiB", name,
+				       : err_set(e, EINVAL, "the disk %.40s has %llu bytes, and no disk may have more than %llu TiB", name,
 						 (unsigned long long)bytes, VMA_DEVICE_MAX >> 40);
 }
 
@@ -119,14 +119,14 @@ static int take_devices(struct vma *v, const struct header *h, struct err *e)
 		v->devices[i] = (struct vma_device){.name = xstrdup(name), .bytes = bytes};
 		count++;
 	}
-	return count ? 0 : err_set(e, EINVAL, "it has no disks");
+	return count ? 0 : err_set(e, EINVAL, "the archive has no disks");
 }
 
 static int read_part(vma_read_fn read, void *ctx, void *to, size_t n, struct err *e)
 {
 	int r = read(ctx, to, n, e);
 
-	return r == 1 ? err_set(e, EINVAL, "it is cut off") : r;
+	return r == 1 ? err_set(e, EINVAL, "cut off") : r;
 }
 
 static int read_blobs(struct header *h, vma_read_fn read, void *ctx, struct err *e)
@@ -135,14 +135,14 @@ static int read_blobs(struct header *h, vma_read_fn read, void *ctx, struct err 
 	int r;
 
 	if (n <= HEADER_BYTES || n > HEADER_MAX || at < HEADER_BYTES || at > n || bytes > n - at)
-		return err_set(e, EINVAL, "its header is damaged: it has no length that can be");
+		return err_set(e, EINVAL, "the header is damaged: it has no length that can be");
 	h->p = xrealloc(h->p, n);
 	h->n = n;
 	h->blobs = at;
 	h->blobs_end = at + bytes;
 	r = read_part(read, ctx, h->p + HEADER_BYTES, n - HEADER_BYTES, e);
 	if (!r && !digest_holds(h->p, n, AT_MD5))
-		r = err_set(e, EINVAL, "its header is damaged: its digest is another");
+		r = err_set(e, EINVAL, "the header is damaged: its digest is another");
 	return r;
 }
 
@@ -153,9 +153,9 @@ int vma_read_header(struct vma *v, vma_read_fn read, void *ctx, struct err *e)
 
 	memset(v, 0, sizeof(*v));
 	if (!r && memcmp(h.p, VMA_MAGIC, sizeof(VMA_MAGIC)) != 0)
-		r = err_set(e, EINVAL, "it is not an archive of Proxmox VE");
+		r = err_set(e, EINVAL, "not an archive of Proxmox VE");
 	if (!r && be32(h.p + AT_VERSION) != 1)
-		r = err_set(e, EINVAL, "it is an archive of version %u, which is not known", be32(h.p + AT_VERSION));
+		r = err_set(e, EINVAL, "an archive of the unknown version %u", be32(h.p + AT_VERSION));
 	if (!r)
 		r = read_blobs(&h, read, ctx, e);
 	if (!r) {
@@ -202,11 +202,11 @@ static int mark(struct vma_device *d, uint32_t cluster, struct err *e)
 	uint64_t clusters = (d->bytes + VMA_CLUSTER - 1) / VMA_CLUSTER;
 
 	if (cluster >= clusters)
-		return err_set(e, EINVAL, "it is damaged: it has data behind the end of %.40s", d->name);
+		return err_set(e, EINVAL, "damaged: it has data behind the end of %.40s", d->name);
 	if (!d->seen)
 		d->seen = xcalloc(1, clusters / 8 + 1);
 	if (d->seen[cluster / 8] & 1u << cluster % 8)
-		return err_set(e, EINVAL, "it is damaged: it has a part of %.40s twice", d->name);
+		return err_set(e, EINVAL, "damaged: it has a part of %.40s twice", d->name);
 	d->seen[cluster / 8] |= (uint8_t)(1u << cluster % 8);
 	d->clusters++;
 	return 0;
@@ -217,7 +217,7 @@ static int count_memory(struct vma_device *d, struct err *e)
 {
 	return d->clusters++ < (d->bytes + VMA_CLUSTER - 1) / VMA_CLUSTER
 		       ? 0
-		       : err_set(e, EINVAL, "it is damaged: it has data behind the end of %.40s", d->name);
+		       : err_set(e, EINVAL, "damaged: it has data behind the end of %.40s", d->name);
 }
 
 /* Blocks from first on that the mask has without a gap. */
@@ -243,7 +243,7 @@ static int write_cluster(struct extent *x, unsigned device, uint32_t cluster, ui
 		run = run_of(mask, i);
 		n = run * BLOCK;
 		if (n > x->bytes - x->at)
-			return err_set(e, EINVAL, "it is damaged: a part of it has less data than it says");
+			return err_set(e, EINVAL, "damaged: a part of it has less data than it says");
 		if (run && !is_memory(d) && at < d->bytes) /* the last one may reach farther */
 			r = x->write(x->ctx, device, at, x->data + x->at, (size_t)MIN(n, d->bytes - at), e);
 		x->at += n;
@@ -260,7 +260,7 @@ static int take_info(struct extent *x, uint64_t info, struct err *e)
 	if (!device)
 		return 0;
 	if (!x->v->devices[device].name)
-		return err_set(e, EINVAL, "it is damaged: it has data of a disk that it does not have");
+		return err_set(e, EINVAL, "damaged: it has data of a disk that it does not have");
 	x->is_empty = false;
 	r = is_memory(&x->v->devices[device]) ? count_memory(&x->v->devices[device], e) : mark(&x->v->devices[device], cluster, e);
 	return r ? r : write_cluster(x, device, cluster, (uint16_t)(info >> 48), e);
@@ -271,10 +271,10 @@ static int check_head(struct extent *x, struct err *e)
 	bool is_ours = !memcmp(x->head, "VMAE", 4) && !memcmp(x->head + AT_EXTENT_UUID, x->v->uuid, sizeof(x->v->uuid));
 
 	if (!is_ours || !digest_holds(x->head, EXTENT_HEADER, AT_EXTENT_MD5))
-		return err_set(e, EINVAL, "it is damaged: the header of a part of it is not what it was");
+		return err_set(e, EINVAL, "damaged: the header of a part of it is not what it was");
 	x->bytes = (size_t)be16(x->head + AT_EXTENT_BLOCKS) * BLOCK;
 	x->at = 0;
-	return x->bytes <= EXTENT_INFOS * VMA_CLUSTER ? 0 : err_set(e, EINVAL, "it is damaged: a part of it is longer than can be");
+	return x->bytes <= EXTENT_INFOS * VMA_CLUSTER ? 0 : err_set(e, EINVAL, "damaged: a part of it is longer than can be");
 }
 
 static int read_extent(struct extent *x, vma_read_fn read, struct err *e)
@@ -284,14 +284,14 @@ static int read_extent(struct extent *x, vma_read_fn read, struct err *e)
 	int r = check_head(x, e);
 
 	if (!r && was_empty) /* only the last one may be: they could go on for ever */
-		r = err_set(e, EINVAL, "it is damaged: a part of it has nothing in it");
+		r = err_set(e, EINVAL, "damaged: a part of it has nothing in it");
 	x->is_empty = true;
 	if (!r && x->bytes)
 		r = read_part(read, x->ctx, x->data, x->bytes, e);
 	for (i = 0; !r && i < EXTENT_INFOS; i++)
 		r = take_info(x, be64(x->head + AT_EXTENT_INFOS + 8 * i), e);
 	if (!r && x->at != x->bytes)
-		r = err_set(e, EINVAL, "it is damaged: a part of it has more data than it says");
+		r = err_set(e, EINVAL, "damaged: a part of it has more data than it says");
 	return r;
 }
 
@@ -304,7 +304,7 @@ static int check_whole(const struct vma *v, struct err *e)
 		uint64_t clusters = (d->bytes + VMA_CLUSTER - 1) / VMA_CLUSTER;
 
 		if (d->name && !is_memory(d) && d->clusters != clusters)
-			return err_set(e, EINVAL, "it is cut off: it has %llu of %llu parts of %.40s", (unsigned long long)d->clusters,
+			return err_set(e, EINVAL, "cut off: it has %llu of %llu parts of %.40s", (unsigned long long)d->clusters,
 				       (unsigned long long)clusters, d->name);
 	}
 	return 0;

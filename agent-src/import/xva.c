@@ -29,10 +29,10 @@ static int next_member(struct tar_member *m, xva_read_fn read, void *ctx, struct
 	int r = read(ctx, h, sizeof(h), e);
 
 	if (r)
-		return r == 1 ? err_set(e, EINVAL, "it is cut off: it ends without an end") : r;
+		return r == 1 ? err_set(e, EINVAL, "cut off: the archive has no end") : r;
 	r = tar_header_read(h, m);
 	if (r < 0 || (r && m->size > INT64_MAX))
-		return err_set(e, EINVAL, "it is damaged: invalid tar header");
+		return err_set(e, EINVAL, "damaged: invalid tar header");
 	return !r;
 }
 
@@ -45,7 +45,7 @@ static int read_all(xva_read_fn read, void *ctx, void *to, size_t n, struct err 
 {
 	int r = n ? read(ctx, to, n, e) : 0;
 
-	return r == 1 ? err_set(e, EINVAL, "it is cut off") : r;
+	return r == 1 ? err_set(e, EINVAL, "cut off") : r;
 }
 
 static int skip(uint64_t n, xva_read_fn read, void *ctx, struct err *e)
@@ -72,9 +72,9 @@ int xva_read_config(char **config, size_t *n, xva_read_fn read, void *ctx, struc
 
 	*config = NULL;
 	if (r)
-		return r == 1 ? err_set(e, EINVAL, "it is empty") : r;
+		return r == 1 ? err_set(e, EINVAL, "empty") : r;
 	if (strcmp(m.name, XVA_CONFIG) != 0 || !is_file(&m) || !m.size || m.size > XVA_CONFIG_MAX)
-		return err_set(e, EINVAL, "it does not begin with an %s of at most %u MiB", XVA_CONFIG, XVA_CONFIG_MAX >> 20);
+		return err_set(e, EINVAL, "the archive does not begin with an %s of at most %u MiB", XVA_CONFIG, XVA_CONFIG_MAX >> 20);
 	*n = (size_t)m.size;
 	*config = xcalloc(1, *n + 1);
 	r = read_all(read, ctx, *config, *n, e);
@@ -115,15 +115,15 @@ static struct xva_disk *wanted(struct xva *x, unsigned number)
 static int check_place(struct xva_disk *d, uint64_t block, uint64_t size, struct err *e)
 {
 	if (!size || size > XVA_BLOCK_MAX || (d->block && size > d->block))
-		return err_set(e, EINVAL, "it is damaged: a block of Ref:%u has %llu bytes", d->number, (unsigned long long)size);
+		return err_set(e, EINVAL, "damaged: a block of Ref:%u has %llu bytes", d->number, (unsigned long long)size);
 	if (!d->block && block && size != MIB) /* the first one says how long they are */
-		return err_set(e, EINVAL, "it is damaged: the first block of Ref:%u is missing", d->number);
+		return err_set(e, EINVAL, "damaged: the first block of Ref:%u is missing", d->number);
 	if (!d->block)
 		d->block = size;
 	if (block < d->next)
-		return err_set(e, EINVAL, "it is damaged: block %llu of Ref:%u is not in its order", (unsigned long long)block, d->number);
+		return err_set(e, EINVAL, "damaged: block %llu of Ref:%u is not in its order", (unsigned long long)block, d->number);
 	if (block > d->bytes / d->block || block * d->block > d->bytes || size > d->bytes - block * d->block)
-		return err_set(e, EINVAL, "it is damaged: block %llu of Ref:%u lies behind the end of the disk, which has %llu bytes",
+		return err_set(e, EINVAL, "damaged: block %llu of Ref:%u lies behind the end of the disk, which has %llu bytes",
 			       (unsigned long long)block, d->number, (unsigned long long)d->bytes);
 	d->next = size < d->block ? UINT64_MAX : block + 1; /* a short one is the last */
 	d->is_ended = block * d->block + size == d->bytes;
@@ -133,8 +133,8 @@ static int check_place(struct xva_disk *d, uint64_t block, uint64_t size, struct
 static int last_has_digest(const struct xva *x, struct err *e)
 {
 	return !x->has_last ? 0
-			    : err_set(e, EINVAL, "it is damaged: there is no digest of block %llu of Ref:%u",
-				      (unsigned long long)x->last_number, x->disks[x->last_disk].number);
+			    : err_set(e, EINVAL, "damaged: there is no digest of block %llu of Ref:%u", (unsigned long long)x->last_number,
+				      x->disks[x->last_disk].number);
 }
 
 static int take_block(struct xva *x, struct xva_disk *d, uint64_t block, uint64_t size, xva_read_fn read, xva_write_fn write, void *ctx,
@@ -181,18 +181,18 @@ static int check_digest(struct xva *x, const struct xva_disk *d, uint64_t block,
 	int r;
 
 	if (size > DIGEST_MAX)
-		return err_set(e, EINVAL, "it is damaged: a digest of Ref:%u is longer than any", d->number);
+		return err_set(e, EINVAL, "damaged: a digest of Ref:%u is longer than any", d->number);
 	r = read_all(read, ctx, hex, (size_t)size, e);
 	if (r)
 		return r;
 	hex[strcspn(hex, " \r\n")] = '\0';
 	if (!x->has_last || x->last_disk != (size_t)(d - x->disks) || x->last_number != block)
-		return err_set(e, EINVAL, "it is damaged: a digest of Ref:%u is not behind its block", d->number);
+		return err_set(e, EINVAL, "damaged: a digest of Ref:%u is not behind its block", d->number);
 	x->has_last = false;
 	if (strcmp(kind, ".checksum") ? is_xxhash(x, hex) : is_sha1(x, hex))
 		return 0;
-	return err_set(e, EINVAL, "it is damaged: block %llu of Ref:%u is not what its digest (%s) says", (unsigned long long)block,
-		       d->number, kind);
+	return err_set(e, EINVAL, "damaged: block %llu of Ref:%u is not what its digest (%s) says", (unsigned long long)block, d->number,
+		       kind);
 }
 
 /* A block whose name is another would be a hole. */
@@ -214,7 +214,7 @@ static int take_member(struct xva *x, const struct tar_member *m, uint64_t *left
 
 	*left = m->size;
 	if (!kind || (*kind && strcmp(kind, ".checksum") && strcmp(kind, ".xxhash") != 0))
-		return is_below_wanted(x, m) ? err_set(e, EINVAL, "it is damaged: unexpected member '%.100s'", m->name) : 0;
+		return is_below_wanted(x, m) ? err_set(e, EINVAL, "damaged: unexpected member '%.100s'", m->name) : 0;
 	d = wanted(x, number);
 	if (!d)
 		return 0;
@@ -238,9 +238,9 @@ int xva_read_disks(struct xva *x, xva_read_fn read, xva_write_fn write, void *ct
 		return r;
 	for (i = 0; i < x->disk_count; i++) {
 		if (!x->disks[i].block)
-			return err_set(e, EINVAL, "it has no block of the disk Ref:%u", x->disks[i].number);
+			return err_set(e, EINVAL, "the archive has no block of the disk Ref:%u", x->disks[i].number);
 		if (!x->disks[i].is_ended) /* the last block is there whatever is in it */
-			return err_set(e, EINVAL, "it is cut off: the last block of the disk Ref:%u is missing", x->disks[i].number);
+			return err_set(e, EINVAL, "cut off: the last block of the disk Ref:%u is missing", x->disks[i].number);
 	}
 	return last_has_digest(x, e);
 }

@@ -152,7 +152,7 @@ static const struct command_option rows[] = {
 	 "--how quick, it begins then",
 	 OPT_MOMENT, .offset = MEMBER(at)},
 	{"on-stall", "WHAT",
-	 "what to do if the guest writes too fast for that: wait (default), throttle the guest, stop it for the rest, or cancel", OPT_WORD,
+	 "action if the guest writes too fast for that: wait (default), throttle the guest, stop it for the rest, or cancel", OPT_WORD,
 	 .offset = MEMBER(on_stall), .words = on_stall_words},
 
 	{"disk", "DISK=PATH",
@@ -223,8 +223,8 @@ static const struct command_option rows[] = {
 	{"dedup", "on|off", "content that is in memory and on disk travels once (default on)", OPT_SECOND, .offset = MEMBER(carry.no_dedup),
 	 .words = dedup_words},
 	{"alike", "auto|on|off",
-	 "what other images beside the disks' places there have (those of guests that went before, templates) does not travel: auto (default): where the network "
-	 "is no faster than that is looked for",
+	 "blocks that images beside the disks' places there have (those of guests that went before, templates) do not travel: auto "
+	 "(default): where the network is no faster than the search for them",
 	 OPT_WORD, .offset = MEMBER(carry.alike), .words = alike_words},
 	{"recheck", "auto|on|off",
 	 "read the stopped guest's memory once more, and send what QEMU left out: auto (default): where it is known to, which is without "

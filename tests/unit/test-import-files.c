@@ -385,12 +385,12 @@ static void a_raw_image_that_ends_within_a_sector_is_refused(void **state)
 	(void)state;
 	assert_int_equal(examine("image", bytes, 1024, NULL, &driver, &e), 0);
 	assert_int_equal(examine("image", bytes, 1025, NULL, &driver, &e), -EINVAL);
-	assert_non_null(strstr(e.msg, "it is cut off: its 1025 bytes end within a sector"));
+	assert_non_null(strstr(e.msg, "cut off: the 1025 bytes end within a sector"));
 	assert_int_equal(examine("image", bytes, 1025, "raw", &driver, &e), -EINVAL);
 	assert_int_equal(examine("image", "x", 1, NULL, &driver, &e), -EINVAL);
 	assert_non_null(strstr(e.msg, "it is a text"));
 	assert_int_equal(examine("image", "\1", 1, NULL, &driver, &e), -EINVAL);
-	assert_non_null(strstr(e.msg, "not a disk image, or is cut off"));
+	assert_non_null(strstr(e.msg, "not a disk image, or cut off"));
 }
 
 static void qcow2_that_names_files_is_refused(void **state)

@@ -423,11 +423,11 @@ static void of_several_guests_one_is_taken_by_its_name(void **state)
 			   "vm2", "database", "d2") "<VirtualSystemCollection id='inner'>" GUEST("vm1", "web", "d1")
 			   GUEST("vm3", "twin", "d2")
 				   GUEST("vm4", "twin", "d1") "</VirtualSystemCollection></VirtualSystemCollection></Envelope>");
-	takes_guest(NULL, NULL, "it has several guests: it has database, web, twin, twin (--guest NAME takes one)");
+	takes_guest(NULL, NULL, "the description has several guests: it has database, web, twin, twin (--guest NAME takes one)");
 	takes_guest("web", "d1.vmdk", NULL);
 	takes_guest("vm1", "d1.vmdk", NULL);
 	takes_guest("database", NULL, "the disk 'd2.vmdk' is not beside it");
-	takes_guest("Web", NULL, "it has no guest of that name");
+	takes_guest("Web", NULL, "the description has no guest of that name");
 	takes_guest("twin", NULL, "several of its guests are called so");
 	takes_guest("vm4", "d1.vmdk", NULL);
 }

@@ -138,7 +138,7 @@ static int read_it(void *ctx, void *to, size_t n, struct err *e)
 	if (!left)
 		return 1;
 	if (n > left)
-		return err_set(e, EINVAL, "it is cut off");
+		return err_set(e, EINVAL, "cut off");
 	memcpy(to, r->p + r->at, n);
 	r->at += n;
 	return 0;
@@ -282,7 +282,7 @@ static void disks_that_cannot_be_are_refused(void **state)
 
 	(void)state;
 	begin_with(&a, CONFIG, "drive-scsi0", DISK_BYTES);
-	refused(&a, "two disks drive-scsi0");
+	refused(&a, "two disks are called drive-scsi0");
 	begin_with(&a, CONFIG, "drive-scsi1", 0);
 	refused(&a, "drive-scsi1 has no bytes");
 	begin_with(&a, CONFIG, "drive-scsi1", VMA_DEVICE_MAX + 1);

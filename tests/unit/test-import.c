@@ -519,7 +519,7 @@ static void other_processors_are_refused(void **state)
 	(void)state;
 	for (i = 0; i < ARRAY_LEN(arm); i++)
 		assert_int_equal(described_system(&d, arm[i], &e), -EINVAL);
-	assert_non_null(strstr(e.msg, "its processor is ARM"));
+	assert_non_null(strstr(e.msg, "the processor is ARM"));
 	for (i = 0; i < ARRAY_LEN(x86); i++)
 		assert_int_equal(described_system(&d, x86[i], &e), 0);
 	assert_int_equal(described_system(&d, NULL, &e), 0);

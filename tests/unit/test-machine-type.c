@@ -92,11 +92,11 @@ static void a_guest_that_is_imported_is_told_which_it_gets(void **state)
 		{debian, MACHINE_Q35, NULL, "pc-q35-10.0", NULL},
 		{debian, MACHINE_PC, NULL, "pc-i440fx-10.0", NULL},
 		{debian, MACHINE_Q35, "pc-q35-9.2", "pc-q35-9.2", NULL},
-		{debian, MACHINE_Q35, "pc-q35-noble", "pc-q35-8.2", "its machine was pc-q35-noble: here it is pc-q35-8.2, the nearest"},
-		{debian, MACHINE_PC, "rhel6.6.0", "pc-i440fx-10.0", "its machine was rhel6.6.0: here it is pc-i440fx-10.0"},
-		{debian, MACHINE_PC, "none", "pc-i440fx-10.0", "its machine was none: here it is pc-i440fx-10.0"},
+		{debian, MACHINE_Q35, "pc-q35-noble", "pc-q35-8.2", "the machine was pc-q35-noble: here it is pc-q35-8.2, the nearest"},
+		{debian, MACHINE_PC, "rhel6.6.0", "pc-i440fx-10.0", "the machine was rhel6.6.0: here it is pc-i440fx-10.0"},
+		{debian, MACHINE_PC, "none", "pc-i440fx-10.0", "the machine was none: here it is pc-i440fx-10.0"},
 		{debian, MACHINE_PC, "pc-q35-8.2", "pc-i440fx-10.0",
-		 "its machine was pc-q35-8.2: here it is pc-i440fx-10.0"}, /* --bus ide */
+		 "the machine was pc-q35-8.2: here it is pc-i440fx-10.0"}, /* --bus ide */
 		{rhel, MACHINE_Q35, NULL, "pc-q35-rhel9.4.0", NULL},
 	};
 	size_t i;

@@ -31,7 +31,7 @@ static int read_stream(void *ctx, void *to, size_t n, struct err *e)
 	if (s->at == s->n)
 		return 1;
 	if (n > s->n - s->at)
-		return err_set(e, EINVAL, "it is cut off");
+		return err_set(e, EINVAL, "cut off");
 	memcpy(to, s->bytes + s->at, n);
 	s->at += n;
 	return 0;
@@ -369,7 +369,7 @@ static void what_is_another_archive_is_refused(void **state)
 	refused(&s, "does not begin with disk.raw, a disk of 32768 bytes");
 	plain(&s, TARRED_DISK);
 	tar_header(s.bytes + s.n - END_BYTES, "manifest.json", 0, 0);
-	refused(&s, "it has 'manifest.json' behind disk.raw");
+	refused(&s, "the archive has 'manifest.json' behind disk.raw");
 	plain(&s, TARRED_DISK);
 	memset(s.bytes + s.n - END_BYTES, 'x', 512);
 	refused(&s, "invalid tar header behind the disk");

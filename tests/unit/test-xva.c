@@ -32,7 +32,7 @@ static int read_stream(void *ctx, void *to, size_t n, struct err *e)
 	if (s->at == s->n)
 		return 1;
 	if (n > s->n - s->at)
-		return err_set(e, EINVAL, "it is cut off");
+		return err_set(e, EINVAL, "cut off");
 	memcpy(to, s->bytes + s->at, n);
 	s->at += n;
 	return 0;
@@ -168,7 +168,7 @@ static void damaged_archives_are_refused(void **state)
 	refused(s, 8 * BLOCK, "a block of Ref:4 has 4096 bytes");
 	s = xcalloc(1, sizeof(*s));
 	add(s, "ova.xml", "<value/>", 8);
-	refused(s, BLOCK, "it has no block of the disk Ref:4");
+	refused(s, BLOCK, "the archive has no block of the disk Ref:4");
 	s = archive();
 	add(s, "Ref:4/00000004.checksum", "00", 2);
 	refused(s, 8 * BLOCK, "is not behind its block");

@@ -46,7 +46,7 @@ rm -r "$DIR/bundle"
 guest_stop "$A"
 
 starts -drive "file=$DIR/based.iso,media=cdrom"
-refused "the media of the guest: $DIR/based.iso: it has a backing file"
+refused "the media of the guest: $DIR/based.iso: the image has a backing file"
 export_guest "$A" "$DIR/bundle" --no-media
 rm -r "$DIR/bundle"
 guest_stop "$A"

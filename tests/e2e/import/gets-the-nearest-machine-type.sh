@@ -13,7 +13,7 @@ export_guest "$A" "$DIR/bundle" --with-memory
 guest_stop "$A"
 refuses 3 "machine is pc-q35-10.0, which .* does not have.*--no-memory, and it boots with pc-q35-7.2" "$DIR/bundle" --name "$ID-b" --qemu "$other" --start
 imports "$DIR/bundle" --name "$ID-b" --qemu "$other" --no-memory --start
-grep -q 'its machine was pc-q35-10.0: here it is pc-q35-7.2, the nearest' "$DIR"/import.* || fail "no note: $(cat "$DIR"/import.*)"
+grep -q 'the machine was pc-q35-10.0: here it is pc-q35-7.2, the nearest' "$DIR"/import.* || fail "no note: $(cat "$DIR"/import.*)"
 grep -q -- '-machine pc-q35-7.2' "$VMS/$ID-b.sh" || fail "it has another machine: $(<"$VMS/$ID-b.sh")"
 end_process "$IMPORTED"
 
@@ -23,5 +23,5 @@ cat >"$DIR/c.xml" <<END
 <devices><disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='$DIR/a.qcow2'/><target dev='vda' bus='virtio'/></disk></devices></domain>
 END
 imports "$DIR/c.xml"
-grep -q 'its machine was pc-q35-noble: here it is pc-q35-8.2, the nearest' "$DIR"/import.* || fail "no note: $(cat "$DIR"/import.*)"
+grep -q 'the machine was pc-q35-noble: here it is pc-q35-8.2, the nearest' "$DIR"/import.* || fail "no note: $(cat "$DIR"/import.*)"
 grep -q -- '-machine pc-q35-8.2' "$VMS/$ID-c.sh" || fail "it has another machine: $(<"$VMS/$ID-c.sh")"

@@ -45,7 +45,7 @@ ln -s "$DIR/bases/base.qcow2" "$DIR/images/link.qcow2"
 refuses 3 "has a backing file, link.qcow2, which is not beside it" "$own" --name "$ID-refused"
 printf 'a secret of this host, in a file of 512 bytes%467s' '' >"$DIR/images/secret"
 "$QEMU_IMG" create -q -f qcow2 -b "$DIR/images/secret" -F raw "$DIR/images/greedy.qcow2"
-refuses 3 "secret: it is not a disk: it is a text" "$DIR/images/greedy.qcow2" --flatten
+refuses 3 "secret: not a disk: it is a text" "$DIR/images/greedy.qcow2" --flatten
 "$QEMU_IMG" create -q -f qcow2 "$DIR/images/remote.qcow2" 16M
 "$QEMU_IMG" rebase -u -f qcow2 -F raw -b nbd://127.0.0.1:10809/x "$DIR/images/remote.qcow2"
 refuses 3 "is on 'nbd://127.0.0.1:10809/x', which is not a file" "$DIR/images/remote.qcow2" --flatten
@@ -57,4 +57,4 @@ refuses 3 "is on more than 32 others" "$DIR/images/round.qcow2" --flatten
 mv "$DIR/bases/base.qcow2" "$DIR/images"
 "$QEMU_IMG" rebase -u -f qcow2 -F qcow2 -b base.qcow2 "$DIR/images/middle.qcow2"
 truncate -s $(($(stat -c %s "$DIR/images/base.qcow2") / 2)) "$DIR/images/base.qcow2"
-refuses 3 "base.qcow2: it is cut off" "$DIR/images/top.qcow2" --flatten
+refuses 3 "base.qcow2: cut off" "$DIR/images/top.qcow2" --flatten

@@ -58,7 +58,7 @@ for file in disk0.qcow2 file0-rom; do
 	stream "$DIR/bad" $MANIFEST README $(ls "$DIR/bad" | grep -e ^disk -e ^file)
 	refuses 1 "$file is not in the stream" "$DIR/bad.tar"
 	ln -s "$DIR/bundle/$file" "$DIR/bad/$file"
-	refuses 3 "$file cannot be read: it is not a regular file" "$DIR/bad"
+	refuses 3 "$file cannot be read: not a regular file" "$DIR/bad"
 done
 
 damaged
@@ -149,7 +149,7 @@ cp "$DIR/based.qcow2" "$DIR/inner.raw"
 truncate -s 1M "$DIR/inner.raw"
 "$QEMU_IMG" convert -f raw -O qcow2 "$DIR/inner.raw" "$DIR/bad/disk0.qcow2"
 redigest disk0.qcow2
-refuses 1 'it has a backing file.*nothing is left' "$DIR/bad"
+refuses 1 'the image has a backing file.*nothing is left' "$DIR/bad"
 edit 'm["argv"] = [word.replace("format=raw", "format=qcow2") for word in m["argv"]]'
 refuses 3 'takes the disk disk0.qcow2 for qcow2, and its manifest for raw' "$DIR/bad"
 edit "m['argv'] += ['-drive', 'file=$DIR/a.raw,format=raw,if=virtio']"
@@ -163,7 +163,7 @@ m["argv"] += ["-cdrom", "/cd.iso"]'
 		imports "$DIR/bad"
 		rm "$VMS"/*
 	else
-		refuses 1 'it has a backing file.*nothing is left' "$DIR/bad"
+		refuses 1 'the image has a backing file.*nothing is left' "$DIR/bad"
 	fi
 done
 

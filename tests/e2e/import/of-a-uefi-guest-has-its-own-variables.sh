@@ -49,7 +49,7 @@ grep -q "the variables of its UEFI, $DIR/none.fd, are not beside its description
 cp "$VM/$ID-uefi-vars.fd" "$DIR"
 imports "$DIR/d.xml"
 cmp "$VM/$ID-uefi-vars.fd" "$VM/$ID-virt-vars.fd" || fail "its variables did not come along"
-grep -q "its variables are those of" "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
+grep -q "the variables are those of" "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
 
 # firmware as Fedora has it, and variables as libvirt has them there: in qcow2 images
 "$QEMU_IMG" convert -f raw -O qcow2 "$DIR/$ID-uefi-vars.fd" "$DIR/own.qcow2"

@@ -43,10 +43,10 @@ boots "$ID-vmware" "$DIR/vmware.box"
 # archives that are damaged or cut off, or that name missing files
 size=$(stat -c %s "$DIR/libvirt.box")
 head -c $((size - 100)) "$DIR/libvirt.box" >"$DIR/cut.box"
-refuses 3 'it is cut off' "$DIR/cut.box"
+refuses 3 'cut off' "$DIR/cut.box"
 echo '{"provider": "libvirt", "disks": [{"path": "../../disk.raw"}]}' >"$DIR/libvirt/metadata.json"
 tar -C "$DIR/libvirt" -czf "$DIR/elsewhere.box" metadata.json box.img
 refuses 3 "the disk '../../disk.raw' is not in it" "$DIR/elsewhere.box"
 rm "$DIR/vmware/box.vmx"
 tar -C "$DIR/vmware" -czf "$DIR/nothing.box" .
-refuses 3 "it is a box of the provider 'vmware_desktop', and has neither an OVF nor a VMX" "$DIR/nothing.box"
+refuses 3 "a box of the provider 'vmware_desktop', with neither an OVF nor a VMX" "$DIR/nothing.box"

@@ -31,17 +31,17 @@ done
 # archives that are cut off, or have something behind the disk
 size=$(stat -c %s "$DIR/$ID-sparse.tar.gz")
 head -c $((size - 6)) "$DIR/$ID-sparse.tar.gz" >"$DIR/cut.tar.gz" # cuts off a part of gzip's checksum, which comes last
-refuses 3 'it is cut off' "$DIR/cut.tar.gz"
+refuses 3 'cut off' "$DIR/cut.tar.gz"
 python3 -S - "$DIR/$ID-sparse.tar.gz" "$DIR/bad.tar.gz" <<'PY'
 import sys
 data = bytearray(open(sys.argv[1], "rb").read())
 data[-6] ^= 1 # flips a bit of the checksum
 open(sys.argv[2], "wb").write(data)
 PY
-refuses 3 'it is damaged: what gzip has made of it' "$DIR/bad.tar.gz"
+refuses 3 'damaged: the data of gzip' "$DIR/bad.tar.gz"
 echo '{}' >"$DIR/gce/manifest.json"
 tar -C "$DIR/gce" --format=oldgnu -S -czf "$DIR/more.tar.gz" disk.raw manifest.json
-refuses 3 "it has 'manifest.json' behind disk.raw" "$DIR/more.tar.gz"
+refuses 3 "the archive has 'manifest.json' behind disk.raw" "$DIR/more.tar.gz"
 
 # a guest that wrote the header of another format to its disk
 printf 'a secret of this host%491s' '' >"$DIR/secret"

@@ -82,14 +82,14 @@ boots "$ID-given" "$DIR/one.vma" --disk "scsi1=$DIR/vm-100-disk-1.raw"
 
 for size in 5000 20000 $(($(stat -c %s "$DIR/a.vma") - 512)); do
 	head -c "$size" "$DIR/a.vma" >"$DIR/cut.vma"
-	refused 'it is cut off' "$DIR/cut.vma"
+	refused 'cut off' "$DIR/cut.vma"
 done
 head -c 100000 "$DIR/a.vma.zst" >"$DIR/cut.vma.zst"
-refused 'it is cut off' "$DIR/cut.vma.zst"
+refused 'cut off' "$DIR/cut.vma.zst"
 python3 -S - "$DIR/a.vma" <<'END'
 import sys
 with open(sys.argv[1], "r+b") as f: # the cluster numbers of an extent
     at = f.read().index(b"VMAE") + 47
     f.seek(at); byte = f.read(1); f.seek(at); f.write(bytes([byte[0] ^ 1]))
 END
-refused 'it is damaged' "$DIR/a.vma"
+refused 'damaged' "$DIR/a.vma"
