@@ -180,8 +180,8 @@ void again_with_kept(struct move_options *o, const char *command)
 	if (!strcmp(json_text(begin, "dest") ?: "", o->dest.where)) {
 		o->disks.keep.partial_s = (unsigned)json_integer_value(json_object_get(begin, "keep_partial_s"));
 		fprintf(stderr,
-			"%s: what is kept at %s of the guest's disks is used, if they go to the same places (--keep-partial no: it is "
-			"not)\n",
+			"%s: anything that is still kept at %s of the guest's disks is used, if they go to the same places (--keep-partial "
+			"no: it is not)\n",
 			command, o->dest.where);
 	}
 	json_decref(begin);

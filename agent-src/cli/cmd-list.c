@@ -135,16 +135,18 @@ static void check_owner(struct entry *n)
 {
 	const char *id = proxmox_id(&n->g);
 
-	if (guest_is_libvirts(&n->g) && !is_stopped(n))
-		check_libvirts(n);
-	else if (n->g.owner_hint)
+	if (guest_is_libvirts(&n->g)) {
+		if (!is_stopped(n))
+			check_libvirts(n);
+	} else if (n->g.owner_hint) {
 		because(n, xstrdup("it belongs to Proxmox VE, which would lose track of it"),
 			xasprintf("qm remote-migrate %s … --online (to another cluster) or qm migrate %s NODE --online "
 				  "--with-local-disks",
 				  id ? id : "VMID", id ? id : "VMID"));
-	else if (n->g.resource)
+	} else if (n->g.resource) {
 		because(n, xasprintf("it is the resource %s of Pacemaker, which would start it again here", n->g.resource),
 			xasprintf("crm_resource --move --resource %s --node NODE", n->g.resource));
+	}
 }
 
 static void check_user(struct entry *n)
@@ -291,7 +293,8 @@ static void examine(struct entry *n, const struct listing *l)
 		ask(n, l->loop);
 	else if (n->g.qmp.path)
 		n->monitor = MONITOR_BUSY;
-	check_line(n); /* the disks say what may stay on the line as it is */
+	if (!entry_is_unknown(n))
+		check_line(n); /* the disks say what may stay on the line as it is */
 }
 
 static void entry_fini(struct entry *n)

@@ -104,7 +104,7 @@ static json_t *entry_json(const struct entry *n)
 
 	if (n->arriving)
 		json_object_set_new(o, "arriving", json_true());
-	if (!g->foreign) {
+	if (!entry_is_unknown(n)) {
 		json_object_set_new(o, "ram_bytes", json_integer((json_int_t)ram_of(n)));
 		json_object_set_new(o, "vcpus", json_integer((json_int_t)vcpus_of(n)));
 		json_object_set_new(o, "accel", json_string(accel_of(n)));
@@ -206,7 +206,7 @@ static void print_entry(const struct entry *n)
 		printf("%s (shut down)", g->name);
 	else
 		printf("%s (pid %d)", g->name, (int)g->pid);
-	if (!g->foreign)
+	if (!entry_is_unknown(n))
 		printf(": %s of memory, %u vCPU%s, %s", format_bytes(ram, ram_of(n)), vcpus_of(n), vcpus_of(n) == 1 ? "" : "s",
 		       accel_of(n));
 	if (answered(n))
@@ -248,7 +248,7 @@ static char *memory_cell(const struct entry *n)
 {
 	char size[24];
 
-	return xstrdup(n->g.foreign ? "?" : format_bytes(size, ram_of(n)));
+	return xstrdup(entry_is_unknown(n) ? "?" : format_bytes(size, ram_of(n)));
 }
 
 static char *disks_cell(const struct entry *n)
@@ -264,7 +264,9 @@ static char *disks_cell(const struct entry *n)
 		}
 	for (i = 0; !answered(n) && i < n->line.file_count; i++)
 		count += args_file_is_disk(&n->line.files[i]);
-	return n->g.foreign ? xstrdup("?") : bytes ? xasprintf("%zu (%s)", count, format_bytes(size, bytes)) : xasprintf("%zu", count);
+	return entry_is_unknown(n) ? xstrdup("?")
+	       : bytes		   ? xasprintf("%zu (%s)", count, format_bytes(size, bytes))
+				   : xasprintf("%zu", count);
 }
 
 static char *started_by_cell(const struct guest *g)
@@ -281,7 +283,7 @@ static struct row row_of(const struct entry *n)
 			     [COLUMN_PID] = is_shut_down(n) ? xstrdup("-") : xasprintf("%d", (int)n->g.pid),
 			     [COLUMN_STATE] = state_cell(n),
 			     [COLUMN_MEMORY] = memory_cell(n),
-			     [COLUMN_CPUS] = n->g.foreign ? xstrdup("?") : xasprintf("%u", vcpus_of(n)),
+			     [COLUMN_CPUS] = entry_is_unknown(n) ? xstrdup("?") : xasprintf("%u", vcpus_of(n)),
 			     [COLUMN_DISKS] = disks_cell(n),
 			     [COLUMN_STARTED_BY] = started_by_cell(&n->g),
 			     [COLUMN_MOVE] = xstrdup(n->reason_count   ? "no"

@@ -21,6 +21,14 @@
 
 #define OPEN_MS 5000
 
+/* A QEMU with mounts of its own (a container) has its monitor where no name of ours leads: no export from here has spoken to it. */
+static bool is_out_of_reach(const struct guest *g)
+{
+	AUTO_FREE char *there = g->qmp.path ? xasprintf("/proc/%d/root%s", (int)g->pid, g->qmp.path) : NULL;
+
+	return there && !access(there, F_OK) && !process_sees(g->pid, g->qmp.path);
+}
+
 int export_recover(const char *vm, unsigned *removed, struct err *e)
 {
 	struct loop *l = NULL;
@@ -30,7 +38,7 @@ int export_recover(const char *vm, unsigned *removed, struct err *e)
 	int r = 0;
 
 	*removed = 0;
-	if (!guest_find(&g, vm, &ignored) && !guest_check_user(&g, &ignored)) {
+	if (!guest_find(&g, vm, &ignored) && !guest_check_user(&g, &ignored) && !is_out_of_reach(&g)) {
 		r = loop_new(&l, 64, e) ?: guest_open_qmp(&g, &q, l, OPEN_MS, NULL, NULL, e) ?: qemu_undo_dead(q, l, removed, e);
 		qmp_close(q);
 		if (l)

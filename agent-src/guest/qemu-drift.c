@@ -474,12 +474,15 @@ int guest_reads_what_is_there(const struct guest *g, const char *path, struct er
 const char *guest_read_another(const struct guest *g, const char *path)
 {
 	struct stat st;
+	time_t changed;
 
 	if (!g->pid || stat(path, &st))
 		return NULL;
 	if (!process_sees(g->pid, path))
 		return "is another file to its QEMU, which has a root or mounts of its own";
-	return st.st_ctim.tv_sec > process_started_at(g->start_time) + CLOCKS_S ? "was changed since its QEMU read it" : NULL;
+	/* libvirt gives such a file to QEMU's user whenever it starts one of the guests that have it, which sets ctime */
+	changed = guest_is_libvirts(g) ? st.st_mtim.tv_sec : st.st_ctim.tv_sec;
+	return changed > process_started_at(g->start_time) + CLOCKS_S ? "was changed since its QEMU read it" : NULL;
 }
 
 /* ---- limits ---- */

@@ -101,7 +101,9 @@ static int check_snapshots(const struct definition *d, struct err *e)
 {
 	return d->guest.snapshot_count
 		       ? err_set(e, ENOTSUP,
-				 "guest %s of libvirt has %zu snapshot%s, with which libvirt lets no guest go as it runs: %s takes them along",
+				 "guest %s of libvirt has %zu snapshot%s, with which libvirt lets no guest go as it runs: %s takes them along; as it "
+				 "runs it goes once libvirt knows of none (virsh snapshot-delete, with --metadata: they stay in its images), and then "
+				 "with --drop=snapshots, which leaves behind what is in its images",
 				 d->guest.def.name, d->guest.snapshot_count, d->guest.snapshot_count == 1 ? "" : "s", way_cold(d))
 		       : 0;
 }

@@ -88,7 +88,7 @@ assert_eq "$(ls -A "$DIR/there" | wc -l)" 3 "how much is kept of the others"
 vmferry check "${GUEST_PID[a]}" "$DEST" --disk-dir "$DIR/there" --keep-partial no </dev/null >"$DIR/out" 2>&1
 ! grep -q "is kept at\|goes on from" "$DIR/out" || fail "$(<"$DIR/out")"
 vmferry check "${GUEST_PID[a]}" "$DEST" --disk-dir "$DIR/there" </dev/null >"$DIR/out" 2>&1
-grep -q "what is kept at $DEST of the guest's disks is used" "$DIR/out" && grep -q "goes on from what an earlier move has left" "$DIR/out" || fail "$(<"$DIR/out")"
+grep -q "anything that is still kept at $DEST of the guest's disks is used" "$DIR/out" && grep -q "goes on from what an earlier move has left" "$DIR/out" || fail "$(<"$DIR/out")"
 move_start a "$DEST" --disk-dir "$DIR/there" --bwlimit 2M
 TO=$DIR/there
 wait_event 'ev["event"] == "progress" and ev["stage"] == "copy"' >/dev/null

@@ -26,11 +26,11 @@ grep -q -- "-bios '*$VM/bios.bin" "$(there "$VM/a.sh")" || fail "it starts there
 assert_eq "$(on_a sha256sum </dev/null /usr/share/doc/bios.bin | cut -c1-64)" "$(sha256sum "$(there "$VM/bios.bin")" | cut -c1-64)" "the firmware"
 assert_eq "$(on_b ls -A /usr/share/doc)" "" "what is in the distribution's folder"
 
-goes_cold() { # NAME
+goes_cold() { # NAME [OPTION...]
 	head -c 1M /dev/urandom >"$VM/$1.raw"
 	sed "s/-name a /-name $1 /; s/a.raw/$1.raw/" "$VM"/a.sh.moved-* >"$VM/$1.sh"
 	chmod 700 "$VM/$1.sh"
-	on_a "$BIN/vmferry" migrate "$VM/$1.sh" root@host-b --how cold >"$DIR/move.log" 2>&1 || fail "$(tail -n 5 "$DIR/move.log")"
+	on_a "$BIN/vmferry" migrate "$VM/$1.sh" root@host-b --how cold "${@:2}" >"$DIR/move.log" 2>&1 || fail "$(tail -n 5 "$DIR/move.log")"
 }
 
 goes_cold b
@@ -41,3 +41,9 @@ grep -q "bios.bin .* -> $VM/2-bios.bin\$" "$DIR/move.log" || fail "another one h
 goes_cold d
 grep -q "bios.bin .* is there already, as $VM/2-bios.bin\$" "$DIR/move.log" || fail "it goes along again: $(<"$DIR/move.log")"
 assert_eq "$(cd "$(there "$VM")" && ls -d -- *bios.bin | xargs)" "2-bios.bin bios.bin" "firmware there"
+
+# What is at the place of one of the guest's own disks goes when that comes, whatever is in it.
+goes_cold e --disk "e.raw=$VM/2-bios.bin" --reuse "$VM/2-bios.bin"
+grep -q "bios.bin .* -> $VM/3-bios.bin\$" "$DIR/move.log" || fail "its firmware is to be its disk: $(<"$DIR/move.log")"
+cmp "$VM/e.raw" "$(there "$VM/2-bios.bin")"
+cmp "$(there "$VM/3-bios.bin")" <(on_a cat /usr/share/doc/bios.bin </dev/null)

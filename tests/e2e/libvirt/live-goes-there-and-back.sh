@@ -38,6 +38,17 @@ vmferry_at a list >"$DIR/list"
 grep -qE "^$shop .* libvirt +yes\$" "$DIR/list" || fail "it is not listed: $(cat "$DIR/list")"
 vmferry_at a check $shop "${ADDRESS_AT[b]}" >"$DIR/check" || fail "check: $(cat "$DIR/check")"
 
+# One whose QEMU is stopped, as a move leaves it until that is settled: libvirt is not asked, and nothing else says what it has.
+pid=$(<"$pidfiles/$shop.pid")
+kill -STOP "$pid"
+wait_for 10 grep -q '^State:.*(stopped)' "/proc/$pid/status"
+vmferry_at a list >"$DIR/list"
+vmferry_at a list --json $shop >"$DIR/list.json"
+kill -CONT "$pid"
+grep -qE "^$shop +$pid +[?] +[?] +[?] +[?] +libvirt +no\$" "$DIR/list" || fail "what is said of a stopped one: $(<"$DIR/list")"
+python3 -S -c 'import json, sys; g = json.load(open(sys.argv[1]))["guests"][0]
+if "ram_bytes" in g or len(g["reasons"]) != 1 or "is stopped (SIGSTOP)" not in g["reasons"][0]["text"]: sys.exit(str(g))' "$DIR/list.json" || fail "what JSON says of it"
+
 arrived() { # HOST OTHER
 	assert_is_at "$1" "$2" $shop
 	assert_eq "$(libvirt_in "$1" virsh -q domstate $shop)" running "the guest's state"

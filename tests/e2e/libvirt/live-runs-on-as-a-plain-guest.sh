@@ -67,6 +67,8 @@ libvirt_in a virsh -q attach-disk $wiki "$G/more.raw" vdc --live --targetbus vir
 moves 0 --as plain
 arrived "$at_b"
 forgotten
+vmferry_at a recover $wiki >"$DIR/out" 2>&1 || fail "recover finds something where nothing is left: $(<"$DIR/out")" # by that name a QEMU runs, which is the other's
+says "nothing to recover for $wiki" <"$DIR/out"
 for image in data scsi more; do cmp "$at_a/$image.raw" "$at_b/$image.raw"; done
 for socket in qmp vnc serial serial3 agent channel1; do [[ -S $at_b/$wiki.$socket ]] || fail "it has no socket $socket: $(ls "$at_b")"; done
 grep -q 'more.raw' "$at_b/$wiki.sh" || fail "what was plugged in is not in its script"
