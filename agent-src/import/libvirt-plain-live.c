@@ -161,6 +161,12 @@ static bool is_taken(const struct live *l, const struct item *it, const char *wh
 	return false;
 }
 
+/* libvirt 12 makes its monitor so, from QEMU 11.1 on; NULL ok. */
+static bool is_monitor(const struct item *object)
+{
+	return object && text_equal(kv_get(&object->p.l, "qom-type", "qom-type"), "monitor-qmp");
+}
+
 static int on_chardev(struct live *l, struct item *it)
 {
 	const char *id = get(it, "id"), *backend = kv_get(&it->p.l, "backend", "backend");
@@ -168,7 +174,7 @@ static int on_chardev(struct live *l, struct item *it)
 	AUTO_FREE char *what = NULL;
 	AUTO_FREE char *path = NULL;
 
-	if (id && find(l, "mon", "chardev", id)) /* libvirt's own */
+	if (id && (find(l, "mon", "chardev", id) || is_monitor(find(l, "object", "chardev", id)))) /* libvirt's own */
 		return 0;
 	if (id && find(l, "tpmdev", "chardev", id)) {
 		option(l, it->name, xstrdup(it->value));
@@ -251,7 +257,7 @@ static int on_object(struct live *l, struct item *it)
 
 	if (!kind || !id)
 		return refuse(l, it);
-	if ((!strcmp(kind, "secret") && !strcmp(id, MASTER_KEY)) || !strcmp(kind, "thread-context"))
+	if ((!strcmp(kind, "secret") && !strcmp(id, MASTER_KEY)) || !strcmp(kind, "thread-context") || is_monitor(it))
 		return 0;
 	for (i = 0; i < ARRAY_LEN(kept) && strcmp(kept[i], kind); i++)
 		;

@@ -48,7 +48,7 @@ for name; do
 	mkdir -p "$root$there/build"
 	[[ ! -e $passed/$name ]] || cp "$passed/$name" "$root$there/build/passed"
 	fresh_try "$name" "$root" root "$there" "tests/lib/make-virtqemud" virtqemud
-	fresh_try "$name" "$root" root "$there" "libvirtd --version && scripts/install-deps && make -j\$J all tests >/dev/null && tests/guest/build-guest &&
+	fresh_try "$name" "$root" root "$there" "libvirtd --version && scripts/install-deps --check --cross && make -j\$J all tests >/dev/null && tests/guest/build-guest &&
 		ALL_STEPS=yes STATE=build/passed tests/lib/run ${T:-libvirt}" libvirt
 	note_passed
 done

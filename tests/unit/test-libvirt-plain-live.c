@@ -185,6 +185,10 @@ static void what_is_libvirts_own_goes(void **state)
 			 "-chardev\nsocket,id=charmonitor,fd=26,server=on,wait=off\n-mon\nchardev=charmonitor,id=monitor,mode=control\n"
 			 "-no-shutdown\n-incoming\ndefer\n-L\n/q\n",
 		 .so = "/usr/bin/qemu-system-x86_64\n-display none\n-qmp unix:/d/a_b.qmp,server=on,wait=off\n"},
+		{.line = "-chardev\nsocket,id=charmonitor,fd=21,server=on,wait=off\n"
+			 "-object\n{\"qom-type\":\"monitor-qmp\",\"id\":\"monitor\",\"chardev\":\"charmonitor\"}\n",
+		 .so = "/usr/bin/qemu-system-x86_64\n-display none\n-qmp unix:/d/a_b.qmp,server=on,wait=off\n",
+		 .not = "charmonitor"},
 		{.line = "-sandbox\non,spawn=deny\n", .so = "note: QEMU may run programs there", .not = "-sandbox on"},
 		{.line = "-vnc\n127.0.0.1:0,audiodev=audio1\n-audiodev\n{\"id\":\"audio1\",\"driver\":\"none\"}\n",
 		 .so = "-audiodev none,id=audio1\n-vnc unix:/d/a_b.vnc\n",

@@ -68,7 +68,7 @@ moved_for_now
 libvirt_in b virsh -q define "$DIR/definition" >/dev/null
 order revert --no-wait "$NAME"
 libvirt_cold_wait 4
-assert_result '"taken back as asked" in r["reason"] and any("virsh undefine" in x and "its source" in x for x in r["leftovers"])'
+assert_result '"taken back as asked" in r["reason"] and any("virsh undefine" in x and "belongs to the source" in x for x in r["leftovers"])'
 libvirt_in b virsh -q undefine "$NAME" >/dev/null || fail "the definition of theirs is gone there"
 assert_runs_at source
 assert_nothing_unfinished
