@@ -2,6 +2,7 @@
 #include "guest-at-rest.h"
 #include "block-device.h"
 #include "disk-io.h"
+#include "guest-of-libvirt.h"
 #include "image-name.h"
 #include "program.h"
 #include "qcow2-header.h"
@@ -454,6 +455,17 @@ static char *program_of(const char *word)
 	return xstrdup(found && program_is_runnable(found) ? found : word);
 }
 
+static int nothing_is_called(const char *vm, struct err *e)
+{
+	AUTO_FREE char *libvirts = guest_libvirts_word(vm);
+
+	return err_set(
+		e, ENOENT,
+		"no guest of that name runs here, and one that is shut down is named by what starts it: its script (./%s.sh), its unit "
+		"(%s.service), or its command line, behind --: … -- qemu-system-x86_64 …%s",
+		vm, vm, libvirts);
+}
+
 int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t argc, char **script, struct err *e)
 {
 	struct stat st;
@@ -477,11 +489,7 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 	else if (strchr(vm, '/') || text_ends_with(vm, ".sh"))
 		r = err_sys(e, errno, "what starts the guest, %s", vm);
 	else
-		r = err_set(
-			e, ENOENT,
-			"no guest of that name runs here, and one that is shut down is named by what starts it: its script (./%s.sh), its unit (%s.service), or its command "
-			"line, behind --: … -- qemu-system-x86_64 …",
-			vm, vm);
+		r = nothing_is_called(vm, e);
 	g->name = name_of(g, *script); /* the script's name serves until its line has been read */
 	if (!r && *script)
 		r = read_script(*script, g, e);

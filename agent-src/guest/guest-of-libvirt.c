@@ -4,7 +4,10 @@
 #include "lv-process.h"
 #include "util.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #define LIBVIRT_MS 2000
 
@@ -30,15 +33,28 @@ void guest_take_if_libvirts(struct guest *g)
 	g->foreign = false;
 }
 
+/* A user's own libvirt ends by itself when no guest of it runs, and is started by virsh. */
+static char *word_of_one_away(const char *vm)
+{
+	AUTO_FREE char *config = lv_config_dir();
+	AUTO_FREE char *file = xasprintf("%s/qemu/%s.xml", config, vm);
+
+	return xstrdup(strchr(vm, '/') || access(file, F_OK) ? ""
+		       : geteuid()
+			       ? ". libvirt has a guest of that name, and does not run: start it (virsh -c qemu:///session list)"
+			       : ". libvirt has a guest of that name, and does not run: start it (systemctl start libvirtd, or virtqemud)");
+}
+
 char *guest_libvirts_word(const char *vm)
 {
 	struct lv_domain d;
 	struct err ignored;
 	struct lv *v;
 	char *word = NULL;
+	int r = lv_open(&v, LIBVIRT_MS, &ignored);
 
-	if (lv_open(&v, LIBVIRT_MS, &ignored))
-		return xstrdup("");
+	if (r)
+		return r == -ENOENT ? word_of_one_away(vm) : xstrdup("");
 	if (!lv_lookup(v, vm, &d, &ignored)) {
 		word = xasprintf(
 			". libvirt has a guest of that name, which is shut down: it is moved with --how cold, and what else is to be "

@@ -70,3 +70,9 @@ libvirt_in a virsh -q destroy $web
 libvirt_move a b $web 0 --how cold --reuse auto --start
 assert_is_at b a $web
 cmp "$at_a/data.raw" "$(libvirt_at b "$G")/data.raw"
+
+# A user's libvirt ends by itself once none of its guests runs.
+libvirt_in b virsh -q destroy $web
+libvirt_stop b
+! vmferry_at b check $web "${ADDRESS_AT[a]}" --how cold >"$DIR/check" 2>&1 || fail "it is found though libvirt does not run"
+says 'libvirt has a guest of that name, and does not run: start it (virsh -c qemu:///session list)' <"$DIR/check" || fail "the way is not said: $(<"$DIR/check")"
