@@ -329,9 +329,9 @@ static int note_run(void *ctx, const struct qemu_proc *p, struct err *e)
 	AUTO_FREE char *boot = boot_id();
 	char at[MOMENT_TEXT];
 	int k = points_set(&r->store, r->kind,
-			   json_pack("{s:I,s:s,s:i,s:I,s:s*,s:I,s:s,s:O*}", "number", (json_int_t)r->point->number, "at",
+			   json_pack("{s:I,s:s,s:i,s:I,s:s*,s:I,s:s,s:b,s:O*}", "number", (json_int_t)r->point->number, "at",
 				     moment_text(at, time(NULL)), "pid", (int)p->pid, "start_time", (json_int_t)p->start_time, "boot_id",
-				     boot, "term_before", r->term, "script", r->script, "tpm",
+				     boot, "term_before", r->term, "script", r->script, "starting", 1, "tpm",
 				     json_object_get(json_object_get(r->store.replica, r->kind), "tpm")),
 			   e);
 
@@ -339,17 +339,22 @@ static int note_run(void *ctx, const struct qemu_proc *p, struct err *e)
 	return k;
 }
 
+/* From now on the guest may write. */
+static int note_begun(struct run *r, struct err *e)
+{
+	json_object_del(json_object_get(r->store.replica, r->kind), "starting");
+	return points_set(&r->store, r->kind, json_incref(json_object_get(r->store.replica, r->kind)), e);
+}
+
 static int start_qemu(struct run *r, const char *exe, struct qemu_proc *p, struct loop *l, struct qmp **q, struct err *e)
 {
 	AUTO_FREE char **argv = xcalloc(r->args.argc + 2, sizeof(*argv));
 	int k;
 
-	memcpy(argv, r->args.argv, r->args.argc * sizeof(*argv));
 	argv[r->args.argc] = (char *)"-S";
-	k = qemu_launch(p, exe, argv, r->env, NULL, note_run, r, e);
-	if (!k)
-		k = qemu_launch_wait_qmp(p, l, r->qmp, START_MS, NULL, NULL, q, e);
-	return k;
+	k = qemu_launch(p, exe, memcpy(argv, r->args.argv, r->args.argc * sizeof(*argv)), r->env, NULL, note_run, r, e);
+	fault_point("replica-launched");
+	return k ?: qemu_launch_wait_qmp(p, l, r->qmp, START_MS, NULL, NULL, q, e);
 }
 
 /* Removes the run, and then its record; fails while anything of the run is in use. */
@@ -382,7 +387,7 @@ static int start(struct run *r, const char *exe, struct err *e)
 	struct qmp *q = NULL;
 	int k = loop_new(&l, 64, e);
 
-	k = k ?: run_start_tpm(r, l, e) ?: start_qemu(r, exe, &p, l, &q, e) ?: qmp_call(q, "cont", NULL, NULL, e);
+	k = k ?: run_start_tpm(r, l, e) ?: start_qemu(r, exe, &p, l, &q, e) ?: note_begun(r, e) ?: qmp_call(q, "cont", NULL, NULL, e);
 	qmp_close(q);
 	if (k && p.pid)
 		qemu_end(&p); /* the guest has not run, so its files can be removed */
@@ -594,7 +599,9 @@ int replica_failover(struct replica_conf *c, const char *guest)
 static int check_on_overlays(struct run *r, const json_t *run, struct err *e)
 {
 	AUTO_FREE char *number = xasprintf("%lld", (long long)json_integer_value(json_object_get(run, "number")));
-	pid_t pid = run_pid_of(run);
+	pid_t pid = json_is_true(json_object_get(run, "starting"))
+			    ? 0
+			    : run_pid_of(run); /* a QEMU that has not begun has no disk open, perhaps */
 	bool began = json_object_get(run, "pid");
 	size_t i;
 	int k = points_find(&r->store, number, &r->point, e);

@@ -80,6 +80,14 @@ exec {held}<&-
 replica failover "$A" --cancel >"$DIR/out" || fail "cancel: $(cat "$DIR/out")"
 [[ -n $begun ]] || fail "it is not noted"
 wait_for 10 eval '! [[ -e /proc/$begun ]]' || fail "its QEMU runs: $(cat "/proc/$begun/status")"
+
+# killed a moment later: its QEMU waits for whoever is to tell it to begin, and has no disk open
+! VMFERRY_FAULT=replica-launched replica failover "$A" --peer-is-fenced >"$DIR/out" 2>&1 || fail "nobody has come to replica-launched"
+begun=$(runs run)
+kill_at_exit "$begun"
+replica failover "$A" --cancel >"$DIR/out" 2>&1 || fail "cancel of a run whose QEMU waits: $(cat "$DIR/out")"
+wait_for 10 process_is_gone "$begun" || fail "its QEMU waits still"
+[[ ! -e $STORE/run ]] || fail "left: $(ls "$STORE/run")"
 replica_start
 sync
 
