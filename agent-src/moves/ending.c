@@ -21,6 +21,11 @@ static const struct {
 	[ENDING_STARTED_TWICE] = {EXIT_UNDECIDED, "undecided", "undecided", "undecided",
 				  "undecided: on the destination, where it was handed over to, and, as it seems, here a second time"},
 	[ENDING_UNDECIDED] = {EXIT_UNDECIDED, "undecided", "undecided", "undecided", NULL},
+	[ENDING_NOT_HAD_BACK] =
+		{EXIT_UNDECIDED, "undecided", "undecided", "undecided",
+		 "undecided: it ran at the destination, and the source still holds it as it was when it was handed over. If it certainly runs "
+		 "nowhere else, vmferry recover --peer-is-fenced has it back, without what it did there; vmferry recover leaves it to the "
+		 "destination, and ends what the source holds"},
 	[ENDING_LEFT_AS_IT_WAS] = {EXIT_SOURCE, "rolled-back", "source", "source", "on the source, where that move left it"},
 	[ENDING_QEMU_OF_THEN_GONE] = {EXIT_SOURCE, "rolled-back", "none", "nowhere",
 				      "not of that move any more: its source QEMU of then has ended since"},
@@ -75,7 +80,9 @@ static enum ending_kind undecided(const struct transfer *t)
 {
 	if (t->a.handoff.state == HO_SRC_BEGUN && !t->a.handoff.qemu_alive)
 		return ENDING_COPY_MAY_WAIT;
-	return t->end.started_again ? ENDING_STARTED_TWICE : ENDING_UNDECIDED;
+	return t->end.started_again			? ENDING_STARTED_TWICE
+	       : t->a.handoff.state == HO_SRC_REVERTING ? ENDING_NOT_HAD_BACK
+							: ENDING_UNDECIDED;
 }
 
 /* The guest is here, and its QEMU does not run it, or does not say so. */

@@ -38,6 +38,7 @@ assert_nothing_unfinished
 is_not_had_back() { # REASON
 	order revert --no-wait "$NAME"
 	libvirt_cold_wait 6
+	assert_result '"recover --peer-is-fenced has it back" in r["guest_text"] and "vmferry recover leaves it to the destination" in r["guest_text"]'
 	result 'r["reason"]' | says "$1" || fail "the reason is: $(result 'r["reason"]')"
 	assert_eq "$(state_of "$here")" T "the source's QEMU is held"
 	end_agents_there
