@@ -127,6 +127,24 @@ static void a_node_is_written_as_it_is_used(void **state)
 	}
 }
 
+/* A libvirt that leaves out the node of the format has plugged it in; of another guest that means something else. */
+static void a_raw_image_of_libvirts_needs_no_node_of_its_format(void **state)
+{
+	json_t *todo = json_pack("{s:s}", "vd2", "virtio-blk-pci");
+
+	(void)state;
+	qemu.nodes = "[{\"node-name\": \"n2\", \"drv\": \"file\", \"file\": \"/nowhere.raw\", \"ro\": false, " CACHED("true", "false",
+														      "false") "}]";
+	assert_int_equal(write_in("virtio-blk-pci", "n2"), -ENOTSUP);
+	guest.owner_hint = xstrdup("libvirt");
+	if (guest_write_in_plugged(&guest, q, todo, NULL, &e))
+		fail_msg("%s", e.msg);
+	json_decref(todo);
+	assert_written(
+		"-blockdev",
+		"driver=raw,node-name=n2,cache.direct=off,cache.no-flush=off,detect-zeroes=off,file.driver=file,file.filename=/nowhere.raw");
+}
+
 static void a_drive_is_written_as_it_is_used(void **state)
 {
 	static const struct {
@@ -222,11 +240,9 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(a_node_is_written_as_it_is_used),
-		T(a_drive_is_written_as_it_is_used),
-		T(what_qemu_does_not_tell_enough_of_is_refused),
-		T(all_that_cannot_be_written_are_told),
-		T(nothing_is_left_of_what_cannot_be_written),
+		T(a_node_is_written_as_it_is_used),	T(a_raw_image_of_libvirts_needs_no_node_of_its_format),
+		T(a_drive_is_written_as_it_is_used),	T(what_qemu_does_not_tell_enough_of_is_refused),
+		T(all_that_cannot_be_written_are_told), T(nothing_is_left_of_what_cannot_be_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
