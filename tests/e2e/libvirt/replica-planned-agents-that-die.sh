@@ -48,7 +48,6 @@ again() {
 }
 
 libvirt_guest_runs
-BESIDE=$(libvirt_at b "$LIBVIRT_GUESTS") # b has that directory, too
 replica_of_it
 source_dies src-definition-aside source 1
 source_dies src-held source 1
