@@ -29,13 +29,19 @@ static bool is_pid(pid_t pid, const char *vm)
 }
 
 /* True if the move of the guest with this pid is one of a guest with that name. In a move on one machine two QEMUs have the name, and
- * only the source has a move. */
+ * only the source has a move. An agent that is busy, as it looks for its destination, may not answer in time: its QEMU has the name, too. */
 static bool is_called(const char *runtime, pid_t pid, const char *vm)
 {
 	json_t *status = control_status_within(runtime, pid, CONTROL_AMONG_S);
-	const char *name = json_string_value(json_object_get(status, "guest"));
-	bool yes = name && !strcmp(name, vm);
+	AUTO_FREE char *number = xasprintf("%d", (int)pid);
+	struct guest g = {.pid = 0};
+	struct err ignored;
+	bool yes;
 
+	if (!status)
+		guest_find(&g, number, &ignored);
+	yes = text_equal(status ? json_text(status, "guest") : g.name, vm);
+	guest_fini(&g);
 	json_decref(status);
 	return yes;
 }

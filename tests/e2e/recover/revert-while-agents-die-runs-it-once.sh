@@ -43,8 +43,13 @@ vmferry revert --no-wait a
 move_wait 1
 assert_at_source
 
-# The source's: then nobody wants it back any more.
+# The source's does not answer: it is still the one that has the guest, of the two QEMUs of that name.
 moved_for_now listener
+kill -STOP "$MOVE_PID"
+! vmferry revert --no-wait a 2>"$DIR/err" || fail "a stopped agent has heard it"
+grep -q 'has not answered for' "$DIR/err" || fail "it is told: $(<"$DIR/err")"
+
+# The source's dies: then nobody wants it back any more.
 kill_now "$MOVE_PID"
 recover 0 --dest "$DST_ADDRESS"
 assert_at_destination
