@@ -147,12 +147,13 @@ to_listener() { # [OPTION...]
 	DEST=$DST_ADDRESS
 }
 
-# Another program has the guest's disk here open for writing, and locked: $OTHER. It listens before it has the image.
-another_has_the_disk() {
-	"$TOP/build/qemu/bin/qemu-nbd" --persistent --format=raw --socket="$DIR/other" "$DIR/a.raw" </dev/null >"$DIR/other.log" 2>&1 &
+# Another program has the guest's disk here open for writing: $OTHER. It listens before it has the image.
+another_has_the_disk() { # [off]: without QEMU's locks, which vmferry may have
+	"$TOP/build/qemu/bin/qemu-nbd" --persistent --socket="$DIR/other" --image-opts \
+		"driver=raw,file.driver=file,file.locking=${1:-on},file.filename=$DIR/a.raw" </dev/null >"$DIR/other.log" 2>&1 &
 	OTHER=$!
 	kill_at_exit "$OTHER"
-	wait_for 20 eval '"$QEMU_IMG" info "nbd+unix:///?socket=$DIR/other" &>/dev/null' || fail "the image cannot be locked: $(<"$DIR/other.log")"
+	wait_for 20 eval '"$QEMU_IMG" info "nbd+unix:///?socket=$DIR/other" &>/dev/null' || fail "the image cannot be opened: $(<"$DIR/other.log")"
 }
 
 # --- faults --------------------------------------------------------------------------------

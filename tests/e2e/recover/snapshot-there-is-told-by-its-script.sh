@@ -9,7 +9,7 @@ moved_for_now listener
 qmp "$TO/a.mon" '{"execute": "blockdev-snapshot-sync", "arguments": {"device": "d0", "snapshot-file": "'"$TO/over.qcow2"'"}}' >/dev/null
 vmferry keep --no-wait a
 move_wait
-assert_result '"writes to '"$TO"'/over.qcow2 in place of '"$TO"'/a.raw" in r["after_reboot"]' "what is said of its script"
+assert_result '"writes to '"$TO"'/over.qcow2 and no longer to '"$TO"'/a.raw" in r["after_reboot"]' "what is said of its script"
 GUEST_AT[a]=$TO
 guest_verify "$(orders a)" blocks
 guest_stop a

@@ -1,7 +1,7 @@
 #!/bin/bash
 # At the replica's host a trial runs from a point beside the guest, while further points come; then, its primary being dead, the guest itself does, from the point that is
 # chosen, with what it had then. The term is raised before: who was its primary is refused, until the run is cancelled. No point has changed by any of that.
-# timeout: 300
+# timeout: 600
 . "$(dirname "$0")/../../lib/replica.sh"
 
 points_digest() {
