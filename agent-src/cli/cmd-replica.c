@@ -546,7 +546,7 @@ static const struct subcommand {
 	 "a guest", 1, 1, sync_guest, "make a point now"},
 	{"run",
 	 "usage: vmferry replica run VM\n\nMakes a point each time that --every of add says, until it is told to end (SIGTERM): for a service, as "
-	 "docs/vmferry-replica@.service\nis. Why no point can be made is told once, and\nwhen points are made again; the longer it fails the less often it is tried. It ends, too, when the replica is removed.\n\n",
+	 "docs/vmferry-replica@.service is. Why no point can be made is told once, and when points are made again; the longer it fails the less often it is tried. It ends, too, when the replica is removed.\n\n",
 	 set_shown, "a guest", 1, 1, replica_run, "make a point every so often, until told to end"},
 	{"verify",
 	 "usage: vmferry replica verify VM\n\nMakes a point of which everything was compared by hash with what is there, whatever QEMU's "
@@ -558,7 +558,7 @@ static const struct subcommand {
 	 replica_show, "show a guest's, with its points"},
 	{"history",
 	 "usage: vmferry replica history VM\n\nShows what became of the last attempts to make a point of a guest, at its primary: when, how long it took, what was "
-	 "written,\nwhat went over the network, and why it failed.\n\n",
+	 "written, what went over the network, and why it failed.\n\n",
 	 about_shown, "a guest", 1, 1, replica_show_history, "show what became of its last points, at its primary"},
 	{"ask",
 	 "usage: vmferry replica ask VM [--json]\n\nAsks the replica's host whether the guest was taken over there, or at a further one where its points go on to. "
@@ -572,23 +572,23 @@ static const struct subcommand {
 	 set_shown, "a guest, and NAME=VALUE of options of add", 2, 64, set, "change its options: every=30s keep=4"},
 	{"test",
 	 "usage: vmferry replica test VM [--point POINT] [--map-net NIC=WHAT] [--for TIME]\n       vmferry replica test VM --end\n\nAt the replica's host: runs "
-	 "VM-test from a point, on overlays that are thrown away at the end, with no network unless --map-net\nsays one. The guest and its replica go "
+	 "VM-test from a point, on overlays that are thrown away at the end, with no network unless --map-net says one. The guest and its replica go "
 	 "on; points are not dropped meanwhile.\n\n",
 	 test_shown, "a guest", 1, 1, test_guest, "run a trial from a point, beside the guest"},
 	{"failover",
 	 "usage: vmferry replica failover VM --planned [--how warm]\n       vmferry replica failover VM --peer-is-fenced [--point P]\n       vmferry replica failover "
 	 "VM --cancel|--complete\n\nAt the primary, with --planned: a point is made, and the guest goes to its replica as it runs, with its memory and what "
-	 "it has\nwritten since; with --how warm, for a guest that cannot go as it runs, it is shut down, and boots there. Nothing is lost.\n\nAt the replica's host: runs the guest from a point, in place of its primary, which is refused from then on. "
-	 "What was written\nthere after the point is lost to this run.\n\n",
+	 "it has written since; with --how warm, for a guest that cannot go as it runs, it is shut down, and boots there. Nothing is lost.\n\nAt the replica's host: runs the guest from a point, in place of its primary, which is refused from then on. "
+	 "What was written there after the point is lost to this run.\n\n",
 	 failover_shown, "a guest", 1, 1, fail_over, "the guest goes to its replica, or runs there as its primary is lost"},
 	{"reverse",
 	 "usage: vmferry replica reverse VM DEST [options of add]\n\nWhere a guest was taken over: its replica is at its old primary, DEST, from now on. It gets disks of its own here first, if it has "
-	 "none\n(failover --complete). What its old disks there have does not travel; they stay as they are, and may go afterwards.\n\n",
+	 "none (failover --complete). What its old disks there have does not travel; they stay as they are, and may go afterwards.\n\n",
 	 add_shown, "a guest, and its old primary", 2, 2, reverse,
 	 "have the replica of a guest that was taken over here at its old primary"},
 	{"remove",
 	 "usage: vmferry replica remove VM [--peer-is-fenced]\n\nAt the primary: no more points are made of the guest, and its QEMU records nothing for them any "
-	 "more. Whether it was taken over at the replica's host is asked\nonce more; where it gets no answer: --peer-is-fenced, if the guest certainly was not. At the replica's host: its points are removed.\n\n",
+	 "more. Whether it was taken over at the replica's host is asked once more; where it gets no answer: --peer-is-fenced, if the guest certainly was not. At the replica's host: its points are removed.\n\n",
 	 remove_shown, "a guest", 1, 1, remove_guest, "end it, at either host"},
 };
 
