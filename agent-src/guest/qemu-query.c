@@ -60,12 +60,22 @@ static void look_at_file(const struct guest *g, struct guest_disk *d)
 		d->allocated = (uint64_t)st.st_blocks * 512;
 }
 
+/* True if libvirt has written the guest's line, or did before the guest became a plain one (--as plain). */
+static bool has_libvirts_line(const struct guest *g)
+{
+	size_t i;
+
+	for (i = 0; i < g->line.argc && !strstr(g->line.argv[i], "\"node-name\":\"libvirt-"); i++)
+		;
+	return guest_is_libvirts(g) || i < g->line.argc;
+}
+
 /* Newer libvirts (11.3, not 9.0) have QEMU read a raw image by the driver of its file alone, without a node of the format above it. */
 static char *dup_format(const struct guest *g, json_t *o, const char *key)
 {
 	char *driver = dup_member(o, key);
 
-	if (!driver || !guest_is_libvirts(g) || (strcmp(driver, "file") && strcmp(driver, "host_device")))
+	if (!driver || (strcmp(driver, "file") && strcmp(driver, "host_device")) || !has_libvirts_line(g))
 		return driver;
 	free(driver);
 	return xstrdup("raw");

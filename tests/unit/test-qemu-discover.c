@@ -9,6 +9,7 @@
 #include "start-dir.h"
 #include "qemu-launch.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -314,7 +315,7 @@ static void disks_memory_and_machine_are_described(void **state)
 	qemu_end(&p);
 }
 
-/* A guest as libvirt 11.3 starts it; for other guests the format is what QEMU reports. */
+/* A guest as libvirt 11.3 starts it, or did before it became a plain one, with that line; for other guests the format is what QEMU reports. */
 static void a_raw_image_of_libvirts_has_no_node_of_its_format(void **state)
 {
 	struct qemu_proc p = QEMU_PROC_NONE;
@@ -334,10 +335,13 @@ static void a_raw_image_of_libvirts_has_no_node_of_its_format(void **state)
 			   "-blockdev driver=qcow2,file=f2,backing=b2,node-name=d2 -device virtio-blk-pci,drive=d2",
 			   "a.qmp");
 	must_find(&g, "vmferry-formats");
-	for (by = 0; by < 2; by++) {
+	for (by = 0; by < 3; by++) {
 		const char *format = by ? "raw" : "file";
 
-		g.owner_hint = by ? xstrdup("libvirt") : NULL;
+		free(g.owner_hint);
+		g.owner_hint = by == 1 ? xstrdup("libvirt") : NULL;
+		if (by == 2)
+			words_add(&g.line.argv, &g.line.argc, xstrdup("{\"driver\":\"file\",\"node-name\":\"libvirt-1-storage\"}"));
 		if (guest_query(&g, q, &e) < 0)
 			fail_msg("%s", e.msg);
 		assert_string_equal(disk_of(&g, "raw")->format, format);
