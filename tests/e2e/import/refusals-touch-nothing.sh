@@ -194,7 +194,7 @@ truncate -s 400K "$DIR/install.iso"
 printf '\001CD001\001' | dd of="$DIR/install.iso" bs=1 seek=32768 conv=notrunc status=none
 cp "$DIR/install.iso" "$DIR/hybrid.iso" # an ISO image that a BIOS starts from a disk, too
 dd if="$DIR/boot.raw" of="$DIR/hybrid.iso" bs=512 count=1 conv=notrunc status=none
-head -c 1M /dev/urandom >"$DIR/random.img"
+{ printf '\001' && head -c $((0xfffff)) /dev/urandom; } >"$DIR/random.img" # "<" would begin a text
 for file in settings.conf a.pdf a.elf a.zip install.iso; do sectors "$DIR/$file"; done
 tar -C "$DIR" -cf "$DIR/a.tar" settings.conf
 while read -r file what; do
