@@ -54,8 +54,8 @@ says 'as point 4 came there: there is a trial' "$DIR/out"
 replica test "$A" --end >"$DIR/out"
 [[ ! -e $STORE/test ]] || fail "left of the trial: $(ls "$STORE/test")"
 
-# a trial whose terminal goes
-"$BIN/vmferry" replica test "$A" --for 1h >"$DIR/out" 2>&1 </dev/null &
+# a trial whose terminal goes (a run of tests under nohup ignores that signal, and so would what it starts)
+env --default-signal=HUP "$BIN/vmferry" replica test "$A" --for 1h >"$DIR/out" 2>&1 </dev/null &
 trial=$!
 wait_for 60 grep -q 'runs from point' "$DIR/out" || fail "no trial for an hour: $(cat "$DIR/out")"
 kill -HUP "$trial"
