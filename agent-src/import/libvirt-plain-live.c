@@ -2,13 +2,11 @@
  * libvirt-plain-live.c: see libvirt-plain.h: the line of a guest that goes on with its memory. It is that of its QEMU here, but for what libvirt alone has: open files
  * that it has passed on, its monitor, its networks, its places of sockets.
  *
- * Options and objects that are not in these tables are refused, as nobody knows what they would want there. What stays is judged as a stranger's line is
- * (line-trust.h), and the files that it names are those of the definition.
+ * Options and objects that are not in these tables are refused, as nobody knows what they would want there. What stays is judged (libvirt-plain-judge.c).
  */
 #include "libvirt-plain-private.h"
 #include "guest-description.h"
 #include "json-text.h"
-#include "line-trust.h"
 #include "qemu-args.h"
 #include "qemu-opts.h"
 #include "qemu-props.h"
@@ -25,7 +23,6 @@
 
 #define MASTER_KEY     "masterKey0" /* with which libvirt's other secrets are encrypted */
 #define AGENT_PORT     "org.qemu.guest_agent.0"
-#define SWTPM_SOCKETS  "/run/libvirt/qemu/swtpm/"
 #define SERIAL_CHARDEV "charserial"
 
 struct item {
@@ -592,88 +589,6 @@ static int make(struct live *l)
 	return r;
 }
 
-/* ---- may it be believed? ---- */
-
-static bool is_text(const char *a, const char *b)
-{
-	return a && !strcmp(a, b);
-}
-
-static bool is_of_definition(const struct libvirt_definition *d, const char *path)
-{
-	size_t i, k;
-
-	for (i = 0; i < d->disk_count; i++) {
-		if (is_text(d->disks[i].path, path))
-			return true;
-		for (k = 0; k < d->disks[i].backing_count; k++)
-			if (is_text(d->disks[i].backing[k], path))
-				return true;
-	}
-	return is_text(d->loader, path) || is_text(d->nvram, path) || is_text(d->kernel, path) || is_text(d->initrd, path) ||
-	       is_text(d->dtb, path);
-}
-
-static bool is_expected(const struct libvirt_definition *d, const struct args_file *f)
-{
-	static const char *const devices[] = {"/dev/urandom", "/dev/random", "/dev/hwrng"};
-	size_t i;
-
-	if (f->role == ARGS_LISTEN) /* all are ours by now */
-		return true;
-	if (f->role == ARGS_TPM)
-		return d->has_tpm && d->tpm_is_emulator && !strncmp(f->path, SWTPM_SOCKETS, strlen(SWTPM_SOCKETS)) &&
-		       !strstr(f->path, "/../");
-	for (i = 0; i < ARRAY_LEN(devices) && f->role == ARGS_HOST_DEVICE; i++)
-		if (!strcmp(devices[i], f->path))
-			return true;
-	return args_role_is_content(f->role) && is_of_definition(d, f->path);
-}
-
-static int check_files(const struct libvirt_definition *d, const struct args_result *line, struct err *e)
-{
-	size_t i;
-
-	for (i = 0; i < line->file_count; i++)
-		if (!is_expected(d, &line->files[i]))
-			return err_set(
-				e, ENOTSUP,
-				"its QEMU names %s (-%s), which its definition does not: such a guest cannot become a plain one (--as plain) as "
-				"it runs: move it shut down (--how cold)",
-				line->files[i].path, line->files[i].option);
-	return 0;
-}
-
-static int check_words(const struct line_words *w, struct err *e)
-{
-	const char *first = w->host_count ? w->host[0] : w->port_count ? w->ports[0] : NULL;
-
-	return first ? err_set(e, ENOTSUP,
-			       "its QEMU has %.*s, which a plain guest (--as plain) cannot have as it runs: move it shut down (--how cold)",
-			       (int)strcspn(first, ":"), first)
-		     : 0;
-}
-
-static int judge(const struct libvirt_plain *p, const struct libvirt_definition *d, struct err *e)
-{
-	struct args_options o = {.cwd = "/", .tpm = true};
-	struct args_result line;
-	struct line_words words;
-	struct err why;
-	int r = qemu_args_rewrite(&line, p->argv, p->argc, &o, &why);
-
-	if (r)
-		return err_set(e, ENOTSUP, "it cannot become a plain guest (--as plain) as it runs, but shut down (--how cold): %s",
-			       why.msg);
-	r = check_files(d, &line, e);
-	if (!r && !(r = line_judge(&words, &line, true, e))) {
-		r = check_words(&words, e);
-		line_words_fini(&words);
-	}
-	args_result_fini(&line);
-	return r;
-}
-
 static void fini(struct live *l)
 {
 	size_t i;
@@ -697,7 +612,7 @@ int libvirt_plain_live_line(struct libvirt_plain *out, const char *xml, const st
 		r = err_set(e, EINVAL, "it does not say which QEMU runs it (<emulator>)");
 	if (!r) {
 		read_items(&l);
-		r = make(&l) ?: judge(out, def, e);
+		r = make(&l) ?: plain_judge_line(out, def, e);
 		fini(&l);
 	}
 	if (r)
