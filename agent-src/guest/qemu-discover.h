@@ -165,6 +165,9 @@ int guest_check_user(const struct guest *g, struct err *e);
 bool guest_is_arriving(const struct guest *g);
 /* Fills the disk's I/O limits, in the order of QEMU's names; true if there are any. inserted: from query-block. */
 bool guest_disk_read_limits(const json_t *inserted, int64_t limits[GUEST_LIMITS]);
+/* Format of an image that QEMU reads by that driver: newer libvirts (11.3, not 9.0) have it read a raw image by the driver of its file alone, without a node of
+ * the format above it. */
+const char *guest_disk_format(const struct guest *g, const char *driver);
 /* -ENOTSUP: the disk has something that a move could not carry. */
 int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *e);
 /* Reads the -readconfig files of the line; fills line.configs and line.expanded. */

@@ -106,17 +106,9 @@ static void add_cache(struct kv_list *l, const json_t *node)
 		kv_append(l, "read-only", "on");
 }
 
-/* Newer libvirts have QEMU read a raw image by the driver of its file alone, without a node of the format above it. */
-static const char *format_of(const struct plugged *p, const json_t *node)
-{
-	const char *driver = json_text(node, "drv");
-
-	return guest_is_libvirts(p->g) && (text_equal(driver, "file") || text_equal(driver, "host_device")) ? "raw" : driver;
-}
-
 static int check_image(const struct plugged *p, const json_t *node)
 {
-	const char *format = format_of(p, node), *file = json_text(node, "file");
+	const char *format = guest_disk_format(p->g, json_text(node, "drv")), *file = json_text(node, "file");
 
 	if (!format || !file || !*file || qemu_path_has_protocol(file) || (strcmp(format, "raw") && strcmp(format, "qcow2")))
 		return refuse(p, "its disk is no raw or qcow2 image in a file or block device");
@@ -135,7 +127,7 @@ static int write_node(struct plugged *p, const json_t *node)
 
 	if (r < 0)
 		return r;
-	kv_append(&l, "driver", format_of(p, node));
+	kv_append(&l, "driver", guest_disk_format(p->g, json_text(node, "drv")));
 	kv_append(&l, "node-name", json_text(node, "node-name"));
 	add_cache(&l, node);
 	kv_append(&l, "file.driver", !stat(path, &st) && S_ISBLK(st.st_mode) ? "host_device" : "file");

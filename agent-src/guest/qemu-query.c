@@ -70,15 +70,14 @@ static bool has_libvirts_line(const struct guest *g)
 	return guest_is_libvirts(g) || i < g->line.argc;
 }
 
-/* Newer libvirts (11.3, not 9.0) have QEMU read a raw image by the driver of its file alone, without a node of the format above it. */
+const char *guest_disk_format(const struct guest *g, const char *driver)
+{
+	return (text_equal(driver, "file") || text_equal(driver, "host_device")) && has_libvirts_line(g) ? "raw" : driver;
+}
+
 static char *dup_format(const struct guest *g, json_t *o, const char *key)
 {
-	char *driver = dup_member(o, key);
-
-	if (!driver || (strcmp(driver, "file") && strcmp(driver, "host_device")) || !has_libvirts_line(g))
-		return driver;
-	free(driver);
-	return xstrdup("raw");
+	return xstrdup(guest_disk_format(g, json_text(o, key)));
 }
 
 #define CHAIN_MAX 64
