@@ -82,7 +82,7 @@ static void note_success(const struct replica_sync *s, json_t *state)
 	add_to(state, "delta_bytes_total", (json_int_t)s->delta_bytes);
 }
 
-/* What the reason does not say; NULL: nothing. */
+/* Meaning of a failure for the guest, which its reason leaves out; NULL: the reason says all. */
 static const char *what_a_failure_means(const struct replica_sync *s, const json_t *state)
 {
 	if (json_is_true(json_object_get(state, "replaced")) && !s->replaced)

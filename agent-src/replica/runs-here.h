@@ -11,7 +11,7 @@
  * when it came here, or a process has such a disk open; *e names the process. -errno: that cannot be told. A disk that is gone is no matter.
  */
 int runs_here_check(const char *state_dir, const char *guest, const char *uuid, struct err *e);
-/* What follows -uuid in a command line; borrowed, NULL: nothing does. */
+/* Value of -uuid in a command line; borrowed; NULL: the line has none. */
 const char *runs_here_uuid(char *const *argv, size_t argc);
 
 #endif

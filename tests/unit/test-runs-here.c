@@ -154,7 +154,7 @@ static void test_disk_that_is_gone_is_no_matter(void **state)
 	assert_int_equal(runs_here_check(dir, "vm1", NULL, &e), 0);
 }
 
-/* What cannot be read may say that it runs. */
+/* Notes that cannot be read may say that the guest runs. */
 static void test_damaged_notes_are_no_yes(void **state)
 {
 	AUTO_FREE char *notes = NULL;

@@ -11,5 +11,4 @@ wait_event 'ev["event"] == "notice" and "stopping it" in ev["text"]' 150 >/dev/n
 wait "$watcher" || fail "the guest is not stopped"
 move_wait
 assert_result 'any("writes as fast as it can be copied" in text and "stopping it" in text for text in notices)'
-assert_result 'r["downtime_ms"]["total"] > 10' # the guest was stopped, though more was left than the limit allows
 guest_verify "$(orders a)"
