@@ -105,8 +105,21 @@ int transfer_restore_from_others(struct transfer *t, const char *journal_path, u
 	return r;
 }
 
+/* The program or file that starts the guest from its disks here; malloc'ed. no_script: its words if no script is known. */
+static char *what_starts_it(const struct transfer *t, const char *no_script)
+{
+	const char *script = json_string_value(json_object_get(t->startup.settled, "start_script"));
+
+	if (target_is_in_place(&t->target))
+		return xstrdup("what started its QEMU before");
+	if (t->recipe->owner)
+		return xasprintf("libvirt here (virsh start %s)", t->target.name);
+	return xstrdup(script ?: no_script);
+}
+
 static int settled(const struct transfer *t, struct err *e)
 {
+	AUTO_FREE char *starts = NULL;
 	json_t *kept;
 	size_t i;
 
@@ -115,13 +128,15 @@ static int settled(const struct transfer *t, struct err *e)
 	case HO_DST_DONE:
 		if (t->a.handoff.qemu_alive)
 			return EXIT_DESTINATION;
-		err_set(e, ESRCH,
-			t->a.handoff.state == HO_DST_STARTED && target_is_revertible(&t->target)
-				? "it ran here, and its QEMU has ended since; its source holds it, and may have it back: vmferry revert, or "
-				  "vmferry keep, there"
-			: target_is_in_place(&t->target)
-				? "it ran in its new QEMU, and that has ended since: what started it before starts it again"
-				: "it ran here, and its QEMU has ended since: the script NAME.sh beside its disks starts it again");
+		if (t->a.handoff.state == HO_DST_STARTED && target_is_revertible(&t->target)) {
+			err_set(e, ESRCH,
+				"it ran here, and its QEMU has ended since; its source holds it, and may have it back: vmferry revert, or "
+				"vmferry keep, there");
+			return EXIT_UNDECIDED;
+		}
+		starts = what_starts_it(t, "the script NAME.sh beside its disks");
+		err_set(e, ESRCH, "it ran %s, and that has ended since: %s starts it again",
+			target_is_in_place(&t->target) ? "in its new QEMU" : "here in its QEMU", starts);
 		return EXIT_UNDECIDED;
 	case HO_DST_ABORTED:
 		json_array_foreach(t->a.kept, i, kept)
@@ -140,11 +155,12 @@ static int settled(const struct transfer *t, struct err *e)
 			"--peer-is-fenced");
 		return EXIT_UNDECIDED;
 	case HO_DST_NOVM:
+		starts = what_starts_it(t, "their QEMU's command line");
 		if (t->a.con.finished)
 			err_set(e, ESRCH,
 				"its QEMU here has ended, and its memory is lost. Its disks here are complete, and are "
 				"kept: %s starts it from them",
-				json_string_value(json_object_get(t->startup.settled, "start_script")) ?: "their QEMU's command line");
+				starts);
 		else
 			err_set(e, EAGAIN,
 				"its QEMU here has ended, and its memory is lost; the source has it (vmferry recover "

@@ -27,8 +27,8 @@ static const char before[] =
 	"\n"
 	"Settles moves whose agents died, from the journals of both sides: the guest ends up on exactly one of them, and what the "
 	"move had created is removed. VM is the guest's name, its pid when it was moved, or the first 8 digits, or more, of the "
-	"attempt that `vmferry journal` lists. Without VM: every such move from this host. Of a VM that was being moved to this "
-	"host: as `vmferry-dst recover VM`. Of one whose export or import was cut off: what that has made is removed, unless it "
+	"attempt that `vmferry journal` lists. Without VM: every such move from this host; one to this host is named. Of a VM that was being "
+	"moved to this host: as `vmferry-dst recover VM`. Of one whose export or import was cut off: what that has made is removed, unless it "
 	"is whole. Of one whose last move was rolled back, or whose disks were copied (migrate --only-disks): what the destination "
 	"has kept of them is removed.\n"
 	"\n";
@@ -78,6 +78,15 @@ static char *attempt_text(const struct attempt *a)
 	int pid = pid_of(a);
 	AUTO_FREE char *of = pid ? xasprintf("pid %d", pid) : xstrdup("shut down");
 	char *s = xasprintf("%s (%s) -> %s, attempt %s", member(a, "guest"), of, life_goes_to(a->begin), a->id);
+
+	text_make_printable(s, false);
+	return s;
+}
+
+/* "vm1 <- host-a, attempt 0123…": a move to this host. The caller frees it. */
+static char *arrival_text(const struct attempt *a)
+{
+	char *s = xasprintf("%s <- %s, attempt %s", member(a, "guest"), member(a, "from"), a->id);
 
 	text_make_printable(s, false);
 	return s;
@@ -350,8 +359,32 @@ static int drop_kept(const struct asked *asked, bool within_host)
 	return r;
 }
 
+/* Moves to this host that have not ended are told of, not settled, as the source of each may be about to go on. True if there is one. */
+static bool tell_of_arrivals(const struct attempts *all)
+{
+	bool any = false;
+	struct err e;
+	size_t i;
+
+	for (i = 0; i < all->path_count; i++) {
+		struct attempt a = {.path = all->paths[i]};
+
+		if (!journal_path_is(a.path, false) || attempt_peek(&a, &e))
+			continue;
+		if (!leaves_here(all, a.id)) {
+			AUTO_FREE char *guest = shell_quote_shown(member(&a, "guest"));
+			AUTO_FREE char *text = arrival_text(&a);
+
+			fprintf(stderr, "a move to this host has not ended: %s. It is settled here by: vmferry recover %s\n", text, guest);
+			any = true;
+		}
+		json_decref(a.begin);
+	}
+	return any;
+}
+
 /* Settles what has no journal of a move: an export that was cut off has none, but the guest's QEMU shows it. */
-static int settle_others(const struct asked *asked)
+static int settle_others(const struct asked *asked, bool others_told)
 {
 	const char *vm = asked->vm;
 	unsigned removed;
@@ -365,7 +398,7 @@ static int settle_others(const struct asked *asked)
 	if (vm && removed)
 		fprintf(stderr, "removed from the QEMU of %s what an export that was cut off had left there\n", vm);
 	kept = vm ? drop_kept(asked, false) : 1;
-	if (kept == 1 && !(vm && removed))
+	if (kept == 1 && !(vm && removed) && !others_told)
 		fprintf(stderr, "nothing to recover%s%s\n", vm ? " for " : "", vm ? vm : "");
 	return kept < 0 ? EXIT_LEFTOVERS : 0;
 }
@@ -428,6 +461,7 @@ static int settle_all(const struct asked *asked)
 	const char *vm = asked->vm;
 	struct attempts all = {NULL, 0, NULL, 0};
 	size_t i, unread = 0;
+	bool others_told;
 	struct err e;
 	int code, worst = 0;
 
@@ -454,10 +488,11 @@ static int settle_all(const struct asked *asked)
 			code = a->kind->last == (i >= all.n) ? settle_one(asked, a) : 0;
 			worst = MAX(worst, code);
 		}
+		others_told = !vm && tell_of_arrivals(&all);
 		if (unread && !(vm && all.n)) /* the user may mean an unreadable one */
 			worst = EXIT_UNDECIDED;
 		else if (!all.n)
-			worst = fenced ? EXIT_REFUSED : settle_others(asked);
+			worst = fenced ? EXIT_REFUSED : settle_others(asked, others_told);
 		if (!all.n && !unread && fenced)
 			fprintf(stderr, "nothing to recover for %s\n", vm);
 	}
@@ -539,15 +574,6 @@ int cmd_recover(int argc, char **argv)
 	control_sweep(runtime);
 	attach_sweep(runtime);
 	return r;
-}
-
-/* "vm1 <- host-a, attempt 0123…": a move to this host. The caller frees it. */
-static char *arrival_text(const struct attempt *a)
-{
-	char *s = xasprintf("%s <- %s, attempt %s", member(a, "guest"), member(a, "from"), a->id);
-
-	text_make_printable(s, false);
-	return s;
 }
 
 /* An unfinished journal as --json shows it: guest, attempt, to or from, pid, path; of one that cannot be read the path alone. */

@@ -263,7 +263,10 @@ static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 static int qemu_gone(struct transfer *t, struct err *e)
 {
 	if (!source_has_ended(&t->src)) /* libvirt may be started again while the guest may be had back */
-		return t->revert.open ? 0 : err_set(e, EPIPE, "the source QEMU closed its monitor");
+		return t->revert.open ? 0
+				      : err_set(e, EPIPE,
+						t->src.libvirt_uuid ? "libvirt closed the connection by which the guest's QEMU is reached"
+								    : "the source QEMU closed its monitor");
 	if (!t->a.handing_off)
 		return err_set(e, EPIPE, "the guest's QEMU has ended");
 	if (!t->end.why.code || t->end.why_is_vague)

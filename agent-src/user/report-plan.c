@@ -61,7 +61,10 @@ static void print_nic(struct plan *p, const json_t *n, size_t number)
 	if (p->details && (*model || *mac))
 		fprintf(p->to, " (%s%s%s)", model, *model && *mac ? ", " : "", mac);
 	fprintf(p->to, ": %s", here);
-	fprintf(p->to, strcmp(here, there) ? " -> %s\n" : ", as here\n", there);
+	if (strcmp(here, there))
+		fprintf(p->to, " -> %s\n", there);
+	else /* a libvirt guest that becomes a plain one may have had another network here: a note tells of it */
+		fputs(strcmp(here, "user") ? ", as here\n" : ", QEMU's own NAT\n", p->to);
 }
 
 static void print_staying(const struct plan *p, const json_t *d)

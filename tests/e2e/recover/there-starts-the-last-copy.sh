@@ -19,6 +19,10 @@ grep -q -- --peer-is-fenced "$DIR/recover.log" || fail "it does not say what to 
 recover_there 2 --peer-is-fenced
 recover_there 0 b --peer-is-fenced # no such guest
 process_is_gone "$there" && fail "the last copy was ended"
+VMFERRY_STATE_DIR=$DIR/dst-state VMFERRY_RUNTIME_DIR=$DIR/dst-run timeout 60 "$BIN/vmferry" recover </dev/null >"$DIR/recover.log" 2>&1 ||
+	fail "recover without a name there: $(<"$DIR/recover.log")"
+said recover.log '^a move to this host has not ended: a <- .*\. It is settled here by: vmferry recover a$'
+! grep -q "nothing to recover" "$DIR/recover.log" || fail "it says, too: $(<"$DIR/recover.log")"
 VMFERRY_STATE_DIR=$DIR/dst-state VMFERRY_RUNTIME_DIR=$DIR/dst-run recover 0 --peer-is-fenced # by vmferry, which leaves it to vmferry-dst
 guest_is_there "$there"
 assert_eq "$(status_of "$(free_monitor a)")" running "the guest"
