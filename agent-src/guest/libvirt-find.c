@@ -384,7 +384,7 @@ static int check_all_bases(const struct libvirt_definition *def, const struct gu
 	for (i = 0; i < def->disk_count && !r; i++) {
 		const struct libvirt_disk *d = &def->disks[i];
 
-		if (!d->has_backing_named || d->source == LIBVIRT_NONE)
+		if (!d->says_backing || d->source == LIBVIRT_NONE)
 			continue;
 		for (k = 0; k < g->disk_count && (!d->path || strcmp(d->path, g->disks[k].file ?: "")); k++)
 			;

@@ -171,7 +171,7 @@ void libvirt_disk_read(struct libvirt_disk *out, const xmlNode *node)
 		add_backing(&d, libvirt_data_store(node));
 	if (libvirt_backing(node))
 		add_backing(&d, libvirt_backing(node));
-	d.has_backing_named = libvirt_at(node, "backingStore/source");
+	d.says_backing = libvirt_backing(node);
 	*out = d;
 }
 

@@ -35,7 +35,7 @@ struct libvirt_disk {
 	char **backing_formats; /* format of each; NULL where it is not named */
 	size_t backing_count;
 	bool read_only, shareable, transient, encrypted;
-	bool has_backing_named; /* <backingStore> names files that the XML pins */
+	bool says_backing; /* <backingStore> names what the image is on; empty, that it is on none */
 };
 
 struct libvirt_nic {

@@ -17,6 +17,11 @@
 
 void described_disk_fini(struct described_disk *k)
 {
+	size_t i;
+
+	for (i = 0; i < k->base_count; i++)
+		free(k->bases[i]);
+	free(k->bases);
 	free(k->label);
 	free(k->volume);
 	free(k->file);

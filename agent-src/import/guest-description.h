@@ -54,10 +54,13 @@ struct described_disk {
 	enum disk_bus others[BUS_CHOICES_MAX]; /* further ones that the description allows, in its order; BUS_UNSAID: no more */
 	/* number of the controller among those of its kind, and of the unit on it, as the guest sees them */
 	unsigned controller, unit;
-	char *label;		     /* name there: "vda", "scsi0:0"; NULL: not said */
-	char *volume;		     /* STORAGE:NAME of Proxmox VE; NULL: it is no such one */
-	char *file;		     /* name in the description; NULL, with a capacity: the disk is blank */
-	char *elsewhere;	     /* place of the disk, if that is not a file, for people; the file is a copy, in whatever format */
+	char *label;	 /* name there: "vda", "scsi0:0"; NULL: not said */
+	char *volume;	 /* STORAGE:NAME of Proxmox VE; NULL: it is no such one */
+	char *file;	 /* name in the description; NULL, with a capacity: the disk is blank */
+	char *elsewhere; /* place of the disk, if that is not a file, for people; the file is a copy, in whatever format */
+	char **bases;	 /* files that the description says it is on, nearest first; of each the last part of the path counts */
+	size_t base_count;
+	bool says_bases;	     /* the description says what it is on; no base: it is on none */
 	const char *format;	     /* format of a file without a header of its own: "raw"; NULL: the file says itself */
 	bool absolute;		     /* file may be an absolute path of this host */
 	uint64_t capacity;	     /* bytes; 0: not said */

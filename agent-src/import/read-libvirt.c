@@ -121,6 +121,19 @@ static char *move_text(char **from)
 	return text;
 }
 
+/* Bases of a disk that was copied out of what it is there are of no interest: the copy is what it is. */
+static void take_bases(struct described_disk *disk, const struct libvirt_disk *k)
+{
+	size_t i;
+
+	disk->says_bases = k->says_backing && !disk->elsewhere;
+	if (!disk->says_bases)
+		return;
+	disk->bases = xcalloc(k->backing_count + 1, sizeof(*disk->bases));
+	for (i = 0; i < k->backing_count; i++)
+		disk->bases[disk->base_count++] = xstrdup(k->backing[i]);
+}
+
 static int find_file(struct described_disk *disk, struct libvirt_disk *k, const char *target, struct err *e)
 {
 	if (k->encrypted)
@@ -132,6 +145,7 @@ static int find_file(struct described_disk *disk, struct libvirt_disk *k, const 
 	disk->file = move_text(k->path ? &k->path : k->volume ? &k->volume : &k->remote);
 	disk->elsewhere = move_text(&k->elsewhere);
 	disk->absolute = !disk->elsewhere;
+	take_bases(disk, k);
 	return 0;
 }
 

@@ -406,6 +406,25 @@ static void note_bases(const struct image_source *k, struct guest_description *d
 			 described_base(k->bases[0].path), k->base_count > 1 ? " and others" : "");
 }
 
+/* A guest of the description's had the contents of the bases that this names, whatever the image says. */
+static int check_bases(const struct image_source *k, const struct described_disk *d, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; d->says_bases && i < k->base_count && i < d->base_count; i++)
+		if (strcmp(described_base(k->bases[i].path), described_base(d->bases[i])))
+			break;
+	if (!d->says_bases || (i == k->base_count && i == d->base_count))
+		return 0;
+	return err_set(
+		e, EINVAL,
+		"the description says that the disk %.40s is on %.200s (<backingStore>), and the image itself, %.200s, on %.200s: the guest "
+		"would have other contents. Take <backingStore> out of the description if the image is right, or have the image "
+		"name what it is on (qemu-img rebase -u)",
+		d->label ?: described_base(d->file), i < d->base_count ? described_base(d->bases[i]) : "nothing further",
+		described_base(k->path), i < k->base_count ? described_base(k->bases[i].path) : "nothing further");
+}
+
 static void note_snapshots(const struct image_source *k, struct guest_description *d)
 {
 	AUTO_FREE char *names = image_snapshot_names(k);
@@ -438,6 +457,8 @@ int sources_examine(struct sources *s, struct guest_description *d, const char *
 		r = image_examine(&s->disks[i], d->disks[i].elsewhere ? NULL : d->disks[i].format, e);
 		if (!r && s->disks[i].base_count)
 			note_bases(&s->disks[i], d);
+		if (!r)
+			r = check_bases(&s->disks[i], &d->disks[i], e);
 		if (!r && s->disks[i].snapshots)
 			note_snapshots(&s->disks[i], d);
 		if (!r && s->manifest_name)

@@ -63,7 +63,10 @@ static void describe_disk(FILE *out, const struct libvirt_disk *k)
 	fprintf(out, "%s%s%s%s%s%s", k->path ? " " : "", k->path ? k->path : "", k->volume ? " " : "", k->volume ? k->pool : "",
 		k->volume ? "/" : "", k->volume ? k->volume : "");
 	fprintf(out, "%s%s%s%s%s\n", k->read_only ? " read-only" : "", k->shareable ? " shareable" : "", k->transient ? " transient" : "",
-		k->encrypted ? " encrypted" : "", k->has_backing_named ? " on named files" : "");
+		k->encrypted ? " encrypted" : "",
+		!k->says_backing   ? ""
+		: k->backing_count ? " on named files"
+				   : " on none");
 	say(out, "  elsewhere", k->elsewhere);
 	say(out, "  remote", k->remote);
 	say_list(out, "  backing", k->backing, k->backing_count);

@@ -30,6 +30,25 @@ imports "$own"
 says "$DIR/import.out" "the image top.qcow2 is on middle.qcow2 and others: one image is made of them" || fail "$(<"$DIR/import.out")"
 same "$ID-beside"
 
+# --- what the description says of it counts, too ----------------------------------------------------
+on() { # <backingStore> of the disk: prints the description
+	sed "s:<target dev='vda'.*/>:$1&:" "$own"
+}
+middle="<backingStore type='file'><format type='qcow2'/><source file='/elsewhere/middle.qcow2'/>"
+base="<backingStore type='file'><format type='qcow2'/><source file='/elsewhere/base.qcow2'/><backingStore/></backingStore>"
+on "$middle$base</backingStore>" >"$DIR/images/both.xml"
+imports "$DIR/images/both.xml" --name "$ID-both"
+same "$ID-both"
+on "$middle<backingStore/></backingStore>" >"$DIR/images/one.xml"
+refuses 3 "says that the disk vda is on nothing further .*, and the image itself, top.qcow2, on base.qcow2: the guest would have" "$DIR/images/one.xml" --name "$ID-refused"
+on "$middle${base//base/other}</backingStore>" >"$DIR/images/other.xml"
+refuses 3 "says that the disk vda is on other.qcow2 .*, on base.qcow2" "$DIR/images/other.xml" --name "$ID-refused"
+on "<backingStore/>" >"$DIR/images/none.xml"
+refuses 3 "says that the disk vda is on nothing further .*, on middle.qcow2" "$DIR/images/none.xml" --name "$ID-refused"
+sed 's:top.qcow2:base.qcow2:' "$DIR/images/both.xml" >"$DIR/images/lost.xml"
+refuses 3 "says that the disk vda is on middle.qcow2 .*, base.qcow2, on nothing further" "$DIR/images/lost.xml" --name "$ID-refused"
+rm "$DIR/images"/{both,one,other,none,lost}.xml
+
 mv "$DIR/images/base.qcow2" "$DIR/bases"
 refuses 3 "middle.qcow2 has a backing file, base.qcow2, which is not beside it: name it \(--base FILE\)" "$own" --name "$ID-refused"
 imports "$own" --base "$DIR/bases/base.qcow2" --name "$ID-named"
