@@ -13,6 +13,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -471,18 +472,25 @@ int guest_reads_what_is_there(const struct guest *g, const char *path, struct er
 				 path);
 }
 
+/* Seconds since 1970 when the file last became another one: libvirt gives it to QEMU's user whenever it starts a guest that has it, which sets ctime.
+ * A copy that keeps its older time (cp -p) is told by its birth. */
+static int64_t changed_at(const struct statx *x, bool is_libvirts)
+{
+	if (!is_libvirts)
+		return x->stx_ctime.tv_sec;
+	return x->stx_mask & STATX_BTIME ? MAX(x->stx_mtime.tv_sec, x->stx_btime.tv_sec) : x->stx_mtime.tv_sec;
+}
+
 const char *guest_read_another(const struct guest *g, const char *path)
 {
-	struct stat st;
-	time_t changed;
+	struct statx x;
 
-	if (!g->pid || stat(path, &st))
+	if (!g->pid || statx(AT_FDCWD, path, 0, STATX_BASIC_STATS | STATX_BTIME, &x))
 		return NULL;
 	if (!process_sees(g->pid, path))
 		return "is another file to its QEMU, which has a root or mounts of its own";
-	/* libvirt gives such a file to QEMU's user whenever it starts one of the guests that have it, which sets ctime */
-	changed = guest_is_libvirts(g) ? st.st_mtim.tv_sec : st.st_ctim.tv_sec;
-	return changed > process_started_at(g->start_time) + CLOCKS_S ? "was changed since its QEMU read it" : NULL;
+	return changed_at(&x, guest_is_libvirts(g)) > process_started_at(g->start_time) + CLOCKS_S ? "was changed since its QEMU read it"
+												   : NULL;
 }
 
 /* ---- limits ---- */

@@ -2,6 +2,7 @@
 #include "disk-io.h"
 #include "guest-at-rest.h"
 #include "image-lock.h"
+#include "process.h"
 #include "qcow2-header.h"
 #include "script-read.h"
 #include "util.h"
@@ -201,6 +202,7 @@ static void firmware_beside_qemu_gets_its_whole_path(void **state)
 			 "menu=on,splash=fw.bin"};
 	char *script = NULL;
 	AUTO_CLOSE int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	time_t later = time(NULL) + 3600;
 	struct guest g;
 
 	(void)state;
@@ -214,9 +216,13 @@ static void firmware_beside_qemu_gets_its_whole_path(void **state)
 	assert_int_equal(utimensat(AT_FDCWD, "fw.bin", (struct timespec[2]){{1000, 0}, {1000, 0}}, 0), 0);
 	assert_non_null(guest_read_another(&g, "fw.bin"));
 	g.owner_hint = xstrdup("libvirt");
+	assert_non_null(guest_read_another(&g, "fw.bin")); /* which is a copy that was made since, as it was born later */
+	assert_int_equal(process_start_time(getpid(), &g.start_time), 0);
+	g.start_time += 600 * (uint64_t)sysconf(_SC_CLK_TCK); /* QEMU was started after the file was born */
 	assert_null(guest_read_another(&g, "fw.bin"));
-	assert_int_equal(utimensat(AT_FDCWD, "fw.bin", NULL, 0), 0);
+	assert_int_equal(utimensat(AT_FDCWD, "fw.bin", (struct timespec[2]){{later, 0}, {later, 0}}, 0), 0);
 	assert_non_null(guest_read_another(&g, "fw.bin"));
+	g.start_time = 0;
 	assert_string_equal(g.line.argv[4], "fw.bin");
 	g.pid = 0;
 	assert_int_equal(guest_write_in_own_files(&g, NULL, &e), 0);
