@@ -400,10 +400,12 @@ static int check_kept_memory(const struct args_file *f, const char *path, struct
 static int refuse_missing(const struct args_file *f, const char *path, struct err *e)
 {
 	AUTO_FREE char *quoted = shell_quote(path);
+	bool is_net = f->role == ARGS_SCRIPT && (text_starts_with(f->option, "net") || !strcmp(f->option, "nic"));
 	AUTO_FREE char *make = f->role == ARGS_DIRECTORY || args_role_is_memory(f->role)
 				       ? xasprintf(": make it there (mkdir -p %s)%s", quoted,
 						   f->role == ARGS_DIRECTORY ? ", with what the guest is to find in it" : "")
-			       : f->role == ARGS_CONNECT			  ? xstrdup(": start what listens on it there")
+			       : f->role == ARGS_CONNECT ? xstrdup(": start what listens on it there")
+			       : is_net			 ? xstrdup(": bring it there (--map-net NIC=… has it be on something else there)")
 			       : f->role == ARGS_SECRET || f->role == ARGS_SCRIPT ? xstrdup(": bring it there")
 										  : NULL;
 

@@ -92,7 +92,7 @@ static uint64_t allocated(const char *path)
 }
 
 /* How QEMU reads it. What the line, or the image above, says counts, and only then what the file itself says: of a raw disk that is the guest's
- * word, which must not choose files of this host. An image whose base QEMU has read by the driver of its file alone, as newer libvirts have it do
+ * word, which must not choose files of this host; whoever called it .qcow2 has said it, too. An image whose base QEMU has read by the driver of its file alone, as newer libvirts have it do
  * with a raw one, names that driver. */
 static int look(const char *path, const char *said, struct qcow2_header *h, const char **format, struct err *e)
 {
@@ -119,9 +119,10 @@ static int look(const char *path, const char *said, struct qcow2_header *h, cons
 	if (said && !h->is_qcow2)
 		return err_set(e, EBADMSG, "%s is not a qcow2 image, as which the guest would use it", path);
 	*format = h->is_qcow2 ? "qcow2" : "raw";
-	if (!said && (h->backing || h->data_file || is_vmdk(path))) {
+	if (!said && (is_vmdk(path) || ((h->backing || h->data_file) && !text_ends_with(path, ".qcow2")))) {
 		qcow2_header_fini(h);
-		return err_set(e, ENOTSUP, "%s names other files, and nothing says which format it has: say so (format=qcow2)", path);
+		return err_set(e, ENOTSUP,
+			       "%s names other files, and nothing says which format it has: say so (-drive file=…,format=qcow2)", path);
 	}
 	if (!h->data_file)
 		return 0;
@@ -403,14 +404,15 @@ static char *name_of(const struct guest *g, const char *script)
 	return xstrdup(base);
 }
 
-/* Reads a script of plain words, as vmferry leaves; any other is run by its shell under record (script-record.c). */
+/* Reads a script of plain words, as vmferry leaves; any other, also one whose exec is of no QEMU (nice, sh -c), is run by its shell under record
+ * (script-record.c). */
 static int read_script(const char *path, struct guest *g, struct err *e)
 {
 	struct guest_unit unit = g->unit;
 	struct err plain;
 	int r = script_read(path, g, &plain);
 
-	if (r != -ENOTSUP) {
+	if (r ? r != -ENOTSUP : script_is_qemu(g->line.argv[0])) {
 		*e = plain;
 		return r;
 	}

@@ -157,6 +157,7 @@ struct taken {
 	unsigned starts;	/* starts: of the first one, since anything else was new */
 	bool cut, deaf;
 	char *asked, *failed, *makes, *waited; /* calls, for people; NULL: none */
+	char *held;			       /* words before QEMU's, for people; NULL: none */
 	const char *said;
 };
 
@@ -230,6 +231,8 @@ static int take_note(struct taken *t, const struct record *r, struct err *e)
 		take_question(t, r, &t->failed);
 	else if (!strcmp(r->note, RECORD_WAITED))
 		take_question(t, r, &t->waited);
+	else if (!strcmp(r->note, RECORD_HELD))
+		t->held = t->held ?: text_shown(r->before[3]);
 	else if (!strcmp(r->note, RECORD_REACHED) || !strcmp(r->note, RECORD_ABROAD) || !strcmp(r->note, RECORD_READ))
 		return take_reach(t, r, e);
 	else if (!strcmp(r->note, RECORD_DEAF))
@@ -350,6 +353,11 @@ static int judge(const struct taken *t, struct guest *g, struct err *e)
 	if (t->again)
 		guest_note(g, "%s starts this QEMU again when it has ended; what starts the guest at the destination does that once%s",
 			   t->path, has_word(g, "-no-reboot") ? ", and a guest that reboots ends there (-no-reboot)" : "");
+	if (t->held)
+		guest_note(
+			g,
+			"%s runs its QEMU by `%s`, which does not go along. Set it up in what starts the guest there (its NAME.sh, or a unit)",
+			t->path, t->held);
 	if (t->failed)
 		guest_note(
 			g,
@@ -371,6 +379,7 @@ int script_take_records(const char *path, const char *records, size_t n, const c
 	r = r ?: judge(&t, g, e);
 	free(t.asked);
 	free(t.failed);
+	free(t.held);
 	free(t.makes);
 	free(t.waited);
 	return r;

@@ -9,6 +9,7 @@
 #include <seccomp.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -132,6 +133,22 @@ static int add_unanswered(scmp_filter_ctx c)
 	return add_calls(c, makes, ARRAY_LEN(makes), false) ?: add_calls(c, reaches, ARRAY_LEN(reaches), true);
 }
 
+/* What root raises outside, and a script may end without (ulimit -l unlimited || exit): limits that do not bound what it does here. */
+static int add_limits(scmp_filter_ctx c)
+{
+	static const int limits[] = {RLIMIT_MEMLOCK, RLIMIT_NOFILE, RLIMIT_CORE, RLIMIT_NICE, RLIMIT_RTPRIO};
+	size_t i;
+	int r = 0;
+
+	for (i = 0; !r && i < ARRAY_LEN(limits); i++) {
+		r = added(seccomp_rule_add(c, SCMP_ACT_ERRNO(0), SCMP_SYS(prlimit64), 2, SCMP_A1(SCMP_CMP_EQ, (unsigned)limits[i]),
+					   SCMP_A2(SCMP_CMP_NE, 0)));
+		r = r ? r
+		      : added(seccomp_rule_add(c, SCMP_ACT_ERRNO(0), SCMP_SYS(setrlimit), 1, SCMP_A0(SCMP_CMP_EQ, (unsigned)limits[i])));
+	}
+	return r;
+}
+
 static int load_filter(bool notify, int *asks)
 {
 	scmp_filter_ctx c = seccomp_init(SCMP_ACT_ALLOW);
@@ -139,6 +156,7 @@ static int load_filter(bool notify, int *asks)
 
 	r = r ? r : add_calls(c, refused, ARRAY_LEN(refused), true);
 	r = r ? r : add_calls(c, pretended, ARRAY_LEN(pretended), false);
+	r = r ? r : add_limits(c);
 	r = r ? r : notify ? add_answered(c) : add_unanswered(c);
 	if (!r)
 		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, TIOCSTI));

@@ -25,7 +25,8 @@ static const char recorder[] = NOTE
 	" '' \"$@\" ;; esac\nexit $r ;; esac; done\n"
 	"was=\nfor w; do case $was:$w in -readconfig:/dev/stdin | --readconfig:/dev/stdin | -readconfig:/dev/fd/* | --readconfig:/dev/fd/* | "
 	"-readconfig:/proc/self/fd/* | --readconfig:/proc/self/fd/*) c=$(cat \"$w\" 2>/dev/null)\n[ ! \"$c\" ] || note " RECORD_CONFIG
-	" \"$w\" \"$c\" ;; esac\nwas=$w; done\n" RECORD_FIND_PIPE "printf '%s\\0' " RECORD_MARK
+	" \"$w\" \"$c\" ;; esac\nwas=$w; done\n[ ! \"$real\" ] || [ ! \"${VMFERRY_HELD-}\" ] || note " RECORD_HELD
+	" '' \"${VMFERRY_HELD% }\"\n" RECORD_FIND_PIPE "printf '%s\\0' " RECORD_MARK
 	" \"$#\" \"$(pwd -P)\" \"${LD_LIBRARY_PATH-}\" \"${QEMU_MODULE_DIR-}\" \"$0\" \"$@\" >&$f\n";
 
 /* ---- QEMUs of this host ---- */

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- programs that do nothing ---- */
 
@@ -39,10 +40,14 @@ static const struct {
 	{"udevadm", "trigger | settle | control"},
 	{"driverctl", "set-override | unset-override | load-override"},
 	{"cpupower", "frequency-set | idle-set | set"},
+	{"losetup", "-d | -D | --detach | --detach-all"},
 	{"xrandr", "--output | --auto | --mode | --addmode | --newmode | --fb"},
 	{"modprobe", ALWAYS},
 	{"mount", ALWAYS},
 	{"rmmod", NULL},
+	{"renice", NULL},
+	{"kpartx", NULL},
+	{"qemu-nbd", NULL},
 	{"chmod", NULL},
 	{"chown", NULL},
 	{"chgrp", NULL},
@@ -76,11 +81,19 @@ static const struct {
 	{"smbd", NULL},
 };
 
-static char *text_of_nothing(const char *acts)
+/* Adds what QEMU is started under, in words, to what its recorder tells. */
+#define HOLD(words) "export VMFERRY_HELD=\"${VMFERRY_HELD-}" words " \"\n"
+
+/* A program that ip runs in a network namespace, or on a VRF. */
+static const char ip_runs[] = "i=0 was=\nfor w; do i=$((i + 1)); case $was,$w in netns,exec | vrf,exec) [ $# -gt $((i + 1)) ] || exit 0\n"
+			      "shift $i\n" HOLD("ip $was exec $1") "shift; exec \"$@\" ;; esac; was=$w; done\n";
+
+static char *text_of_nothing(const char *name, const char *acts)
 {
 	if (acts == makes)
 		return xstrdup(makes);
-	return acts ? xasprintf("%sfor w; do case $w in %s) exit 0 ;; esac; done\nnote " RECORD_ASKED " '' \"$@\"\nexit 0\n", NOTE, acts)
+	return acts ? xasprintf("%s%sfor w; do case $w in %s) exit 0 ;; esac; done\nnote " RECORD_ASKED " '' \"$@\"\nexit 0\n", NOTE,
+				strcmp(name, "ip") ? "" : ip_runs, acts)
 		    : xstrdup("exit 0\n");
 }
 
@@ -112,7 +125,7 @@ static char *text_of_run(void)
 		"[ $# -gt 0 ] || exit 0\n"
 		"u=${user#:}; u=${u#\\#}; u=${u%%%%:*}; me=$(id -u)\n"
 		"[ -z \"$u\" ] || [ \"$u\" = \"$me\" ] || { [ \"$me\" ] && [ \"$(id -u -- \"$u\" 2>/dev/null)\" = \"$me\" ]; } || {\n"
-		"n=${1##*/}\n"
+		"n=${1##*/}; case \"$n $*\" in ip\\ *\\ exec\\ *) n= ;; esac\n"
 		"case '%s' in *\" $n \"*) shift; exec " RECORD_DIR "/\"$n\" \"$@\" ;; esac\n"
 		"case $n in true | echo) exit 0 ;; tee) exec /bin/cat >/dev/null ;; esac\n"
 		"note " RECORD_USER " \"$u\" \"$@\"\nexit 0\n}\n"
@@ -122,14 +135,16 @@ static char *text_of_run(void)
 
 #define ENVIRONMENT "case ${v%%=*} in *[!A-Za-z0-9_]* | '' | [0-9]*) ;; *) export \"$v\" ;; esac"
 /* The variables that sudo is given behind its options, and before others. */
-#define VARIABLES "case ${1-} in [A-Za-z_]*=*) v=$1; as=$user; " ENVIRONMENT "; user=$as; shift; continue ;; esac\n"
+#define OF_A_PROCESS "case $o in p | pid) exit 0 ;; esac\n" /* of one that runs already */
+#define VARIABLES    "case ${1-} in [A-Za-z_]*=*) v=$1; as=$user; " ENVIRONMENT "; user=$as; shift; continue ;; esac\n"
 
 /*
  * Options of theirs with values: letters, as getopts(1) has them, and longs; users: those whose value is the user that it runs the program as, dirs: the directory,
- * user: without such an option (NULL: this one); each: what is done with each option $o and its value $v, and then: with the words behind.
+ * user: without such an option (NULL: this one); holds: the program gets, or is kept from, something of the host; each: what is done with each option $o and its value $v, and then: with the words behind.
  */
 static const struct {
 	const char *name, *letters, *longs, *users, *dirs, *user, *each, *then;
+	bool holds;
 } wrappers[] = {
 	{.name = "sudo",
 	 .letters = "u:g:C:h:D:R:T:p:r:t:U:is",
@@ -150,8 +165,29 @@ static const struct {
 	 .longs = "reuid ruid euid regid rgid egid groups inh-caps ambient-caps bounding-set securebits pdeathsig selinux-label "
 		  "apparmor-profile",
 	 .users = "reuid ruid euid"},
-	{.name = "chrt", .letters = "T:P:D:", .longs = "sched-runtime sched-period sched-deadline", .then = "shift\n"},
-	{.name = "cgexec", .letters = "g:"},
+	{.name = "chrt",
+	 .letters = "T:P:D:p",
+	 .longs = "sched-runtime sched-period sched-deadline",
+	 .each = OF_A_PROCESS,
+	 .then = "[ $# -eq 0 ] || shift\n",
+	 .holds = true},
+	{.name = "cgexec", .letters = "g:", .holds = true},
+	{.name = "nice", .letters = "n:", .longs = "adjustment", .holds = true},
+	{.name = "ionice", .letters = "c:n:p:P:u:", .longs = "class classdata pid pgid uid", .each = OF_A_PROCESS, .holds = true},
+	{.name = "taskset", .letters = "acp", .each = OF_A_PROCESS, .then = "[ $# -eq 0 ] || shift\n", .holds = true},
+	{.name = "prlimit", .letters = "p:o:", .longs = "pid output", .each = OF_A_PROCESS, .holds = true},
+	{.name = "numactl",
+	 .letters = "i:p:P:N:C:m:w:Hs",
+	 .longs = "interleave preferred preferred-many cpunodebind physcpubind membind weighted-interleave",
+	 .each = "case $o in H | s | hardware | show) note " RECORD_ASKED " '' \"-$o\"; exit 0 ;; esac\n",
+	 .holds = true},
+	{.name = "unshare",
+	 .letters = "R:w:S:G:",
+	 .longs = "map-user map-users map-group map-groups setgroups propagation root wd setuid setgid monotonic boottime",
+	 .users = "S setuid",
+	 .dirs = "w wd",
+	 .holds = true},
+	{.name = "nsenter", .letters = "t:S:G:", .longs = "target setuid setgid", .users = "S setuid", .holds = true},
 	{.name = "gosu", .then = "user=${1-}; shift\n"},
 	{.name = "su-exec", .then = "user=${1-}; shift\n"},
 	{.name = "chpst", .letters = "u:U:b:e:d:n:l:L:m:o:p:f:c:t:/:", .users = "u"},
@@ -191,16 +227,17 @@ static char *text_of_wrapper(size_t i)
 	AUTO_FREE char *run = text_of_run();
 
 	return xasprintf(
-		"%suser=%s by_shell= program=\n"
+		"%suser=%s by_shell= program= all=$*\n"
 		"while :; do OPTIND=1\n"
 		"while getopts ':%s-:' o; do v=${OPTARG-}\n"
 		"case $o in -) o=${v%%%%=*}\n"
 		"case $v in *=*) v=${v#*=} ;; *) v=; case ' %s ' in *\" $o \"*) eval \"v=\\${$OPTIND-}\"; OPTIND=$((OPTIND + 1)) ;; esac ;; esac ;; esac\n"
 		"case ' %s ' in *\" $o \"*) user=$v ;; esac\n"
 		"case ' %s ' in *\" $o \"*) cd \"$v\" ;; esac\n"
-		"%sdone\nshift $((OPTIND - 1))\n%sbreak\ndone\n%s",
+		"%sdone\nshift $((OPTIND - 1))\n%sbreak\ndone\n%s%s",
 		NOTE, wrappers[i].user ?: "", wrappers[i].letters ?: "", wrappers[i].longs ?: "", wrappers[i].users ?: "",
-		wrappers[i].dirs ?: "", wrappers[i].each ?: "", wrappers[i].then ?: "", run);
+		wrappers[i].dirs ?: "", wrappers[i].each ?: "", wrappers[i].then ?: "",
+		wrappers[i].holds ? "all=${all%\"$*\"}; all=${all%\" \"}\n" HOLD("${0##*/}${all:+ }$all") : "", run);
 }
 
 /* ---- others ---- */
@@ -284,7 +321,7 @@ char *stand_in_text(size_t i)
 	AUTO_FREE char *run = text_of_run();
 
 	if (i < ARRAY_LEN(nothing_s))
-		return text_of_nothing(nothing_s[i].acts);
+		return text_of_nothing(nothing_s[i].name, nothing_s[i].acts);
 	i -= ARRAY_LEN(nothing_s);
 	if (i < ARRAY_LEN(wrappers))
 		return text_of_wrapper(i);

@@ -21,7 +21,8 @@
  * the script's next question may be about, and answered nothing, or did nothing; failed: QEMU was asked something of itself, and ended with an error; made: it would have
  * made a file that is not there; cut: the script was ended before it had done all that it does; reached, abroad: it would have connected to a socket of this host,
  * or of another one; deaf: this kernel does not let these three be told; read: it looks at a file that it has written, whose contents went nowhere; waited: it looks again and again for a file that is not there;
- * config: a QEMU whose record follows was to read this text by -readconfig from a stream, whose name stands in the user's place.
+ * config: a QEMU whose record follows was to read this text by -readconfig from a stream, whose name stands in the user's place; held: a QEMU whose record follows is started by these words
+ * (nice, taskset, unshare …), which give it something of this host, or keep it from something.
  */
 #define RECORD_NOTE    "vmferry-note"
 #define RECORD_USER    "user"
@@ -36,6 +37,7 @@
 #define RECORD_DEAF    "deaf"
 #define RECORD_WAITED  "waited"
 #define RECORD_CONFIG  "config"
+#define RECORD_HELD    "held"
 
 /*
  * `vmferry --record-script DIRECTORY PATH [WORD…]`: that script, or program, is run there with these words. Records on standard output; on

@@ -200,6 +200,18 @@ static void what_had_no_answer_is_noted_once(void **state)
 	guest_fini(&g);
 }
 
+static void what_its_qemu_is_started_under_is_noted(void **state)
+{
+	struct guest g = {.pid = 0};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(TAKE(&g, NOTE(RECORD_HELD, "qemu-system-x86_64", "", "nice -n 5 taskset -c 0") QEMU64, &e), 0);
+	assert_int_equal(g.notes.count, 1);
+	assert_non_null(strstr(g.notes.text[0], "by `nice -n 5 taskset -c 0`, which does not go along"));
+	guest_fini(&g);
+}
+
 /* A socket that the script asks before its QEMU starts may decide about its line; one that it asks afterwards serves the guest. */
 static void whom_it_asks_by_a_socket_counts_by_when(void **state)
 {
@@ -327,6 +339,7 @@ int main(void)
 						  cmocka_unit_test(a_qemu_of_another_user_is_refused),
 						  cmocka_unit_test(who_speaks_to_a_monitor_is_refused),
 						  cmocka_unit_test(what_had_no_answer_is_noted_once),
+						  cmocka_unit_test(what_its_qemu_is_started_under_is_noted),
 						  cmocka_unit_test(whom_it_asks_by_a_socket_counts_by_when),
 						  cmocka_unit_test(that_nothing_could_be_told_is_said),
 						  cmocka_unit_test(what_it_wrote_counts_before_its_qemu),

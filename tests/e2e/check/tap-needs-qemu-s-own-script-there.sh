@@ -17,7 +17,7 @@ check() { # NAME QEMU TAP-OPTIONS: in DIR/check
 }
 
 check own "$DIR/usr/bin/qemu-system-x86_64" '' && fail "check takes a guest whose QEMU would not start there: $(<"$DIR/check")"
-grep -q -- "-netdev needs script /etc/qemu-ifup, which does not exist at the destination" "$DIR/check" || fail "check says: $(<"$DIR/check")"
+grep -q -- "-netdev needs script /etc/qemu-ifup, which does not exist at the destination: bring it there (--map-net NIC=" "$DIR/check" || fail "check says: $(<"$DIR/check")"
 check none "$DIR/usr/bin/qemu-system-x86_64" ,ifname=none,script=no || true
 ! grep qemu-ifup "$DIR/check" || fail "check wants a script for one that has none: $(<"$DIR/check")"
 check built "$QEMU" '' || fail "check does not take it: $(<"$DIR/check")"

@@ -34,8 +34,12 @@ sed -i "s|c.qcow2,format=qcow2,encrypt.*|other/d.qcow2,format=qcow2,if=virtio \\
 refused 'two backing files of the guest, which differ, would both be'
 sed -i 's|d.qcow2,format=qcow2|d.qcow2,format=vmdk|' "$DIR/src/a.sh"
 refused 'has the format vmdk, which may lie in more files'
-sed -i 's|other/d.qcow2,format=vmdk|other/d.qcow2|' "$DIR/src/a.sh"
-refused 'd.qcow2 names other files, and nothing says which format it has'
+cp -a "$DIR/src/other/d.qcow2" "$DIR/src/other/d.img"
+sed -i 's|other/d.qcow2,format=vmdk|other/d.img|' "$DIR/src/a.sh"
+refused 'd.img names other files, and nothing says which format it has'
+rm "$DIR/src/other/d.img"
+sed -i 's|other/d.img|other/d.qcow2|' "$DIR/src/a.sh" # its name says that
+refused 'two backing files of the guest, which differ, would both be'
 make_script "$DIR/src"
 "$DIR/src/a.sh" </dev/null &>/dev/null &
 guest=$!

@@ -190,6 +190,14 @@ starts stuff '-name stuff -drive file=a.qcow2' <<-'END'
 	screen -dmS vm1
 	screen -S vm1 -p 0 -X stuff "qemu-system-x86_64 -name stuff -drive file=a.qcow2\n"
 END
+starts limits '-name limits' <<-'END'
+	set -e
+	ulimit -l unlimited
+	ulimit -n 1048576
+	ulimit -c unlimited
+	renice -n -5 $$
+	qemu-system-x86_64 -name limits
+END
 starts bounds '-m 1048576 -smp 60' <<-'END'
 	qemu-system-x86_64 -m "$(ulimit -v)" -smp "$(ulimit -t)"
 END
@@ -218,6 +226,27 @@ assert_eq "$(record "$DIR/vm.sh" start web | tail -n +7 | paste -sd' ')" '-name 
 assert_eq "$(record /bin/sh -c "$DIR/vm.sh start web" | tail -n +7 | paste -sd' ')" '-name web' "words of one that a shell runs"
 printf 'cd "$(dirname "$0")" && qemu-system-x86_64 -name %s' beside >"$DIR/no-program.sh"
 assert_eq "$(record "$DIR/no-program.sh" | sed -n 3p)" "$DIR" "directory of a script that is not executable"
+
+# words by which QEMU gets something of the host, or is kept from it, are told
+while read -r line; do
+	{ echo '#!/bin/bash'; echo "$line qemu-system-x86_64 -name held"; } >"$DIR/held.sh"
+	chmod +x "$DIR/held.sh"
+	assert_eq "$(record "$DIR/held.sh" | sed -n '/^held$/,/^vmferry-record$/p' | sed -n '4p')" "${line#exec }" "what holds the QEMU of $line"
+	[[ $(record "$DIR/held.sh" | tail -n 2 | paste -sd' ') == '-name held' ]] || fail "$line starts another QEMU"
+done <<-'END'
+	exec taskset -c 0,1 nice -n 5
+	chrt -f 50 ionice -c3
+	numactl -N 0 --membind=0 prlimit --memlock=unlimited
+	ip netns exec blue
+	exec unshare -n
+	nsenter -t 1 -n
+	cgexec -g cpu:vms
+END
+starts not-held '-name free' <<-'END'
+	nice true; ip netns exec blue ip link set lo up; taskset -pc 0 $$; ionice -c 3 -p $$
+	qemu-system-x86_64 -name free
+END
+! record "$DIR/not-held.sh" | grep -q '^held$' || fail "what holds another program is told as QEMU's"
 
 # --- another user's ------------------------------------------------------------------------
 
@@ -249,7 +278,10 @@ done <<-END
 	start-stop-daemon --start --chuid=$OTHER:nogroup --exec VM
 	daemonize -u $OTHER -c / VM
 	screen -dmS vm tmux new-session -d -s vm "sudo -u $OTHER VM"
+	unshare -n -S $OTHER VM
 END
+printf '#!/bin/sh\nsudo -u %s ip netns exec blue %s\n' "$OTHER" "$DIR/other.sh" >"$DIR/as.sh"
+[[ $(record "$DIR/as.sh" | paste -sd' ') == "vmferry-note user sudo $OTHER ip netns exec blue $DIR/other.sh" ]] || fail "ip runs another user's file"
 starts prepared '-name mine' <<-END
 	sudo -u $OTHER ip tuntap add dev tap99 mode tap
 	echo 1 | sudo -u $OTHER tee /proc/sys/net/ipv4/ip_forward
@@ -285,6 +317,8 @@ refused() { # SCRIPT WORDS
 
 printf '#!/bin/sh\nfor i in 1 2; do qemu-system-x86_64 -name vm$i -m 64; done\n' >"$DIR/two.sh"
 refused "$DIR/two.sh" 'starts 2 QEMUs'
+printf '#!/bin/sh\nexec sh -c "for i in 1 2; do qemu-system-x86_64 -name vm\$i -m 64; done"\n' >"$DIR/plain-two.sh"
+refused "$DIR/plain-two.sh" 'starts 2 QEMUs' # its words are plain, and its program is no QEMU
 printf '#!/bin/sh\nsudo -u %s qemu-system-x86_64 -name vm -m 64\n' "$OTHER" >"$DIR/other-user.sh"
 refused "$DIR/other-user.sh" "as the user $OTHER, and so perhaps QEMU: qemu-system-x86_64 -name vm"
 printf '#!/bin/sh\nqemu-system-x86_64 -name vm -m 64 &\necho device_add | socat - UNIX:mon\n' >"$DIR/speaks.sh"
