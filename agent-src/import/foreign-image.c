@@ -454,8 +454,9 @@ char *image_source_name(const struct image_source *s)
 	char *text, *name;
 
 	if (s->is_slice) {
-		slice = json_pack("{s:s,s:I,s:I,s:o}", "driver", "raw", "offset", (json_int_t)s->offset, "size", (json_int_t)s->size,
-				  "file", file);
+		/* a member of a tar archive is padded to whole sectors, which alone QEMU takes */
+		slice = json_pack("{s:s,s:I,s:I,s:o}", "driver", "raw", "offset", (json_int_t)s->offset, "size",
+				  (json_int_t)((s->size + 511) / 512 * 512), "file", file);
 		file = slice;
 	}
 	all = json_pack("{s:s,s:o,s:s*}", "driver", s->driver, "file", file, "force_size_calc", s->by_size ? "current_size" : NULL);

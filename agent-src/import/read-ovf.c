@@ -534,6 +534,22 @@ static void say_sections(struct ovf *o)
 		description_note(o->d, "of its configurations the default one is taken");
 }
 
+/* Items come in any order, and a machine boots from the first disk of a controller by its address. */
+static void by_address(struct guest_description *d)
+{
+	size_t i, k;
+
+	for (i = 0; i < d->disk_count; i++)
+		for (k = i + 1; k < d->disk_count; k++) {
+			struct described_disk *a = &d->disks[i], *b = &d->disks[k], first = *a;
+
+			if (a->cdrom || b->cdrom || a->bus != b->bus || a->controller != b->controller || a->unit <= b->unit)
+				continue;
+			*a = *b;
+			*b = first;
+		}
+}
+
 static int read_system(struct ovf *o, struct err *e)
 {
 	size_t i;
@@ -546,6 +562,8 @@ static int read_system(struct ovf *o, struct err *e)
 		return r;
 	if (o->is_ovirt)
 		ovirt_machine(o->d, o->system);
+	else
+		by_address(o->d);
 	vmware_extras(o);
 	r = virtualbox_machine(o->d, o->vbox, e); /* VirtualBox itself ignores the standard's sections then */
 	say_sections(o);

@@ -577,7 +577,7 @@ static void a_program_has_no_more_than_its_directory(void **state)
 static void nothing_is_left_to_guess(void **state)
 {
 	struct image_source whole = {.path = (char *)"/a \"b\",c", .driver = "raw"};
-	struct image_source slice = {.path = (char *)"/x.ova", .is_slice = true, .offset = 1024, .size = 512, .driver = "vmdk"};
+	struct image_source slice = {.path = (char *)"/x.ova", .is_slice = true, .offset = 1024, .size = 500, .driver = "vmdk"};
 	AUTO_FREE char *one = image_source_name(&whole), *other = image_source_name(&slice);
 
 	(void)state;

@@ -317,7 +317,7 @@ refused() { # SCRIPT WORDS
 
 printf '#!/bin/sh\nfor i in 1 2; do qemu-system-x86_64 -name vm$i -m 64; done\n' >"$DIR/two.sh"
 refused "$DIR/two.sh" 'starts 2 QEMUs'
-printf '#!/bin/sh\nexec sh -c "for i in 1 2; do qemu-system-x86_64 -name vm\$i -m 64; done"\n' >"$DIR/plain-two.sh"
+printf "#!/bin/sh\nexec sh -c 'for i in 1 2; do qemu-system-x86_64 -name vm\$i; done'\n" >"$DIR/plain-two.sh"
 refused "$DIR/plain-two.sh" 'starts 2 QEMUs' # its words are plain, and its program is no QEMU
 printf '#!/bin/sh\nsudo -u %s qemu-system-x86_64 -name vm -m 64\n' "$OTHER" >"$DIR/other-user.sh"
 refused "$DIR/other-user.sh" "as the user $OTHER, and so perhaps QEMU: qemu-system-x86_64 -name vm"

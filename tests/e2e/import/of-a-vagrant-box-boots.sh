@@ -20,6 +20,7 @@ mkdir "$DIR/libvirt"
 echo '{"provider": "libvirt", "format": "qcow2", "virtual_size": 1}' >"$DIR/libvirt/metadata.json"
 echo '{"a": "text"}' >"$DIR/libvirt/info.json"
 tar -C "$DIR/libvirt" -czf "$DIR/libvirt.box" .
+echo more >>"$DIR/libvirt/box.img" # a file of any length is padded in an archive, and QEMU reads whole sectors there
 tar -C "$DIR/libvirt" -cf "$DIR/plain.box" metadata.json box.img
 zstd -q "$DIR/plain.box" -o "$DIR/zstd.box"
 boots "$ID-libvirt" "$DIR/libvirt.box" --memory 128M
