@@ -53,6 +53,7 @@ struct guest_disk {
 	bool ends_by_size;	      /* a raw disk that may end before its file does: size= */
 	bool ends_below;	      /* its image ends by size= of a raw driver below its format */
 	int64_t limits[GUEST_LIMITS]; /* I/O limits, whoever set them: bps, bps_rd, bps_wr, iops, iops_rd, iops_wr; 0: none */
+	pid_t seen_by;		      /* the QEMU that alone sees the file, in a mount namespace of its own; 0: none */
 	bool block_device;	      /* real_path is a block device, not a regular file */
 	struct guest_backing *chain;  /* its backing files, nearest first */
 	size_t chain_count;

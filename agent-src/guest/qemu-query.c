@@ -53,6 +53,11 @@ static void look_at_file(const struct guest *g, struct guest_disk *d)
 	struct stat st;
 
 	d->real_path = path ? realpath(path, NULL) : NULL;
+	if (!d->real_path && path && *path == '/') {
+		AUTO_FREE char *inside = xasprintf("/proc/%d/root%s", (int)g->pid, path);
+
+		d->seen_by = access(inside, F_OK) ? 0 : g->pid;
+	}
 	if (!d->real_path || stat(d->real_path, &st) < 0)
 		return;
 	d->block_device = S_ISBLK(st.st_mode);
@@ -378,6 +383,12 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 			       "disk %s is behind a network, and is not copied: if the destination reaches the very same one by that name, "
 			       "--disk %s=shared leaves it where it is",
 			       d->network, d->drive_id ?: d->node);
+	if (d->seen_by)
+		return err_set(
+			e, ENOTSUP,
+			"disk %s is a file that only its QEMU sees, in a mount namespace of its own (PrivateTmp=, unshare -m): run vmferry in "
+			"that one (nsenter -t %d -m vmferry …)",
+			d->file, (int)d->seen_by);
 	if (!d->real_path)
 		why = "is no file with a name here (QEMU made a temporary one, or makes up what is in it): only files and block devices can be copied";
 	else if (d->format && among_filters(d->format))
