@@ -8,6 +8,7 @@
 #include "shell-quote.h"
 #include "started-by.h"
 #include "systemd.h"
+#include "unit-of-disks.h"
 #include "unit-text.h"
 #include "util.h"
 
@@ -177,8 +178,8 @@ static bool may_change(const struct autostart *a, struct err *e)
 
 static int refuse(const struct autostart *a, const char *why, struct err *e)
 {
-	return err_set(e, EPERM, "the guest runs in the unit %s, which might start it again here (Restart=%s), and %s", a->unit, a->restart,
-		       why);
+	return err_set(e, EPERM, "%s the unit %s, which might start it again here (Restart=%s), and %s",
+		       a->active ? "the guest runs in" : "the guest was started here by", a->unit, a->restart, why);
 }
 
 /* The unit is left as it is, with a note for the plan. */
@@ -226,7 +227,7 @@ static void find_unit_of(struct autostart *a, const struct guest *g)
 {
 	a->active = g->unit.name && !unit_is_generic(g->unit.name);
 	a->user = a->active ? g->unit.is_user : geteuid() != 0;
-	a->unit = a->active ? xstrdup(g->unit.name) : unit_of_ours(g, a->user);
+	a->unit = a->active ? xstrdup(g->unit.name) : unit_of_ours(g, a->user) ?: unit_of_disks(g, a->user);
 	a->restart = xstrdup("?");
 }
 

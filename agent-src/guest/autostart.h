@@ -1,6 +1,6 @@
 /*
  * autostart.h: who else might start the guest here: the systemd unit that its QEMU runs in, or one that vmferry made for it
- * in an earlier move.
+ * in an earlier move, or one that started it before that (unit-of-disks.h).
  *
  * Theory of operation. A unit is kept from starting the guest by a drop-in of ours that says Restart=no and a condition
  * that is never true, so that neither the death of QEMU, nor the boot, nor another unit, a timer or a person in a hurry

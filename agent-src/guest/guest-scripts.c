@@ -111,6 +111,13 @@ static bool look_at(struct guest_script *s, const char *path, const char *const 
 	return named;
 }
 
+bool guest_script_starts(const char *path, const char *const *images, size_t count)
+{
+	struct guest_script ignored = {.path = NULL};
+
+	return look_at(&ignored, path, images, count);
+}
+
 /* ---- all of them ---- */
 
 struct search {

@@ -23,6 +23,8 @@ struct guest_scripts {
 /* Finds scripts that name one of the images (real paths), in the order of the search. guest_scripts_fini() always. */
 void guest_scripts_find(struct guest_scripts *out, const struct guest *g, const char *const *images, size_t count);
 void guest_scripts_fini(struct guest_scripts *s);
+/* True if the text of that file, a script or a unit, runs QEMU on one of the images. */
+bool guest_script_starts(const char *path, const char *const *images, size_t count);
 /* Removes the i-th from the list. */
 void guest_scripts_drop(struct guest_scripts *s, size_t i);
 /* Real paths of images from which the guest could be started here again: disks that it writes to, as they are now and as QEMU was
