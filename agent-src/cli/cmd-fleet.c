@@ -119,7 +119,7 @@ static int read_rules(struct fleet_command *c, struct err *e)
 
 	r = r ?: add_rules(c, RULE_APART, &c->f.apart, e);
 	r = r ?: add_rules(c, RULE_TOGETHER, &c->f.together, e);
-	return r ?: rules_hosts(&c->rules, c->f.to, &c->hosts, &c->host_count, e);
+	return r ?: rules_settle(&c->rules, e) ?: rules_hosts(&c->rules, c->f.to, &c->hosts, &c->host_count, e);
 }
 
 static void fini(struct fleet_command *c)
@@ -409,8 +409,10 @@ static int choose_and_go(struct fleet_command *cmd, enum fleet_purpose purpose)
 		code = refuse_all(cmd, &c);
 	} else {
 		code = move_all(cmd, &c);
-		if (without && !cmd->f.allow && cmd->o.how == HOW_LIVE && !cmd->o.json)
-			fputs("what cannot be moved while it runs goes by another kind with --allow quick,warm\n", stderr);
+		if (!fleet_all_have_offers(&c) && !cmd->f.allow && cmd->o.how == HOW_LIVE && !cmd->o.json)
+			fputs("where a device of the guest's, or the processor there, stands in the way: --allow quick,warm takes another kind of "
+			      "move\n",
+			      stderr);
 	}
 	fleet_choice_fini(&c);
 	return code;

@@ -243,7 +243,7 @@ static void settle_guests(struct fleet_choice *c, const struct fleet_command *cm
 	c->place.settled = c->settled;
 }
 
-static bool all_have_offers(const struct fleet_choice *c)
+bool fleet_all_have_offers(const struct fleet_choice *c)
 {
 	size_t g;
 
@@ -278,7 +278,7 @@ int fleet_choose(struct fleet_choice *c, const struct fleet_command *cmd, struct
 	for (i = 0; i < cmd->host_count; i++)
 		c->hosts[i].name = cmd->hosts[i];
 	r = ask_all(c, cmd, NULL, e);
-	for (i = 0; i < ARRAY_LEN(allowed) && !r && !all_have_offers(c); i++)
+	for (i = 0; i < ARRAY_LEN(allowed) && !r && !fleet_all_have_offers(c); i++)
 		if (cmd->f.allow & 1u << i)
 			r = ask_all(c, cmd, allowed[i], e);
 	settle_guests(c, cmd);

@@ -99,6 +99,8 @@ struct fleet_choice {
 int fleet_choose(struct fleet_choice *c, const struct fleet_command *cmd, struct err *e);
 /* Prints the choice as text, or as one event per guest. */
 void fleet_print_choice(const struct fleet_choice *c, const struct fleet_command *cmd);
+/* False: some guest is refused by each host, whatever the rules are and what else goes there. */
+bool fleet_all_have_offers(const struct fleet_choice *c);
 /* Reason why no host takes that guest: "no host takes it: root@host-b: …", malloc'ed. */
 char *fleet_why_nowhere(const struct fleet_choice *c, size_t guest);
 void fleet_choice_fini(struct fleet_choice *c);

@@ -5,6 +5,8 @@
 #include "json-text.h"
 #include "output.h"
 #include "report-progress.h"
+#include "report-result.h"
+#include "report.h"
 #include "shell-quote.h"
 #include "text-block.h"
 #include "text-wrap.h"
@@ -295,6 +297,35 @@ static void print_ways_back(const struct fleet *f, const char *back_to)
 	}
 }
 
+/* What the move of one guest alone would tell at its end, and no one would look for among the results of many. */
+static void print_to_heed(const struct fleet_task *t)
+{
+	static const struct report_style plain = {"", "", "", ""};
+	json_t *shown = t->result ? json_deep_copy(t->result) : NULL;
+
+	if (!shown)
+		return;
+	report_clean(shown);
+	report_to_heed(stdout, shown, &plain);
+	json_decref(shown);
+}
+
+/* A journal is left of these, and the next command would refuse the guest. */
+static bool is_unsettled(const struct fleet_task *t)
+{
+	return t->state == FLEET_ENDED && (t->code == EXIT_LEFTOVERS || t->code == EXIT_UNDECIDED || t->code == EXIT_PEER_LOST);
+}
+
+static void say_what_is_next(const struct fleet *f)
+{
+	size_t unsettled = 0, i;
+
+	for (i = 0; i < f->count; i++)
+		unsettled += is_unsettled(&f->tasks[i]);
+	puts(unsettled ? "first, to settle moves that were cut off: vmferry recover; then the same command again takes those that are here"
+		       : "the same command again takes those that are here");
+}
+
 static void print_summary(const struct fleet *f)
 {
 	size_t gone = 0, i;
@@ -307,9 +338,11 @@ static void print_summary(const struct fleet *f)
 		AUTO_FREE char *outcome = fleet_outcome(&f->tasks[i], f->command);
 
 		printf("  %s%s\n", head, outcome);
+		if (strcmp(f->command, "check") != 0)
+			print_to_heed(&f->tasks[i]);
 	}
 	if (gone < f->count && strcmp(f->command, "check") != 0)
-		puts("the same command again takes those that are here");
+		say_what_is_next(f);
 }
 
 void board_clear(struct fleet_board *b)

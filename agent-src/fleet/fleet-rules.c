@@ -96,6 +96,77 @@ int rules_add(struct fleet_rules *r, enum rule_kind kind, const char *names, str
 	return code ?: check_rule(rule, e);
 }
 
+/* ---- all of them ---- */
+
+static bool share_name(const struct fleet_rule *a, const struct fleet_rule *b)
+{
+	size_t i;
+
+	for (i = 0; i < a->count; i++)
+		if (rule_names(b, a->words[i]))
+			return true;
+	return false;
+}
+
+/* Takes the second rule's names into the first, and the second one away. */
+static int merge(struct fleet_rules *r, size_t into, size_t from, struct err *e)
+{
+	struct fleet_rule gone = r->list[from];
+	int code = 0;
+	size_t i;
+
+	memmove(&r->list[from], &r->list[from + 1], (--r->count - from) * sizeof(*r->list));
+	for (i = 0; i < gone.count; i++) {
+		if (!code && !rule_names(&r->list[into], gone.words[i]))
+			code = add_word(&r->list[into], gone.words[i], e);
+		free(gone.words[i]);
+	}
+	return code;
+}
+
+/* Who is together with a guest is so with all that this one is together with. */
+static int merge_together(struct fleet_rules *r, struct err *e)
+{
+	size_t i, k;
+	int code = 0;
+
+	for (i = 0; i < r->count; i++)
+		for (k = i + 1; k < r->count && !code && r->list[i].kind == RULE_TOGETHER; k++)
+			if (r->list[k].kind == RULE_TOGETHER && share_name(&r->list[i], &r->list[k])) {
+				code = merge(r, i, k, e);
+				k = i; /* names have come, which rules that were passed over may have */
+			}
+	return code;
+}
+
+static int check_apart(const struct fleet_rule *apart, const struct fleet_rule *together, struct err *e)
+{
+	const char *first = NULL;
+	size_t i;
+
+	for (i = 0; i < apart->count; i++) {
+		if (!rule_names(together, apart->words[i]))
+			continue;
+		if (first && strcmp(first, apart->words[i]) != 0)
+			return err_set(e, EINVAL, "the rules have %s and %s apart, and together as well: no host could take both", first,
+				       apart->words[i]);
+		first = first ?: apart->words[i];
+	}
+	return 0;
+}
+
+int rules_settle(struct fleet_rules *r, struct err *e)
+{
+	int code = merge_together(r, e);
+	size_t i, k;
+
+	for (i = 0; i < r->count; i++)
+		for (k = 0; k < r->count && !code; k++)
+			if (r->list[i].kind == RULE_APART && r->list[k].kind == RULE_TOGETHER)
+				code = check_apart(&r->list[i], &r->list[k], e);
+	return code;
+}
+
 /* ---- hosts ---- */
 
 static void add_host(char ***hosts, size_t *count, const char *host)

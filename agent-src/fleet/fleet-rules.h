@@ -37,6 +37,8 @@ int rules_read(struct fleet_rules *r, struct err *e);
 int rules_parse(struct fleet_rules *r, char *text, const char *name, struct err *e);
 /* Adds a rule from an option's "db1,db2"; not for stay. */
 int rules_add(struct fleet_rules *r, enum rule_kind kind, const char *names, struct err *e);
+/* Takes rules of guests that are together as one where they share a guest. -EINVAL: guests are to be apart, too. */
+int rules_settle(struct fleet_rules *r, struct err *e);
 /* Expands "root@host-b,@rack2": replaces groups by their hosts, each host once; *count malloc'ed strings and a NULL. -ENOENT: no such
  * group. */
 int rules_hosts(const struct fleet_rules *r, const char *text, char ***hosts, size_t *count, struct err *e);

@@ -88,6 +88,38 @@ static void print_changed(FILE *to, const json_t *changed)
 		fprintf(to, "  here      its definition as it was changed: %s\n", event_text(changed, "file"));
 }
 
+static void print_disabled(FILE *to, const json_t *ev)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(ev, "disabled"), i, v)
+		fprintf(to, "  here      unit %s was stopped and disabled; to have it start the guest again, once that is back here: %s\n",
+			event_text(v, "unit"), event_text(v, "again"));
+}
+
+static void print_not_done(FILE *to, const json_t *ev)
+{
+	if (json_object_get(ev, "after_error"))
+		fprintf(to, "  there     could not be done: %s\n", event_text(ev, "after_error"));
+}
+
+static void print_warnings(FILE *to, const json_t *ev, const struct report_style *style)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(ev, "warnings"), i, v)
+		fprintf(to, "  %swarning%s   %s\n", style->care, style->plain, json_string_value(v));
+}
+
+void report_to_heed(FILE *to, const json_t *ev, const struct report_style *style)
+{
+	print_not_done(to, ev);
+	print_disabled(to, ev);
+	print_warnings(to, ev, style);
+}
+
 static void print_afterwards(FILE *to, const json_t *ev, const struct report_style *style)
 {
 	char a[24];
@@ -105,11 +137,8 @@ static void print_afterwards(FILE *to, const json_t *ev, const struct report_sty
 		fprintf(to, "  here      libvirt does not define it any more; its definition: %s\n", event_text(ev, "definition_left"));
 	if (json_object_get(ev, "definition_changed"))
 		print_changed(to, json_object_get(ev, "definition_changed"));
-	if (json_object_get(ev, "after_error"))
-		fprintf(to, "  there     could not be done: %s\n", event_text(ev, "after_error"));
-	json_array_foreach(json_object_get(ev, "disabled"), i, v)
-		fprintf(to, "  here      unit %s was stopped and disabled; to have it back: %s\n", event_text(v, "unit"),
-			event_text(v, "again"));
+	print_not_done(to, ev);
+	print_disabled(to, ev);
 	print_set_aside(to, ev, json_object_get(ev, "set_aside"), style);
 	json_array_foreach(json_object_get(json_object_get(ev, "set_aside"), "also"), i, v)
 		print_set_aside(to, ev, v, style);
@@ -123,8 +152,7 @@ static void print_afterwards(FILE *to, const json_t *ev, const struct report_sty
 		if (!is_set_aside(ev, event_text(v, "path")))
 			fprintf(to, "  here      %s (%s) %smay be deleted%s\n", event_text(v, "path"), event_bytes(a, v, "bytes"),
 				style->care, style->plain);
-	json_array_foreach(json_object_get(ev, "warnings"), i, v)
-		fprintf(to, "  %swarning%s   %s\n", style->care, style->plain, json_string_value(v));
+	print_warnings(to, ev, style);
 	print_leftovers(to, ev);
 }
 

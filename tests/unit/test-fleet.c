@@ -362,6 +362,23 @@ static void test_rules_that_are_wrong(void **state)
 
 /* ---- what is next, and what it all ends with ---- */
 
+/* "a b, c d, b c": all four are together. */
+static void test_rules_that_share_a_guest_are_one(void **state)
+{
+	(void)state;
+	assert_int_equal(rules_add(&rules, RULE_TOGETHER, "a,b", &e), 0);
+	assert_int_equal(rules_add(&rules, RULE_TOGETHER, "c,d", &e), 0);
+	assert_int_equal(rules_add(&rules, RULE_APART, "a,x", &e), 0);
+	assert_int_equal(rules_add(&rules, RULE_TOGETHER, "b,c", &e), 0);
+	assert_int_equal(rules_settle(&rules, &e), 0);
+	assert_int_equal(rules.count, 2);
+	assert_int_equal(rules.list[0].count, 4);
+	assert_true(rule_names(&rules.list[0], "d"));
+	assert_int_equal(rules_add(&rules, RULE_APART, "y,d,a", &e), 0);
+	assert_int_equal(rules_settle(&rules, &e), -EINVAL);
+	assert_string_equal(e.msg, "the rules have d and a apart, and together as well: no host could take both");
+}
+
 static void test_next_is_for_the_idlest_host(void **state)
 {
 	struct fleet_way b = {"b", NULL}, c = {"c", NULL};
@@ -615,6 +632,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_any_hosts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rules, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rules_that_are_wrong, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rules_that_share_a_guest_are_one, setup, teardown),
 		cmocka_unit_test(test_next_is_for_the_idlest_host),
 		cmocka_unit_test(test_the_worst_is_the_exit_code),
 		cmocka_unit_test(test_commands_run_some_at_a_time),

@@ -78,6 +78,7 @@ none_is_lost
 assert_eq "$(gone)" 5 "guests that have gone ($(cat "$DIR/fleet.out" "$DIR/fleet.log"))"
 left=$(sed -n 's/^  \([a-f]\) -> .*: stays here: rolled-back: .*/\1/p' "$DIR/fleet.out")
 is_here "$left"
+says fleet.out '^first, to settle moves that were cut off: vmferry recover; then the same command again'
 
 # A guest of which that host has a part is settled, and moves, too.
 status=0

@@ -36,11 +36,18 @@ says fleet.log '^d stays here: its licence is of this host'
 says fleet.log '1 of 3 guests cannot go, so none was begun'
 is_here a
 
-# Without it the others do, and the same command takes the last one once it can go.
+# Contradictory rules are refused before anything is asked, whatever lies between them.
+fleet 3 drain --to @rack --together a,c --together c,b "${WHERE[@]}"
+says fleet.log 'the rules have a and b apart, and together as well'
+is_here a
+
+# Without it the others do, and the same command takes the last one once it can go. What would start one a second time is told as by a move of one.
+echo "exec qemu-system-x86_64 -drive file=$DIR/a.raw" >"$DIR/of-mine.sh"
 fleet 3 drain --to @rack --keep e,d "${WHERE[@]}"
 says fleet.out '^2 of 3 guests have gone'
 says fleet.out '^  c -> .*: stays here: refused: no host takes it'
 says fleet.out '^the same command again takes'
+says fleet.out 'warning   .*of-mine.sh, which vmferry did not write.*would start the guest here a second time'
 says fleet.out "^back again, at .*: vmferry migrate [ab] .* --reuse auto --disk-dir $DIR\$"
 is_there a
 is_there b
