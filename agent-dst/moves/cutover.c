@@ -86,11 +86,6 @@ static void tell_state(struct transfer *t, const char *error, bool undecided)
 	handoff_message_send(t->a.control, t->a.id, t->a.handoff.state, detail);
 }
 
-void cutover_tell(struct transfer *t, const char *why)
-{
-	tell_state(t, why, false);
-}
-
 int cutover_ask_libvirt(struct transfer *t, cutover_asks ask, enum handoff_event *what, struct err *why)
 {
 	struct err ignored;
@@ -99,7 +94,7 @@ int cutover_ask_libvirt(struct transfer *t, cutover_asks ask, enum handoff_event
 
 	for (tries = 0; r && tries < ASK_TRIES; tries++) {
 		if (!tries)
-			cutover_tell(t, why->msg);
+			tell_state(t, why->msg, false);
 		loop_step(t->a.loop, ASK_PAUSE_MS, &ignored);
 		*why = (struct err){.code = 0};
 		r = ask(t, what, why);

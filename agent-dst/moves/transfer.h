@@ -143,8 +143,6 @@ int cutover_abort(struct transfer *t, const char *why, struct err *e);
 int cutover_qemu_dead(struct transfer *t, const char *why, struct err *e);
 /* Steps the hand-off machine; the source is told why, if the step is one that it hears of. why: NULL for none. */
 int cutover_step(struct transfer *t, enum handoff_event ev, const char *why, struct err *e);
-/* The source hears what its guest waits for here. */
-void cutover_tell(struct transfer *t, const char *why);
 typedef int (*cutover_asks)(struct transfer *t, enum handoff_event *what, struct err *why);
 /* Asks libvirt, and for ten seconds again, as its daemon may be starting; the source is told what is waited for. */
 int cutover_ask_libvirt(struct transfer *t, cutover_asks ask, enum handoff_event *what, struct err *why);

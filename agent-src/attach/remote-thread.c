@@ -82,12 +82,34 @@ static void detach(struct remote_thread *t)
 		t->signal = 0;
 }
 
+/* Registers with which it waits again, by itself: the kernel does that for a thread which was stopped in its wait, and not after another call. */
+static struct user_regs_struct waiting_again(const struct remote_thread *t)
+{
+	struct user_regs_struct regs = t->regs;
+
+	regs.rip -= SYSCALL_BYTES;
+	regs.rax = SYS_ppoll;
+	regs.orig_rax = (unsigned long)-1;
+	return regs;
+}
+
+/* Lets it go on where it was stopped. */
+static void go_on(struct remote_thread *t)
+{
+	struct user_regs_struct regs = waiting_again(t);
+
+	if (!t->traced || !t->stopped_ns)
+		return;
+	ptrace(PTRACE_SETREGS, t->pid, 0, &regs);
+	detach(t);
+}
+
 void remote_thread_close(struct remote_thread *t)
 {
 	struct err ignored;
 	int status;
 
-	remote_thread_go_on(t);
+	go_on(t);
 	if (t->traced) {
 		ptrace(PTRACE_INTERRUPT, t->pid, 0, 0); /* a thread must be stopped to be let go of */
 		if (!wait_for_stop(t, &status, &ignored))
@@ -166,27 +188,6 @@ int remote_thread_stop(struct remote_thread *t, unsigned ms, struct err *e)
 		usleep(LOOK_AGAIN_US);
 	}
 	return r;
-}
-
-/* Registers with which it waits again, by itself: the kernel does that for a thread which was stopped in its wait, and not after another call. */
-static struct user_regs_struct waiting_again(const struct remote_thread *t)
-{
-	struct user_regs_struct regs = t->regs;
-
-	regs.rip -= SYSCALL_BYTES;
-	regs.rax = SYS_ppoll;
-	regs.orig_rax = (unsigned long)-1;
-	return regs;
-}
-
-void remote_thread_go_on(struct remote_thread *t)
-{
-	struct user_regs_struct regs = waiting_again(t);
-
-	if (!t->traced || !t->stopped_ns)
-		return;
-	ptrace(PTRACE_SETREGS, t->pid, 0, &regs);
-	detach(t);
 }
 
 int remote_thread_send(struct remote_thread *t, uint64_t rip, struct err *e)
@@ -288,10 +289,6 @@ int remote_thread_stop(struct remote_thread *t, unsigned ms, struct err *e)
 uint64_t remote_thread_at(const struct remote_thread *t)
 {
 	return t->regs.pc;
-}
-void remote_thread_go_on(struct remote_thread *t)
-{
-	(void)t;
 }
 int remote_thread_send(struct remote_thread *t, uint64_t rip, struct err *e)
 {

@@ -30,8 +30,6 @@ int remote_thread_open(struct remote_thread *t, pid_t pid, struct err *e);
 int remote_thread_stop(struct remote_thread *t, unsigned ms, struct err *e);
 /* The address of its next instruction, as it was stopped. */
 uint64_t remote_thread_at(const struct remote_thread *t);
-/* Lets it go on where it was stopped. */
-void remote_thread_go_on(struct remote_thread *t);
 /* Lets it go on at another place with another stack pointer, as if its system call had returned; nobody traces it then. */
 int remote_thread_send(struct remote_thread *t, uint64_t rip, struct err *e);
 /* Makes the stopped thread do this system call. *ret is what the kernel returns: small negative numbers are errors. */

@@ -41,7 +41,6 @@ struct qemu_stream {
 
 	uint64_t item_offset; /* offset of the item's first byte */
 	uint64_t thin_bytes;
-	uint64_t device_bytes;
 
 	bool configured;
 	bool in_configuration; /* subsections of CONFIGURATION may follow */

@@ -575,7 +575,6 @@ static size_t take_item(struct qemu_stream *s, const uint8_t *p, size_t n, int *
 static size_t take_device_state(struct qemu_stream *s, const uint8_t *p, size_t n, int *ret)
 {
 	s->item_offset += n;
-	s->device_bytes += n;
 	*ret = keep(s, p, n);
 	return n;
 }
@@ -605,30 +604,9 @@ int qemu_stream_push(struct qemu_stream *s, const uint8_t *p, size_t n, size_t *
 	return s->paused;
 }
 
-const struct ram_block *qemu_stream_blocks(const struct qemu_stream *s, size_t *count)
-{
-	*count = s->list.whole ? s->list.count : 0;
-	return s->list.whole ? s->list.at : NULL;
-}
-
-uint64_t qemu_stream_offset(const struct qemu_stream *s)
-{
-	return s->item_offset + s->held;
-}
-
 uint64_t qemu_stream_thin_bytes(const struct qemu_stream *s)
 {
 	return s->thin_bytes;
-}
-
-uint64_t qemu_stream_device_bytes(const struct qemu_stream *s)
-{
-	return s->device_bytes;
-}
-
-bool qemu_stream_ram_done(const struct qemu_stream *s)
-{
-	return !s->step;
 }
 
 bool qemu_stream_has_flush(const struct qemu_stream *s)

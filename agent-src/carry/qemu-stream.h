@@ -59,8 +59,7 @@ enum ram_section {
 struct qemu_stream_handlers {
 	/* The next bytes of the thin stream. */
 	int (*thin)(void *ctx, const uint8_t *p, size_t n);
-	/* The block list, once, before any page. Lives as long as the walker
-	 * (qemu_stream_blocks()). */
+	/* The block list, once, before any page. Lives as long as the walker. */
 	int (*blocks)(void *ctx, const struct ram_block *blocks, size_t count);
 	/* PAGE record: QEMU_PAGE_BYTES bytes, valid during the call only. Block and offset are
 	 * checked. */
@@ -101,14 +100,8 @@ void qemu_stream_free(struct qemu_stream *s);
  */
 int qemu_stream_push(struct qemu_stream *s, const uint8_t *p, size_t n, size_t *used, struct err *e);
 
-const struct ram_block *qemu_stream_blocks(const struct qemu_stream *s, size_t *count);
-/* Input bytes taken; thin bytes handed out; of these the ones after RAM's SECTION_END (device state
- * to VMDESC, passed on unparsed). */
-uint64_t qemu_stream_offset(const struct qemu_stream *s);
+/* Thin bytes handed out. */
 uint64_t qemu_stream_thin_bytes(const struct qemu_stream *s);
-uint64_t qemu_stream_device_bytes(const struct qemu_stream *s);
-/* RAM's SECTION_END has passed: all further bytes are device state. */
-bool qemu_stream_ram_done(const struct qemu_stream *s);
 /* Valid from section_end(RAM_SETUP) on. True: multifd SYNC packets pair with flush() (machine types
  * >= 8.1). False: with every section_end(), of all three kinds (older machine types), or there is
  * no multifd. */

@@ -130,8 +130,7 @@ struct capture {
 
 /* ---- ram-capture.c ---- */
 
-/* Starts reading from the connection again, unless it waits for something; from all connections. */
-void capture_arm(struct conn *k);
+/* Starts reading from all connections again, except those that wait for something. */
 void capture_arm_all(struct capture *c);
 void capture_tell(struct capture *c, enum capture_event ev, const struct err *e);
 void capture_give_up(struct capture *c, const struct err *e);
@@ -142,8 +141,7 @@ extern const struct qemu_stream_handlers route_handlers; /* handlers of the walk
 /* queue.ready: takes back a buffer. */
 void route_returned(struct queue *q);
 void route_packet_release(struct shared_buf *b);
-/* Takes a packet from the pool; NULL: none, and capture_arm_all() follows when one comes back. Opaque mode takes from its share. */
-struct packet *route_packet(struct capture *c);
+/* Takes a packet from the channel's own share of the pool, in opaque mode; NULL: none, and capture_arm_all() follows when one comes back. */
 struct packet *route_packet_share(struct conn *k);
 /* Pushes buffered bytes of the main channel; false when it must wait for the other channels or for a packet. */
 bool route_main(struct capture *c);

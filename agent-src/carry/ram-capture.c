@@ -113,7 +113,7 @@ static void got(struct conn *k, size_t n)
 		break;
 	case CONN_HEADER:
 		k->have += n;
-		break; /* capture_arm() takes it on when it is whole */
+		break; /* arm() takes it on when it is whole */
 	case CONN_PAYLOAD:
 		k->have += n;
 		if (k->have == k->want)
@@ -126,6 +126,9 @@ static void got(struct conn *k, size_t n)
 		break;
 	}
 }
+
+/* Starts reading from the connection again, unless it waits for something. */
+static void arm(struct conn *k);
 
 static void read_done(struct op *op, int res, uint32_t flags)
 {
@@ -141,7 +144,7 @@ static void read_done(struct op *op, int res, uint32_t flags)
 	}
 	if (res > 0)
 		got(k, (size_t)res);
-	capture_arm(k);
+	arm(k);
 }
 
 static bool next_buffer(struct conn *k, uint8_t **p, size_t *n)
@@ -186,7 +189,7 @@ static bool next_buffer(struct conn *k, uint8_t **p, size_t *n)
 	return true;
 }
 
-void capture_arm(struct conn *k)
+static void arm(struct conn *k)
 {
 	struct capture *c = k->cap;
 	struct io_uring_sqe *sqe;
@@ -208,7 +211,7 @@ void capture_arm_all(struct capture *c)
 	unsigned i;
 
 	for (i = 0; i < c->qemu.count; i++)
-		capture_arm(&c->qemu.conn[i]);
+		arm(&c->qemu.conn[i]);
 }
 
 /* ---- connections ---- */
@@ -266,7 +269,7 @@ static void accepted(struct op *op, int res, uint32_t flags)
 	} else {
 		k->state = CONN_FIRST;
 	}
-	capture_arm(k);
+	arm(k);
 	accept_more(c);
 }
 

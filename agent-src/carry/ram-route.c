@@ -33,7 +33,8 @@ void route_returned(struct queue *q)
 	capture_arm_all(c);
 }
 
-struct packet *route_packet(struct capture *c)
+/* Takes a packet from the pool; NULL: none, and capture_arm_all() follows when one comes back. */
+static struct packet *take_packet(struct capture *c)
 {
 	struct packet *p;
 
@@ -47,7 +48,7 @@ struct packet *route_packet(struct capture *c)
 /* A packet of the channel's own share: QEMU at the destination may stop reading one channel until it has read from another. */
 struct packet *route_packet_share(struct conn *k)
 {
-	struct packet *p = k->held < PACKETS / (1 + k->cap->cfg.multifd) ? route_packet(k->cap) : NULL;
+	struct packet *p = k->held < PACKETS / (1 + k->cap->cfg.multifd) ? take_packet(k->cap) : NULL;
 
 	if (p) {
 		p->holder = k;
@@ -429,7 +430,7 @@ bool route_main(struct capture *c)
 		if (c->stage.packet &&
 		    (c->stage.pages > MULTIFD_PAGES_MAX - MAIN_IN_BYTES / PAGE_BYTES - 1 || c->stage.zero_pages > ZERO_PER_STAGE))
 			flush_stage(c);
-		if (!c->stage.packet && !(c->stage.packet = route_packet(c)))
+		if (!c->stage.packet && !(c->stage.packet = take_packet(c)))
 			return false;
 		c->walking = true;
 		r = qemu_stream_push(c->walker, k->in + k->in_at, k->in_n, &used, &e);
@@ -517,7 +518,7 @@ bool route_multifd_header(struct conn *k)
 		return false;
 	}
 	k->block = (unsigned)b;
-	if (!(k->packet = route_packet(c)))
+	if (!(k->packet = take_packet(c)))
 		return false;
 	k->state = CONN_PAYLOAD;
 	k->have = 0;

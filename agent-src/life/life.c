@@ -264,6 +264,8 @@ void life_fini(struct life *l)
 
 /* ---- the control socket ---- */
 
+static json_t *status_of(const struct life *l);
+
 static json_t *on_request(void *ctx, const char *command, const json_t *args)
 {
 	struct life *l = ctx;
@@ -272,7 +274,7 @@ static json_t *on_request(void *ctx, const char *command, const json_t *args)
 	if (answer)
 		return answer;
 	if (!strcmp(command, "status"))
-		return life_status(l);
+		return status_of(l);
 	if (strcmp(command, "cancel"))
 		return json_pack("{s:s+++}", "error", "'", command, "' is not possible with ", l->how);
 	l->cancelled = true;
@@ -556,7 +558,7 @@ void life_percent(struct life *l, double percent)
 		tell_progress(l, NULL);
 }
 
-json_t *life_status(const struct life *l)
+static json_t *status_of(const struct life *l)
 {
 	json_t *out = tell_pace(l);
 

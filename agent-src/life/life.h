@@ -126,7 +126,6 @@ void life_stage(struct life *l, const char *stage);
 void life_progress(struct life *l, uint64_t done, uint64_t total, json_t *(*each)(void *ctx));
 /* Progress of a stage that is known in percent alone. */
 void life_percent(struct life *l, double percent);
-json_t *life_status(const struct life *l);
 
 /* A line of a plan or a result: a word for the margin, and a sentence. rows: an array. */
 void life_row(json_t *rows, const char *word, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -36,7 +36,5 @@ int definition_leave(const char *place, const char *xml, struct err *e);
 char *definition_kept_at(const struct definition *d);
 /* Writes the guest's definition, as it is here, into a file that the journal owns. */
 int definition_keep(struct definition *d, struct err *e);
-/* Has libvirt define the guest from that file, replacing any definition of it. failed: as for kept_definition_complete(). */
-int definition_define_again(json_t *kept, json_t *failed, struct err *e);
 
 #endif

@@ -515,7 +515,8 @@ static int undefine_for_certain(struct lv *v, json_t *kept, struct err *e)
 		       : r; /* EALREADY: it runs, and is defined no more; or has what keeps libvirt from undefining it */
 }
 
-int definition_define_again(json_t *kept, json_t *failed, struct err *e)
+/* Has libvirt define the guest from the file that keeps its definition, replacing any other. failed: as for kept_definition_complete(). */
+static int define_again(json_t *kept, json_t *failed, struct err *e)
 {
 	struct lv *v;
 	int r = lv_open(&v, ASK_MS, e);
@@ -539,7 +540,7 @@ static int take_back(struct definition *d, json_t *kept, struct err *e)
 	if (!word || strcmp(word, ASKED) != 0) /* libvirt has it as it was, or as somebody else wants it */
 		return 0;
 	failed = json_array();
-	r = definition_define_again(kept, failed, e);
+	r = define_again(kept, failed, e);
 	r = r ? r : note(d, UNDONE, e);
 	if (!r && json_array_size(failed))
 		r = err_set(e, EREMOTEIO, "%s", json_string_value(json_array_get(failed, 0)));

@@ -47,7 +47,8 @@ static const struct item *node_above(const struct rewrite *w, const char *node)
 
 #define NODES_MAX 8 /* stacked on one another; the limit also ends a loop of nodes */
 
-enum args_role args_drive_role(const struct rewrite *w, const char *id, bool read_only)
+/* The role of the drive that the block node or -drive id belongs to. */
+static enum args_role drive_role(const struct rewrite *w, const char *id, bool read_only)
 {
 	const struct item *above;
 	unsigned depth;
@@ -118,7 +119,7 @@ static void drive_place(const struct rewrite *w, const struct item *it, struct p
 	at->it = it;
 	at->format = drive_format(&it->p.l);
 	at->read_only = cdrom || kv_flag(&it->p.l, "readonly", false) || kv_flag(&it->p.l, "read-only", false);
-	at->role = args_drive_role(w, kv_get(&it->p.l, "id", NULL), at->read_only);
+	at->role = drive_role(w, kv_get(&it->p.l, "id", NULL), at->read_only);
 	at->read_only |= is_cd(args_find(w, "device", "drive", kv_get(&it->p.l, "id", NULL)));
 	if (cdrom || (bus && !strcmp(bus, "floppy")))
 		at->role = ARGS_MEDIA;
@@ -394,7 +395,7 @@ int args_on_blockdev(struct rewrite *w, struct item *it)
 
 	at.format = node_format(w, it);
 	at.read_only = node_read_only(w, it);
-	at.role = args_drive_role(w, node, at.read_only);
+	at.role = drive_role(w, node, at.read_only);
 	r = check_drivers(w, &it->p.l, &at);
 	if (r == 0)
 		r = map_list(w, &it->p, "filename", &at, &m); /* file= names a node here */

@@ -111,7 +111,5 @@ rule_fn args_on_global;									     /* qemu-args-devices.c */
 void args_mark_ejected(struct rewrite *w);	  /* qemu-args-disks.c */
 int args_list_nics(struct rewrite *w);		  /* qemu-args-net.c: fills r->nics and checks o->nets */
 int args_check_monitors(const struct rewrite *w); /* qemu-args-monitors.c */
-/* The role of the drive that the block node or -drive id belongs to. */
-enum args_role args_drive_role(const struct rewrite *w, const char *id, bool read_only);
 
 #endif

@@ -54,8 +54,5 @@ int lv_finish(struct lv *v, const struct lv_params *p, const char *cookie, uint3
 int lv_confirm(struct lv *v, const struct lv_domain *d, uint32_t flags, bool cancelled, struct err *e);
 
 int lv_resume(struct lv *v, const struct lv_domain *d, struct err *e);
-int lv_suspend(struct lv *v, const struct lv_domain *d, struct err *e);
-/* Ends QEMU at once. */
-int lv_destroy(struct lv *v, const struct lv_domain *d, struct err *e);
 
 #endif

@@ -143,17 +143,3 @@ int lv_resume(struct lv *v, const struct lv_domain *d, struct err *e)
 
 	return lv_call(v, &ask, NULL, e);
 }
-
-int lv_suspend(struct lv *v, const struct lv_domain *d, struct err *e)
-{
-	struct lv_ask ask = lv_ask_of(d, LV_DOMAIN_SUSPEND, "suspend guest");
-
-	return lv_call(v, &ask, NULL, e);
-}
-
-int lv_destroy(struct lv *v, const struct lv_domain *d, struct err *e)
-{
-	struct lv_ask ask = lv_ask_of(d, LV_DOMAIN_DESTROY, "end guest");
-
-	return lv_call(v, &ask, NULL, e);
-}

@@ -186,17 +186,6 @@ int link_receive_more(struct link *l, void *p, size_t n, size_t *have, struct er
 	return 1;
 }
 
-int link_receive(struct link *l, void *p, size_t n, uint64_t deadline_ns, struct err *e)
-{
-	size_t have = 0;
-	int r;
-
-	while ((r = link_receive_more(l, p, n, &have, e)) == 0)
-		if (link_wait(l, deadline_ns, e))
-			return -e->code;
-	return r < 0 ? r : 0;
-}
-
 int link_peek_tls(const struct link *l, bool *yes, struct err *e)
 {
 	uint8_t first;

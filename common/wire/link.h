@@ -24,7 +24,6 @@ struct link {
 /* Sends exactly n bytes. Deadlines are moments of now_ns(); 0: fails unless it can be done at once. -ETIMEDOUT, -EPIPE (the peer
  * closed), -errno. */
 int link_send(struct link *l, const void *p, size_t n, uint64_t deadline_ns, struct err *e);
-int link_receive(struct link *l, void *p, size_t n, uint64_t deadline_ns, struct err *e);
 /* Waits until something arrives. 0, or -ETIMEDOUT. */
 int link_wait(const struct link *l, uint64_t deadline_ns, struct err *e);
 /* Shakes hands; t belongs to the link from here on, whatever happens. */

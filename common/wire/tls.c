@@ -235,11 +235,6 @@ bool tls_conn_has_key(const struct tls *t)
 	return SSL_session_reused(t->ssl);
 }
 
-const char *tls_conn_peer_name(const struct tls *t)
-{
-	return t->key.name;
-}
-
 /* ---- contents ---- */
 
 uint8_t *tls_conn_input(struct tls *t, size_t *cap)

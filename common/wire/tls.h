@@ -42,8 +42,6 @@ void tls_conn_free(struct tls *t); /* NULL ok */
 int tls_conn_handshake(struct tls *t, struct err *e);
 /* True if the other end has proved that it has a key. A client does so with the first thing it says (the binder of RFC 8446, 4.2.11.2). */
 bool tls_conn_has_key(const struct tls *t);
-/* The name that the client showed, after the handshake. */
-const char *tls_conn_peer_name(const struct tls *t);
 
 /* Ciphertext from the peer: put up to *cap bytes at what is returned, then say how many there are. */
 uint8_t *tls_conn_input(struct tls *t, size_t *cap);

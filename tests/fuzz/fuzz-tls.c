@@ -159,7 +159,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	}
 	if (!meddled && !client.ended && !server.ended)
 		expect_all_heard(&client, &server);
-	require(!server.secure || !strcmp(tls_conn_peer_name(server.tls), "host-a"));
 	tls_conn_free(client.tls);
 	tls_conn_free(server.tls);
 	return 0;

@@ -4,7 +4,7 @@
  *
  *   begin NAME URI COOKIE XML      prepare NAME URI COOKIE XML      (COOKIE, XML: files)
  *   finish NAME [cancel]           confirm NAME [cancel]
- *   resume NAME                    suspend NAME                     destroy NAME
+ *   resume NAME
  *   watch NAME                     qmp NAME JSON                    event NAME [WORD]   (waits for one whose data has WORD)
  */
 #include "libvirt-job.h"
@@ -164,10 +164,6 @@ static int with_guest(const char *verb, const struct lv_domain *d, char **a)
 		return lv_confirm(lv, d, FLAGS, a[0], &err);
 	if (!strcmp(verb, "resume"))
 		return lv_resume(lv, d, &err);
-	if (!strcmp(verb, "suspend"))
-		return lv_suspend(lv, d, &err);
-	if (!strcmp(verb, "destroy"))
-		return lv_destroy(lv, d, &err);
 	if (!strcmp(verb, "watch"))
 		return lv_watch(lv, d, &err);
 	if (!strcmp(verb, "qmp") && a[0])

@@ -399,8 +399,6 @@ static const struct played_call {
 	{lv_shutdown, {LV_DOMAIN_SHUTDOWN}},
 	{call_pool_at, {LV_POOL_LOOKUP_TARGET_PATH}},
 	{lv_resume, {LV_DOMAIN_RESUME}},
-	{lv_suspend, {LV_DOMAIN_SUSPEND}},
-	{lv_destroy, {LV_DOMAIN_DESTROY}},
 	{lv_watch, {PLAYED_QEMU + LV_MONITOR_EVENT_REGISTER}},
 };
 
