@@ -4,6 +4,7 @@
 #include "json-text.h"
 #include "process.h"
 #include "room.h"
+#include "same-file.h"
 #include "scratch.h"
 #include "util.h"
 
@@ -140,7 +141,7 @@ static json_t *order_image(struct host *h, const json_t *order, const char *path
 static json_t *order_allocated(struct host *h, const json_t *order, const char *path)
 {
 	(void)h, (void)order;
-	return json_pack("{s:I}", "bytes", (json_int_t)scratch_allocated(path));
+	return json_pack("{s:I}", "bytes", (json_int_t)path_allocated(path));
 }
 
 static json_t *order_tail(struct host *h, const json_t *order, const char *path)

@@ -6,6 +6,7 @@
 #include "promise.h"
 #include "promised.h"
 #include "room.h"
+#include "tap.h"
 #include "transfer.h"
 #include "util.h"
 
@@ -165,13 +166,6 @@ static const char *bridge_labelled(const struct host_settings *s, const char *la
 	return NULL;
 }
 
-static bool is_bridge(const char *name)
-{
-	AUTO_FREE char *path = xasprintf("/sys/class/net/%s/bridge", name);
-
-	return !strchr(name, '/') && !access(path, F_OK);
-}
-
 /* Bridges of the guest that are not here by their names, and are by their labels. */
 static void find_bridges(struct transfer *t, const struct host_settings *s)
 {
@@ -181,8 +175,8 @@ static void find_bridges(struct transfer *t, const struct host_settings *s)
 	json_decref(t->line.bridges);
 	t->line.bridges = json_object();
 	json_object_foreach(json_object_get(t->target.description, "bridge_labels"), bridge, label) {
-		here = json_is_string(label) && !is_bridge(bridge) ? bridge_labelled(s, json_string_value(label)) : NULL;
-		if (here && is_bridge(here))
+		here = json_is_string(label) && !bridge_is_here(bridge) ? bridge_labelled(s, json_string_value(label)) : NULL;
+		if (here && bridge_is_here(here))
 			json_object_set_new(t->line.bridges, bridge, json_string(here));
 	}
 }

@@ -3,6 +3,7 @@
 #include "host-settings.h"
 #include "json-text.h"
 #include "kept-definition.h"
+#include "tap.h"
 #include "util.h"
 
 #include <errno.h>
@@ -102,19 +103,12 @@ static void caution(const struct definition *d, bool is_later, char *sentence /*
 	free(sentence);
 }
 
-static bool is_bridge(const char *name)
-{
-	AUTO_FREE char *path = xasprintf("/sys/class/net/%s/bridge", name);
-
-	return !strchr(name, '/') && !access(path, F_OK);
-}
-
 static bool is_there(struct lv *v, const char *kind, const char *name)
 {
 	struct err ignored;
 	bool active;
 
-	return !strcmp(kind, "bridge") ? is_bridge(name) : !lv_network(v, name, &active, &ignored) && active;
+	return !strcmp(kind, "bridge") ? bridge_is_here(name) : !lv_network(v, name, &active, &ignored) && active;
 }
 
 /* The network that this host's owner calls by that label, of the same kind if there is one: "bridge:br0", malloc'ed; NULL: nothing. */
@@ -160,7 +154,7 @@ static void look_at_network(const struct definition *d, struct lv *v, const json
 	struct err e;
 	int r;
 
-	if (!strcmp(kind, "bridge") && !strchr(name, '/') && !is_bridge(name) && !goes_by_label(d, v, kind, name))
+	if (!strcmp(kind, "bridge") && !strchr(name, '/') && !bridge_is_here(name) && !goes_by_label(d, v, kind, name))
 		caution(d, is_later, xasprintf("the destination has no bridge %s, which the guest's network card needs", name));
 	if (strcmp(kind, "network"))
 		return;

@@ -5,6 +5,7 @@
 #include "bench.h"
 #include "paths.h"
 #include "process.h"
+#include "same-file.h"
 #include "scratch.h"
 #include "unix-socket.h"
 #include "util.h"
@@ -81,7 +82,7 @@ static int here_image(struct side *s, const char *path, uint64_t bytes, bool *di
 static uint64_t here_allocated(struct side *s, const char *path)
 {
 	(void)s;
-	return scratch_allocated(path);
+	return path_allocated(path);
 }
 
 static void here_tail(struct side *s, const char *path, char *text, size_t room)

@@ -71,16 +71,6 @@ static const struct guest_disk *disk_of(const struct guest *g, const char *path,
 	return NULL;
 }
 
-static uint64_t allocated(const struct guest_disk *d)
-{
-	uint64_t sum = d->allocated;
-	size_t i;
-
-	for (i = 0; i < d->chain_count; i++)
-		sum += d->chain[i].allocated;
-	return MIN(sum, MAX(d->virtual_size, d->allocated));
-}
-
 /* Snapshots and bitmaps of an image that nobody writes to are in its header. */
 static int note_what_stays(struct export_plan *p, const char *path, const char *format, const struct guest_disk *d, struct err *e)
 {
@@ -120,7 +110,7 @@ static int take_written(struct export_plan *p, struct export_disk *from, const s
 	from->live = d;
 	from->is_block = d->block_device;
 	from->format = d->format;
-	from->allocated = allocated(d);
+	from->allocated = guest_disk_allocated(d, true);
 	return 0;
 }
 

@@ -89,7 +89,8 @@ static void remove_spool(struct recovery *v, const json_t *detail)
 {
 	const json_t *last = journal_last_note(v->life.journal, MADE_LAST);
 
-	spool_remove_stale(detail);
+	if (json_text(detail, "path"))
+		spool_remove_stale(json_text(detail, "path"));
 	tell_if_left(v, detail);
 	if (is_below(json_text(detail, "path"), json_text(last, "path")))
 		v->whole = false;
@@ -123,7 +124,7 @@ static void remove_draft(struct recovery *v, const json_t *detail)
 	const char *path = json_text(detail, "path") ?: "";
 	AUTO_FREE char *dir = xstrdup(path);
 
-	made_remove_draft(detail);
+	made_remove_stale(path);
 	tell_if_left(v, detail);
 	if (!v->whole && *path && access(dirname(dir), F_OK) && !is_in_spool(v, path))
 		tell_of_directory(v, path);

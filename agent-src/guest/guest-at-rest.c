@@ -84,13 +84,6 @@ static bool is_whole_vmdk(const char *path)
 	return strstr(text, "createType=\"monolithicSparse\"") && !strstr(text, "parentFileNameHint");
 }
 
-static uint64_t allocated(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) ? 0 : (uint64_t)st.st_blocks * 512;
-}
-
 /* How QEMU reads it. What the line, or the image above, says counts, and only then what the file itself says: of a raw disk that is the guest's
  * word, which must not choose files of this host; whoever called it .qcow2 has said it, too. An image whose base QEMU has read by the driver of its file alone, as newer libvirts have it do
  * with a raw one, names that driver. */
@@ -158,7 +151,7 @@ static int read_chain(struct guest_disk *d, const char *path, const struct qcow2
 					       "the backing file %s of %s is not named as a file of this host is, by a path: name it so "
 					       "(qemu-img rebase -u -b PATH -F FORMAT %s)",
 					       name, above, above);
-		b->allocated = allocated(b->real_path);
+		b->allocated = path_allocated(b->real_path);
 		r = look(b->real_path, format, &h, &is, e);
 		if (r)
 			return r;
@@ -228,7 +221,7 @@ static int add_disk(struct guest *g, const struct args_file *f, struct err *e)
 	d->virtual_size = disk_padded(bytes);
 	d->inner_size = h.is_qcow2 ? h.bytes : bytes;
 	d->encrypted = h.encrypted;
-	d->allocated = d->block_device ? bytes : allocated(d->real_path);
+	d->allocated = d->block_device ? bytes : path_allocated(d->real_path);
 	r = read_chain(d, f->path, &h, e);
 	qcow2_header_fini(&h);
 	return r;

@@ -169,6 +169,8 @@ bool guest_disk_read_limits(const json_t *inserted, int64_t limits[GUEST_LIMITS]
 /* Format of an image that QEMU reads by that driver: newer libvirts (11.3, not 9.0) have it read a raw image by the driver of its file alone, without a node of
  * the format above it. */
 const char *guest_disk_format(const struct guest *g, const char *driver);
+/* Bytes that the disk's image has on its file system, with those of the images below it, but no more than the guest can see. */
+uint64_t guest_disk_allocated(const struct guest_disk *d, bool with_chain);
 /* -ENOTSUP: the disk has something that a move could not carry. */
 int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *e);
 /* Reads the -readconfig files of the line; fills line.configs and line.expanded. */

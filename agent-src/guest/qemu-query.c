@@ -414,6 +414,16 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 	return why ? err_set(e, ENOTSUP, "disk %s %s", d->real_path ?: d->drive_id ?: d->node, why) : 0;
 }
 
+uint64_t guest_disk_allocated(const struct guest_disk *d, bool with_chain)
+{
+	uint64_t sum = d->allocated;
+	size_t i;
+
+	for (i = 0; i < d->chain_count && with_chain; i++)
+		sum += d->chain[i].allocated;
+	return MIN(sum, MAX(d->virtual_size, d->allocated));
+}
+
 bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n)
 {
 	const char *slash = d->real_path ? strrchr(d->real_path, '/') : NULL, *id = d->qdev ? strrchr(d->qdev, '/') : NULL;

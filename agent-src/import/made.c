@@ -42,8 +42,7 @@ static bool lock_draft(int fd)
 	return !fcntl(fd, F_OFD_SETLK, &l);
 }
 
-/* A regular file that one of us has made and not finished, of which nobody who makes it is alive. */
-static void remove_stale(const char *path)
+void made_remove_stale(const char *path)
 {
 	AUTO_CLOSE int fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	AUTO_FREE char *shown = text_shown(path);
@@ -78,7 +77,7 @@ static void remove_stale_drafts(const char *dir, const char *base)
 		if (is_draft_of(entry->d_name, base)) {
 			AUTO_FREE char *path = xasprintf("%s/%s", dir, entry->d_name);
 
-			remove_stale(path);
+			made_remove_stale(path);
 		}
 	if (d)
 		closedir(d);
@@ -267,14 +266,6 @@ bool made_is_whole(const struct journal *j, bool rebooted)
 	const json_t *whole = journal_last_note(j, MADE_WHOLE), *last = journal_last_note(j, MADE_LAST);
 
 	return json_is_boolean(whole) ? json_is_true(whole) : last && own_file_is_there(last, rebooted);
-}
-
-void made_remove_draft(const json_t *detail)
-{
-	const char *path = json_text(detail, "path");
-
-	if (path)
-		remove_stale(path);
 }
 
 void made_fini(struct made *m)

@@ -45,7 +45,7 @@ void made_fini(struct made *m);
 
 /* True if all files got their names, by the journal of a command that was cut off: then they are the user's. */
 bool made_is_whole(const struct journal *j, bool rebooted);
-/* Removes a MADE_DRAFT, if it is ours and its process is dead. */
-void made_remove_draft(const json_t *detail);
+/* Removes a regular file that a command of ours has made and not finished, and no process of which is alive. */
+void made_remove_stale(const char *path);
 
 #endif

@@ -45,8 +45,7 @@ static int remove_whole(const char *path, int fd)
 	return rmdir(path) ? -errno : 0;
 }
 
-/* Removes a spool of ours whose process is dead. */
-static void remove_stale(const char *path)
+void spool_remove_stale(const char *path)
 {
 	AUTO_CLOSE int fd = open_directory(path);
 	AUTO_FREE char *shown = text_shown(path);
@@ -72,7 +71,7 @@ static void remove_all_stale(const char *template)
 		if (strlen(entry->d_name) != name_chars || strncmp(entry->d_name, template + dir_chars + 1, name_chars - RANDOM_CHARS) != 0)
 			continue;
 		path = xasprintf("%s%s", above, entry->d_name);
-		remove_stale(path);
+		spool_remove_stale(path);
 	}
 	if (d)
 		closedir(d);
@@ -125,14 +124,6 @@ int spool_make_in(struct spool *s, const char *dir, struct err *e)
 	AUTO_FREE char *template = xasprintf("%s/.vmferry-import-XXXXXX", dir);
 
 	return spool_make(s, template, e);
-}
-
-void spool_remove_stale(const json_t *detail)
-{
-	const char *path = json_text(detail, "path");
-
-	if (path)
-		remove_stale(path);
 }
 
 size_t spool_remove(struct spool *s)

@@ -23,8 +23,8 @@ int spool_make(struct spool *s, const char *template, struct err *e);
 int spool_make_in(struct spool *s, const char *dir, struct err *e);
 /* Removes the directory with all files in it. 1: it could not be removed, and is a leftover of the command. */
 size_t spool_remove(struct spool *s);
-/* Removes the directory named in the journal of a command that was cut off, unless that command is alive. */
-void spool_remove_stale(const json_t *detail);
+/* Removes a spool of ours, unless its process is alive. */
+void spool_remove_stale(const char *path);
 /* Leaves the directory for the next process to remove. Does nothing for a zeroed one. */
 void spool_fini(struct spool *s);
 

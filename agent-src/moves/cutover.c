@@ -86,11 +86,6 @@ static int ask_how_it_is(struct source *s, char state[32], uint64_t until, struc
 	return r && qmp_alive(s->qmp) ? source_run_state(s, state, until, e) : r;
 }
 
-static bool goes_on(const char *state)
-{
-	return !strcmp(state, "running") || !strcmp(state, "suspended");
-}
-
 /* The guest's state afterwards decides, not QEMU's answer to `cont`. */
 static int set_going(struct source *s, uint64_t until, struct err *e)
 {
@@ -98,7 +93,7 @@ static int set_going(struct source *s, uint64_t until, struct err *e)
 	char state[32];
 	int r = qmp_call(s->qmp, "cont", NULL, NULL, e);
 
-	if (!r || (qmp_alive(s->qmp) && !ask_how_it_is(s, state, until, &ignored) && goes_on(state)))
+	if (!r || (qmp_alive(s->qmp) && !ask_how_it_is(s, state, until, &ignored) && source_runs(state)))
 		return 0;
 	return err_prefix(e, "the guest is paused at the source");
 }
@@ -123,7 +118,7 @@ int live_take_back(struct transfer *t, struct err *e)
 	if (!r)
 		r = ask_how_it_is(s, state, until, e);
 	t->end.silent = r != 0;
-	if (r || goes_on(state))
+	if (r || source_runs(state))
 		return r;
 	if (!strcmp(state, "postmigrate") && (!s->migrating || s->cannot_be_complete)) {
 		t->end.migrated_away = true;

@@ -14,6 +14,7 @@
 #include "qemu-find.h"
 #include "qemu-helper.h"
 #include "replica-sync.h"
+#include "same-file.h"
 #include "source-sockets.h"
 
 #include <errno.h>
@@ -57,13 +58,6 @@ static char *image_of(const struct points *p, const struct point *pt, size_t i)
 	return points_path(p, pt->slot, json_text(point_disk(pt, i), "file"));
 }
 
-static uint64_t allocated(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) ? 0 : (uint64_t)st.st_blocks * 512;
-}
-
 /* Bytes of a disk in its images above point number; 0: in all of them. */
 static uint64_t allocated_above(const struct disks_onward *w, size_t i, uint64_t number)
 {
@@ -74,7 +68,7 @@ static uint64_t allocated_above(const struct disks_onward *w, size_t i, uint64_t
 		bool is_above = w->store.list[k].number > number && point_disk(&w->store.list[k], i);
 		AUTO_FREE char *path = is_above ? image_of(&w->store, &w->store.list[k], i) : NULL;
 
-		sum += path ? allocated(path) : 0;
+		sum += path ? path_allocated(path) : 0;
 	}
 	return sum;
 }
@@ -90,7 +84,7 @@ static json_t *least_above(const struct disks_onward *w, size_t i)
 		AUTO_FREE char *path = point_disk(&w->store.list[k], i) ? image_of(&w->store, &w->store.list[k], i) : NULL;
 
 		json_array_insert_new(out, 0, json_integer((json_int_t)most));
-		most = MAX(most, path ? allocated(path) : 0);
+		most = MAX(most, path ? path_allocated(path) : 0);
 	}
 	return out;
 }

@@ -312,16 +312,6 @@ int disks_examine(struct part *p, struct err *e)
 
 /* ---- what is told of them ---- */
 
-static uint64_t allocated(const struct disks *ds, const struct guest_disk *d)
-{
-	uint64_t sum = d->allocated;
-	size_t i;
-
-	for (i = 0; i < d->chain_count && !disk_keeps_chain(ds, d); i++)
-		sum += d->chain[i].allocated;
-	return MIN(sum, MAX(d->virtual_size, d->allocated));
-}
-
 /* The file's access control list; in hex, malloc'ed, or NULL. */
 static char *acl_of(const char *path)
 {
@@ -480,9 +470,9 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 	size = d->left_behind && g->inner_size ? g->inner_size : g->virtual_size;
 	out = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:s*,s:s*,s:I,s:s*}", "object", (int)d->object, "node", g->node,
 			"file", g->file, "real_path", disk_name(d), "format", g->format, "virtual_size", (json_int_t)size, "allocated",
-			d->left_behind ? 0 : (json_int_t)allocated(ds, g), "cluster_size", (int)g->cluster_size, "mode",
-			(int)(st.st_mode & 0777), "uid", (int)st.st_uid, "gid", (int)st.st_gid, "path", to && *to == '/' ? to : NULL, "acl",
-			acl, "inode", (json_int_t)st.st_ino, "reuse", disk_reuse(ds, g));
+			d->left_behind ? 0 : (json_int_t)guest_disk_allocated(g, !disk_keeps_chain(ds, g)), "cluster_size",
+			(int)g->cluster_size, "mode", (int)(st.st_mode & 0777), "uid", (int)st.st_uid, "gid", (int)st.st_gid, "path",
+			to && *to == '/' ? to : NULL, "acl", acl, "inode", (json_int_t)st.st_ino, "reuse", disk_reuse(ds, g));
 	if (is_left(ds, g))
 		json_object_set_new(out, "reuse_if_there", json_true());
 	if (disk_bundle(ds, g))

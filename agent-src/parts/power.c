@@ -177,11 +177,6 @@ static int let_firmware_reset(struct power *p, struct err *e)
 	return r;
 }
 
-static bool is_running(const char *state)
-{
-	return !strcmp(state, "running") || !strcmp(state, "suspended");
-}
-
 /*
  * A machine that was shut down is reset before it goes on; whether its QEMU has done that shows in its state alone, which is this one. Somebody else may
  * have reset it, and have it go on in this moment, too.
@@ -194,7 +189,7 @@ static int boot(struct power *p, char state[32], struct err *e)
 
 	if (!r && strcmp(state, "prelaunch"))
 		r = qmp_call(s->qmp, "system_reset", NULL, NULL, e);
-	while (!r && !(r = source_run_state(s, state, until, e)) && strcmp(state, "prelaunch") && !is_running(state)) {
+	while (!r && !(r = source_run_state(s, state, until, e)) && strcmp(state, "prelaunch") && !source_runs(state)) {
 		if (now_ns() > until)
 			return err_set(e, ETIMEDOUT, "the source QEMU does not reset the guest (it says: %s)", state);
 		r = loop_step(s->part.a->loop, PAUSE_MS, e);
@@ -206,7 +201,7 @@ static int boot(struct power *p, char state[32], struct err *e)
 /* True if the guest was told to shut down, has not done so yet, and was not rebooted since. */
 static bool may_still(const struct power *p, const char *state)
 {
-	return is_running(state) && p->asked && !p->off && !p->rebooted;
+	return source_runs(state) && p->asked && !p->off && !p->rebooted;
 }
 
 static int settled_state(struct power *p, char state[32], struct err *e)
@@ -240,7 +235,7 @@ int power_take_back(struct power *p, struct err *e)
 		r = p->asked ? boot(p, state, e) : 0;
 	else if (!strcmp(state, "paused") && s->stopped)
 		r = qmp_call(s->qmp, "cont", NULL, NULL, e);
-	else if (!is_running(state) && !s->paused)
+	else if (!source_runs(state) && !s->paused)
 		return err_set(e, ECANCELED, "the guest was stopped at the source by another client, or by itself (QEMU says: %s)", state);
 	if (!r && (may_still(p, state) || s->stopped || (p->asked && s->broken)))
 		report_notice(s->report,

@@ -103,6 +103,11 @@ int source_run_state(struct source *s, char out[32], uint64_t until_ns, struct e
 	return qemu_migration_run_state(s->qmp, s->part.a->loop, until_ns, out, e);
 }
 
+bool source_runs(const char *state)
+{
+	return !strcmp(state, "running") || !strcmp(state, "suspended");
+}
+
 /* ---- how it runs ---- */
 
 int source_set_paused(struct source *s, bool paused, struct err *e)

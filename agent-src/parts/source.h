@@ -102,6 +102,8 @@ int source_undo(struct source *s, int (*undo)(struct source *s, const json_t *de
 #define SOURCE_SETTLES_MS 5000 /* a migration that is about to end has ended within that time */
 /* QEMU's run state once it is stable: at the end of a migration QEMU lets the guest go on by itself. */
 int source_run_state(struct source *s, char out[32], uint64_t until_ns, struct err *e);
+/* True if the guest runs in that state. */
+bool source_runs(const char *state);
 /* Sets and notes `paused`, for `recover`, too. -errno: the note failed. */
 int source_set_paused(struct source *s, bool paused, struct err *e);
 /* Stops the guest, unless it is paused; notes that before, so that taking it back lets it go on. whoever: a stop by another client

@@ -101,6 +101,8 @@ static inline bool goes_as_it_is(const struct storage *s, const struct moving_di
 int storage_find(struct storage *s, struct err *e);
 /* Checks whether and how it can be done. Changes nothing. */
 int storage_examine(struct storage *s, struct err *e);
+/* qmp_handlers.closed: ctx is the storage. */
+void storage_qmp_closed(void *ctx, const struct err *why);
 /* Reads QEMU's run state. */
 int storage_run_state(struct storage *s, char out[32], struct err *e);
 

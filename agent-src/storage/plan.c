@@ -48,7 +48,7 @@ static json_t *on_request(void *ctx, const char *command, const json_t *args)
 	return NULL;
 }
 
-static void on_closed(void *ctx, const struct err *why)
+void storage_qmp_closed(void *ctx, const struct err *why)
 {
 	(void)why;
 	((struct storage *)ctx)->qmp_lost = true;
@@ -73,7 +73,7 @@ static void on_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
 
 static int ask_qemu(struct storage *s, struct err *e)
 {
-	static const struct qmp_handlers on = {.event = on_event, .closed = on_closed};
+	static const struct qmp_handlers on = {.event = on_event, .closed = storage_qmp_closed};
 
 	return guest_open_qmp(&s->guest, &s->qmp, s->life.loop, QMP_OPEN_MS, &on, s, e) ?: guest_query(&s->guest, s->qmp, e);
 }

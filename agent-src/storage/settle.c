@@ -31,16 +31,10 @@ static bool has_ended(const struct storage *s)
 	return !is_alive(s);
 }
 
-static void on_closed(void *ctx, const struct err *why)
-{
-	(void)why;
-	((struct storage *)ctx)->qmp_lost = true;
-}
-
 /* 1: QEMU can be asked; 0: it has ended; -errno: it is alive, and does not answer. */
 static int reach(struct storage *s, struct err *e)
 {
-	static const struct qmp_handlers on = {.closed = on_closed};
+	static const struct qmp_handlers on = {.closed = storage_qmp_closed};
 	int r;
 
 	if (!is_alive(s))

@@ -5,6 +5,7 @@
 #define VMFERRY_SAME_FILE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 static inline bool path_leads_to(const char *path, const struct stat *file)
@@ -27,6 +28,14 @@ static inline bool file_has_name(int fd, const char *path)
 	struct stat st;
 
 	return !fstat(fd, &st) && path_leads_to(path, &st);
+}
+
+/* The bytes that a file takes on its file system; 0: it is missing. */
+static inline uint64_t path_allocated(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) ? 0 : (uint64_t)st.st_blocks * 512;
 }
 
 #endif

@@ -3,6 +3,7 @@
 #include "json-text.h"
 #include "process.h"
 #include "room.h"
+#include "same-file.h"
 #include "util.h"
 
 #include <errno.h>
@@ -58,11 +59,11 @@ static uint64_t bytes_to_come(const json_t *note, dev_t device)
 		const char *path = json_text(file, "path") ?: "";
 		const char *slash = strrchr(path, '/');
 		AUTO_FREE char *dir = slash ? xstrndup(path, MAX(1, (size_t)(slash - path))) : xstrdup(".");
-		struct stat st, at;
+		struct stat st;
 
 		if (stat_dir(dir, &st) || st.st_dev != device)
 			continue;
-		all += less(json_bytes(file, "bytes"), stat(path, &at) ? 0 : (uint64_t)at.st_blocks * 512);
+		all += less(json_bytes(file, "bytes"), path_allocated(path));
 	}
 	return all;
 }

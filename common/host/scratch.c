@@ -33,13 +33,6 @@ int scratch_image(const char *path, uint64_t bytes, bool *direct)
 	return 0;
 }
 
-uint64_t scratch_allocated(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) ? 0 : (uint64_t)st.st_blocks * 512;
-}
-
 void scratch_tail(const char *path, char *text, size_t room)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -11,8 +11,6 @@
 void folder_remove(const char *folder);
 /* Makes an empty file of that size. *direct: its file system takes O_DIRECT. 0, or -errno. */
 int scratch_image(const char *path, uint64_t bytes, bool *direct);
-/* The bytes that the file takes on its file system; 0: it is missing. */
-uint64_t scratch_allocated(const char *path);
 /* The end of a file; "": it cannot be read. */
 void scratch_tail(const char *path, char *text, size_t room);
 /* Starts a program in a session of its own, which ends with the calling thread. log: what it says on stderr is added there, and with out_fd

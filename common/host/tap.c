@@ -105,6 +105,13 @@ static int flags_of(const char *name, short *flags, struct err *e)
 	return ok ? 0 : err_set(e, ENODEV, "there is no tap device %s on this host", name);
 }
 
+bool bridge_is_here(const char *name)
+{
+	AUTO_FREE char *path = xasprintf("/sys/class/net/%s/bridge", name);
+
+	return !strchr(name, '/') && !access(path, F_OK);
+}
+
 bool tap_has_queues(const char *name)
 {
 	struct err ignored;

@@ -25,6 +25,8 @@ bool tap_is_of(pid_t pid, const char *name);
 /* 0, -ENODEV: there is no tap of that name. *persists: it stays when nobody has it open. */
 int tap_examine(const char *name, bool *persists, struct err *e);
 
+/* True if this host has a bridge of that name. */
+bool bridge_is_here(const char *name);
 /* Several processes may have it open, a queue each. */
 bool tap_has_queues(const char *name);
 /* The process that has the tap open; 0: none that we can see. */

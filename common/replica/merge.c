@@ -8,6 +8,7 @@
 #include "points-state.h"
 #include "program-run.h"
 #include "room.h"
+#include "same-file.h"
 #include "util.h"
 
 #include <errno.h>
@@ -291,9 +292,8 @@ static bool *choose(const struct points *p, const struct keep_rule *k)
 static uint64_t has_allocated(const struct points *p, const struct point *pt, size_t i)
 {
 	AUTO_FREE char *image = image_of(p, pt->slot, pt->json, i);
-	struct stat st;
 
-	return stat(image, &st) ? 0 : (uint64_t)st.st_blocks * 512;
+	return path_allocated(image);
 }
 
 /* Bytes that a point needs to take in the next, as far as that one's images tell: those go afterwards. qemu-img may take some more. */
