@@ -1,5 +1,5 @@
-/* point-run.h: a guest's run from a point of its replica, at the replica's host. Shared by replica-here.c, which makes and ends it, and
- * replica-complete.c. */
+/* point-run.h: a guest's run from a point of its replica, at the replica's host. Shared by replica-here.c, which makes it, replica-undo.c,
+ * which throws it away, and replica-complete.c. */
 #ifndef VMFERRY_POINT_RUN_H
 #define VMFERRY_POINT_RUN_H
 
@@ -39,6 +39,11 @@ void run_fini(struct run *r);
 char *run_overlay(const struct run *r, size_t i);
 /* Pid of the QEMU that was noted; 0: it has ended. */
 pid_t run_pid_of(const json_t *run);
+
+/* Undoes a run that failed to start. The primary is refused as long as something of the run is left. */
+void run_undo(struct run *r, const char *command, const char *option);
+/* Drops points of the store in `dir` that were kept for a trial, or are far too many. */
+void run_tidy(const char *dir);
 
 /* Names the network cards of -nic, so that a trial's can be disconnected by name. */
 void run_name_nics(struct run *r);
