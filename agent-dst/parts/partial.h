@@ -3,8 +3,7 @@
  * the disk's place, under a name of the attempt's that nobody takes for a disk, until a moment that the journal has. The next move of that
  * very disk to that place begins with it, and believes nothing of it (PROTOCOL.md, "What is kept").
  *
- * Its journal is over, and is locked by whoever plans to use the file, is about to remove it, or looks at it: so there is one of them at a
- * time.
+ * The file's journal is over. Whoever plans to use the file, is about to remove it, or looks at it locks that journal: one at a time.
  */
 #ifndef VMFERRY_PARTIAL_H
 #define VMFERRY_PARTIAL_H

@@ -2,7 +2,7 @@
  * peer-accept.h: the door: a socket that listens, and everybody who came there and has not proved yet that they may. The counterpart of the
  * source's dest-connect.h.
  *
- * All of them are heard side by side, without waiting for any: TLS, HELLO, and in clear the proof of the token. There are at most
+ * The peers are heard side by side, without waiting for any: TLS, HELLO, and in clear the proof of the token. There are at most
  * DOOR_PEERS_MAX, of one address DOOR_SAME_MAX; whoever comes then takes the place of the oldest of those that have said least: one that
  * shows a key, or says its HELLO, outlasts any number that cannot. Each has timeout_ms in all. A stranger costs some tens of KiB, no
  * process and, after a few, no line in the log.

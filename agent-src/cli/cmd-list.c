@@ -118,7 +118,8 @@ static void check_libvirts(struct entry *n)
 		n->g = g;
 		take_from_libvirt(n, &l);
 	} else {
-		because(n, xstrdup(found ? e.msg : "it looks like libvirt's, and no libvirt here says that it is"), goes_shut_down(&n->g));
+		because(n, xstrdup(found ? e.msg : "the guest looks like libvirt's, and no libvirt here says that it is"),
+			goes_shut_down(&n->g));
 	}
 	if (found <= 0)
 		guest_fini(&g);
@@ -139,12 +140,12 @@ static void check_owner(struct entry *n)
 		if (!is_stopped(n))
 			check_libvirts(n);
 	} else if (n->g.owner_hint) {
-		because(n, xstrdup("it belongs to Proxmox VE, which would lose track of it"),
+		because(n, xstrdup("the guest belongs to Proxmox VE, which would lose track of it"),
 			xasprintf("qm remote-migrate %s … --online (to another cluster) or qm migrate %s NODE --online "
 				  "--with-local-disks",
 				  id ? id : "VMID", id ? id : "VMID"));
 	} else if (n->g.resource) {
-		because(n, xasprintf("it is the resource %s of Pacemaker, which would start it again here", n->g.resource),
+		because(n, xasprintf("the guest is the resource %s of Pacemaker, which would start it again here", n->g.resource),
 			xasprintf("crm_resource --move --resource %s --node NODE", n->g.resource));
 	}
 }
@@ -176,10 +177,11 @@ static void check_blockers(struct entry *n, struct qmp *q)
 	reason = json_string_value(json_array_get(json_object_get(info, "blocked-reasons"), 0));
 	status = json_string_value(json_object_get(info, "status"));
 	if (reason)
-		because(n, xasprintf("QEMU cannot migrate it: %s", reason), xstrdup("it can be shut down for its move: --how warm"));
+		because(n, xasprintf("QEMU cannot migrate the guest: %s", reason),
+			xstrdup("the guest can be shut down for its move: --how warm"));
 	else if (status &&
 		 (!strcmp(status, "active") || !strcmp(status, "setup") || !strcmp(status, "pre-switchover") || !strcmp(status, "device")))
-		because(n, xstrdup("a migration of it is under way already"), NULL);
+		because(n, xstrdup("a migration of the guest is under way already"), NULL);
 	json_decref(info);
 }
 
@@ -189,7 +191,8 @@ static void check_answers(struct entry *n, struct qmp *q)
 	size_t i;
 
 	if (!run_state_moves(n->g.status))
-		because(n, xasprintf("it is in state '%s'; a guest can be moved that runs, or would go on by cont", n->g.status), NULL);
+		because(n, xasprintf("the guest is in state '%s'; a guest can be moved that runs, or would go on by cont", n->g.status),
+			NULL);
 	for (i = 0; i < n->g.disk_count; i++)
 		if (guest_disk_movable(&n->g.disks[i], 0, &e))
 			because(n, xstrdup(e.msg), NULL);
@@ -211,9 +214,9 @@ static void look_for_another_way(struct entry *n, char *said)
 		return;
 	}
 	because(n, words ? xasprintf("%s; %s", why, words) : xstrdup(why),
-		attach_is_possible(&n->g, &e)
-			? xasprintf("restart it, with: %s (%s)", options, e.msg)
-			: xasprintf("give it one while it runs: vmferry attach %d; or restart it, with: %s", (int)n->g.pid, options));
+		attach_is_possible(&n->g, &e) ? xasprintf("restart the guest, with: %s (%s)", options, e.msg)
+					      : xasprintf("give the guest one while it runs: vmferry attach %d; or restart it, with: %s",
+							  (int)n->g.pid, options));
 }
 
 static void ask(struct entry *n, struct loop *loop)
@@ -223,20 +226,20 @@ static void ask(struct entry *n, struct loop *loop)
 	int r;
 
 	if (!n->g.qmp.path) {
-		look_for_another_way(n, xstrdup("it has no QMP monitor that vmferry can reach"));
+		look_for_another_way(n, xstrdup("the guest has no QMP monitor that vmferry can reach"));
 		return;
 	}
 	n->arriving = guest_is_arriving(&n->g);
 	if (n->arriving) { /* the agent refuses the guest of a QEMU that somebody else is connected to */
 		n->monitor = MONITOR_BUSY;
-		because(n, xstrdup("it is arriving: vmferry moves it here"), xstrdup("once it is here it can be moved on"));
+		because(n, xstrdup("the guest is arriving: vmferry moves it here"), xstrdup("once the guest is here it can be moved on"));
 		return;
 	}
 	n->monitor = MONITOR_SILENT;
 	r = guest_open_qmp(&n->g, &q, loop, OPEN_MS, NULL, NULL, &e);
 	if (r == -EBUSY) {
 		n->monitor = MONITOR_BUSY;
-		look_for_another_way(n, xasprintf("its monitor %s is occupied: another program holds it, or QEMU itself hangs",
+		look_for_another_way(n, xasprintf("the guest's monitor %s is occupied: another program holds it, or QEMU itself hangs",
 						  n->g.qmp.path));
 		return;
 	}
@@ -259,7 +262,7 @@ static void stands(struct entry *n)
 {
 	n->monitor = MONITOR_SILENT;
 	if (!n->moving && !n->reason_count)
-		because(n, xstrdup("its QEMU is stopped (SIGSTOP), as by a move that is not settled, and answers nothing"), NULL);
+		because(n, xstrdup("the guest's QEMU is stopped (SIGSTOP), as by a move that is not settled, and answers nothing"), NULL);
 }
 
 static void examine(struct entry *n, const struct listing *l)
@@ -276,9 +279,9 @@ static void examine(struct entry *n, const struct listing *l)
 		known |= l->moving[i] == n->g.pid;
 	n->moving = known && control_is_served(l->runtime, n->g.pid);
 	if (known && !n->moving)
-		because(n, xstrdup("an earlier move of it was cut off"), xasprintf("vmferry recover %d", (int)n->g.pid));
+		because(n, xstrdup("an earlier move of the guest was cut off"), xasprintf("vmferry recover %d", (int)n->g.pid));
 	if (n->moving)
-		because(n, xstrdup("it is being moved"), xasprintf("vmferry status %d", (int)n->g.pid));
+		because(n, xstrdup("the guest is being moved"), xasprintf("vmferry status %d", (int)n->g.pid));
 	check_owner(n);
 	check_user(n);
 	if (n->g.foreign) {

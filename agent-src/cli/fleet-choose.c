@@ -48,13 +48,13 @@ static void take_answer(struct fleet_choice *c, const struct fleet_task *t, size
 	const json_t *there = json_object_get(t->plan, "there");
 
 	*o = (struct place_offer){.possible = t->state == FLEET_ENDED && !t->code,
-				  .reason = json_text(t->result, "reason") ?: "it was not asked",
+				  .reason = json_text(t->result, "reason") ?: "the host was not asked",
 				  .how = fleet_way_of(t)->how,
 				  .total_s = json_number(t->estimate, "total_s"),
 				  .bytes = json_bytes(t->estimate, "bytes_wire")};
 	if (o->possible && json_text(there, "instance") && !strcmp(json_text(there, "instance"), c->here)) {
 		o->possible = false;
-		o->reason = "it is this very host";
+		o->reason = "the host is this very one";
 	}
 	take_volumes(o, there);
 	if (json_text(there, "instance"))
@@ -149,7 +149,7 @@ static void drop_doubles(struct fleet_choice *c)
 		if (first == h)
 			continue;
 		if (!c->doubles[h])
-			c->doubles[h] = xasprintf("it is the same host as %s", c->hosts[first].name);
+			c->doubles[h] = xasprintf("the host is the same as %s", c->hosts[first].name);
 		for (g = 0; g < c->place.guest_count; g++) {
 			c->offers[g * n + h].possible = false;
 			c->offers[g * n + h].reason = c->doubles[h];

@@ -1,6 +1,6 @@
 /*
  * reconnect.h: makes connections again for channels that have lost theirs, in a thread of its own: nobody waits for a network that is gone.
- * As long as it exists the dest is its own.
+ * The dest belongs to it as long as it exists.
  */
 #ifndef VMFERRY_RECONNECT_H
 #define VMFERRY_RECONNECT_H

@@ -105,7 +105,7 @@ static bool may_be_tried_again(const struct fleet_task *t, int code)
 static void keep_reason(struct fleet_task *t)
 {
 	free(t->before);
-	t->before = xasprintf("%s: %s", fleet_way_of(t)->dest, json_text(t->result, "reason") ?: "it failed");
+	t->before = xasprintf("%s: %s", fleet_way_of(t)->dest, json_text(t->result, "reason") ?: "the move failed");
 }
 
 static void after_end(struct fleet *f, struct fleet_task *t, int code)

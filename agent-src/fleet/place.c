@@ -51,7 +51,7 @@ static bool rate_memory(const struct place *p, const struct place_guest *g, cons
 	if (need > h->memory_free) {
 		uint64_t others = h->memory_taken + p->keep_memory;
 
-		*r = impossible(xasprintf("it has %s of memory, and %s is left there", format_bytes(a, g->memory),
+		*r = impossible(xasprintf("the guest has %s of memory, and %s is left there", format_bytes(a, g->memory),
 					  format_bytes(b, h->memory_free - MIN(h->memory_free, others))));
 		return false;
 	}
@@ -80,7 +80,7 @@ static bool rate_room(const struct place_offer *o, const struct place_host *h, s
 			continue;
 		if (need > v->free) {
 			free(r->words);
-			*r = impossible(xasprintf("its disks need %s in %s, and %s is left there", format_bytes(a, v->need), v->dir,
+			*r = impossible(xasprintf("the guest's disks need %s in %s, and %s is left there", format_bytes(a, v->need), v->dir,
 						  format_bytes(b, v->free - MIN(v->free, need - v->need))));
 			return false;
 		}
@@ -96,7 +96,7 @@ struct place_rating place_rate(const struct place *p, size_t guest, size_t host)
 	struct place_rating r = {.words = NULL};
 
 	if (!o->possible)
-		return impossible(xstrdup(o->reason ?: "it cannot go there"));
+		return impossible(xstrdup(o->reason ?: "the guest cannot go there"));
 	if (!rate_memory(p, &p->guests[guest], h, &r))
 		return r;
 	rate_processors(&p->guests[guest], h, &r);

@@ -6,7 +6,7 @@
 #include "qemu-discover.h"
 
 /*
- * Its path, malloc'ed. Without path= in its option it has a number that the line does not say: NULL then, unless QEMU has one pseudo-terminal alone, as another may
+ * The path of the monitor's pseudo-terminal, malloc'ed. Without path= in its option it has a number that the line does not say: NULL then, unless QEMU has one pseudo-terminal alone, as another may
  * be the guest's console, into which nobody types.
  */
 char *guest_pty_of(const struct guest *g, const struct args_hmp *on_line);

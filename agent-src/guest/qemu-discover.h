@@ -192,7 +192,7 @@ bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n
 char *guest_disks_called(const struct guest *g);
 /* Compares the guest with its command line, after guest_query(). -ENOTSUP: they differ (devices unplugged, media inserted). Accepted: an
  * ejected medium (guest_is_inserted()), and other images and plugged devices of which enough is known: those were written into the line.
- * With o: adds each difference there and returns 0; without: stops at the first. (qemu-drift.c) */
+ * o: gets each difference, and 0 is returned; NULL: stops at the first. (qemu-drift.c) */
 int guest_check_drift(struct guest *g, struct qmp *q, struct obstacles *o, struct err *e);
 /* Replaces names of firmware and ROM files without a directory, which QEMU looks for first where it was started, by full paths.
  * -ENOTSUP: such a file has changed since QEMU read it; with o: added there, as above. */

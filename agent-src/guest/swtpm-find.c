@@ -81,7 +81,7 @@ static int look(const struct stat *socket, pid_t *pid, char ***argv, size_t *arg
 	return found;
 }
 
-/* With --daemon swtpm has changed to /, so its line may not lead to its state directory; in another mount namespace that path may be
+/* A swtpm with --daemon has changed to /, so its line may not lead to its state directory; in another mount namespace that path may be
  * another directory than ours. */
 static void resolve_state(struct swtpm *s, pid_t pid)
 {

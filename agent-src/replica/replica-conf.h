@@ -1,6 +1,6 @@
-/* replica-conf.h: this host's settings for a guest's replica. As its primary: the command that makes a point, in
+/* replica-conf.h: this host's settings for a guest's replica. At its primary: the command that makes a point, in
  * STATE_DIR/replica/NAME.conf, one option per line (read by defaults.h), and the results of the last attempts, in NAME.json beside it.
- * As the replica's host: where its points are (STATE_DIR/replicas). */
+ * At the replica's host: where its points are (STATE_DIR/replicas). */
 #ifndef VMFERRY_REPLICA_CONF_H
 #define VMFERRY_REPLICA_CONF_H
 

@@ -1,7 +1,7 @@
 /*
  * hmp-text.h: what QEMU's human monitor (HMP) says, read as text. Pure: no I/O.
  *
- * Its line editor echoes every byte with terminal sequences around it, and ends the echo by a newline; the answer follows, and a prompt at
+ * The monitor's line editor echoes every byte with terminal sequences around it, and ends the echo by a newline; the answer follows, and a prompt at
  * the beginning of a line. Over telnet there are negotiations between these bytes. On a character device that the guest's console shares (a
  * mux) the console's lines may stand anywhere, so that an answer proves nothing by itself.
  */

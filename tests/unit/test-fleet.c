@@ -153,7 +153,7 @@ static void test_what_is_taken_counts(void **state)
 	assert_int_equal(ranks[0], 0);
 	assert_int_equal(ranks[1], 0);
 	assert_int_equal(ranks[2], 1); /* no host */
-	assert_string_equal(ratings[2].words, "it has 4.0 GiB of memory, and 0 B is left there");
+	assert_string_equal(ratings[2].words, "the guest has 4.0 GiB of memory, and 0 B is left there");
 	place.host_count = HOSTS;
 }
 
@@ -164,7 +164,7 @@ static void test_memory_that_is_kept_is_not_given(void **state)
 	place_all(&place, ranks, ratings);
 	assert_int_equal(goes_to(0), 2);
 	assert_false(rating(0, 0)->possible);
-	assert_string_equal(rating(0, 0)->words, "it has 4.0 GiB of memory, and 3.0 GiB is left there");
+	assert_string_equal(rating(0, 0)->words, "the guest has 4.0 GiB of memory, and 3.0 GiB is left there");
 }
 
 static void test_room_is_of_each_file_system(void **state)
@@ -183,7 +183,7 @@ static void test_room_is_of_each_file_system(void **state)
 	assert_int_equal(goes_to(0), 2);
 	assert_int_equal(goes_to(1), 2);
 	assert_int_equal(goes_to(2), NONE);
-	assert_string_equal(rating(2, 2)->words, "its disks need 40.0 GiB in /srv, and 20.0 GiB is left there");
+	assert_string_equal(rating(2, 2)->words, "the guest's disks need 40.0 GiB in /srv, and 20.0 GiB is left there");
 }
 
 static void test_what_a_host_refuses_is_never_chosen(void **state)

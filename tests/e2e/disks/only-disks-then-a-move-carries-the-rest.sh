@@ -93,7 +93,7 @@ move_start a "$DEST" --disk-dir "$DIR/there" --bwlimit 2M
 TO=$DIR/there
 wait_event 'ev["event"] == "progress" and ev["stage"] == "copy"' >/dev/null
 vmferry list >"$DIR/out"
-grep -q 'cannot be moved: it is arriving: vmferry moves it here' "$DIR/out" || fail "list: $(<"$DIR/out")"
+grep -q 'cannot be moved: the guest is arriving: vmferry moves it here' "$DIR/out" || fail "list: $(<"$DIR/out")"
 vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 4
 assert_result 'r["outcome"] == "rolled-back" and len([s for s in r["leftovers"] if "is kept until" in s]) >= 2'

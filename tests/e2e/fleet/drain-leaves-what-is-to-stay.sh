@@ -15,7 +15,7 @@ for name in a b c d e; do fleet_guest "$name"; done
 fleet 0 plan a b c --to @rack "${WHERE[@]}"
 says fleet.out '^a *-> .*\*.*least left there: .* %; .* to carry'
 fleet 3 plan a --to local "${WHERE[@]}"
-says fleet.out '^a *local *no *it is this very host'
+says fleet.out '^a *local *no *the host is this very one'
 fleet 0 plan a b --to @rack "${WHERE[@]}" --script
 assert_eq "$(sed -n 's/^vmferry migrate \([ab]\) .*/\1/p' "$DIR/fleet.out" | xargs)" "a b" "the script's commands"
 [[ $(awk '/^vmferry/ { print $4 }' "$DIR/fleet.out" | sort -u | wc -l) -eq 2 ]] || fail "a and b are not apart: $(<"$DIR/fleet.out")"

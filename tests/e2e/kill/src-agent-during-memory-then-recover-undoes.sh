@@ -19,8 +19,8 @@ assert_at_source
 
 to_listener
 cut_off
-vmferry list a | grep -q "an earlier move of it was cut off" || fail "list: $(vmferry list a)"
-! vmferry list a | grep -q "it is being moved" || fail "list: $(vmferry list a)"
+vmferry list a | grep -q "an earlier move of the guest was cut off" || fail "list: $(vmferry list a)"
+! vmferry list a | grep -q "the guest is being moved" || fail "list: $(vmferry list a)"
 for command in status list; do
 	vmferry $command | grep -q "^not settled: the move of a to $DEST was cut off: vmferry recover a$" || fail "$command: $(vmferry $command)"
 done

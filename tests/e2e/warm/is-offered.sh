@@ -5,7 +5,7 @@
 warm_guest
 mkdir "$DIR/there"
 vmferry list "${GUEST_PID[a]}" >"$DIR/list.out"
-grep -q 'QEMU cannot migrate it: non-migratable device' "$DIR/list.out" && grep -q -- '--how warm' "$DIR/list.out" || fail "$(<"$DIR/list.out")"
+grep -q 'QEMU cannot migrate the guest: non-migratable device' "$DIR/list.out" && grep -q -- '--how warm' "$DIR/list.out" || fail "$(<"$DIR/list.out")"
 
 check() { # STATUS OPTION...
 	local status=0
