@@ -3,11 +3,9 @@
  */
 #include "data-receive-private.h"
 #include "alike-fill.h"
-#include "log.h"
 #include "util.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #define SAVE_MS 3000

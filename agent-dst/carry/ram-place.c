@@ -1,7 +1,6 @@
 /* ram-place.c: see ram-place.h. */
 #include "ram-place.h"
 #include "fault.h"
-#include "log.h"
 #include "ram-blocks.h"
 #include "util.h"
 

@@ -3,7 +3,6 @@
  * migration, which later verifies them all.
  */
 #include "data-receive-private.h"
-#include "util.h"
 
 #include <errno.h>
 

@@ -2,7 +2,6 @@
 #include "store-cost.h"
 #include "util.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>

@@ -6,7 +6,6 @@
 #include "util.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 int receive_stream_open(struct receiver *r, const struct msg_object *m)

@@ -4,7 +4,6 @@
  * script, which gets its name then.
  */
 #include "transfer.h"
-#include "fault.h"
 #include "log.h"
 #include "util.h"
 

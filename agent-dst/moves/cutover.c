@@ -4,7 +4,6 @@
  */
 #include "transfer.h"
 #include "exit-code.h"
-#include "fault.h"
 #include "json-message.h"
 #include "json-text.h"
 #include "log.h"

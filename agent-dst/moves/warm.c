@@ -6,7 +6,6 @@
  */
 #include "transfer.h"
 #include "taken-over.h"
-#include "util.h"
 
 /* True if the guest can be started here: by its QEMU once that is launched, and before that unless the agent was restarted. */
 bool warm_can_run(const struct transfer *t)

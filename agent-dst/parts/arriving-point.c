@@ -15,7 +15,6 @@
 #include "primary-note.h"
 #include "taken-over.h"
 #include "util.h"
-#include "words.h"
 #include "whereabouts.h"
 
 #include <errno.h>

@@ -1,7 +1,6 @@
 /* bitmaps.c: see bitmaps.h. */
 #include "bitmaps.h"
 #include "json-text.h"
-#include "log.h"
 #include "messages.h"
 #include "object.h"
 #include "util.h"

@@ -2,7 +2,6 @@
 #include "cmd-tap.h"
 #include "process.h"
 #include "tap.h"
-#include "util.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -3,7 +3,6 @@
 #include "fault.h"
 #include "json-text.h"
 #include "libvirt-monitor.h"
-#include "log.h"
 #include "lv-process.h"
 #include "owners.h"
 #include "process.h"

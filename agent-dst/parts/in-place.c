@@ -5,7 +5,6 @@
 #include "fault.h"
 #include "json-text.h"
 #include "log.h"
-#include "made.h"
 #include "process.h"
 #include "unix-socket.h"
 #include "util.h"

@@ -6,7 +6,6 @@
 #include "json-text.h"
 #include "log.h"
 #include "own-file.h"
-#include "paths.h"
 #include "points.h"
 #include "util.h"
 

@@ -11,7 +11,6 @@
 #include "systemd.h"
 #include "util.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <time.h>

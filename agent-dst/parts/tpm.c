@@ -5,8 +5,6 @@
 #include "json-text.h"
 #include "messages.h"
 #include "made.h"
-#include "program.h"
-#include "qemu-args.h"
 #include "swtpm-here.h"
 #include "systemd.h"
 #include "unit-text.h"

@@ -5,7 +5,6 @@
 #include "confine.h"
 #include "exit-code.h"
 #include "host-here.h"
-#include "journal.h"
 #include "libraries.h"
 #include "log.h"
 #include "paths.h"

@@ -3,7 +3,6 @@
 #include "bench-heartbeat.h"
 #include "process.h"
 #include "util.h"
-#include "version.h"
 
 #include <errno.h>
 #include <stddef.h>

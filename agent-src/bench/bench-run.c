@@ -7,7 +7,6 @@
 #include "bench-runs.h"
 #include "digest.h"
 #include "json-text.h"
-#include "paths.h"
 #include "room.h"
 #include "util.h"
 

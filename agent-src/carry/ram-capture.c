@@ -1,8 +1,6 @@
 /* ram-capture.c: see ram-capture.h. QEMU's connections; what becomes of their contents is ram-route.c. */
 #include "ram-capture-private.h"
 #include "keep.h"
-#include "log.h"
-#include "qemu-rp.h"
 #include "util.h"
 
 #include <errno.h>

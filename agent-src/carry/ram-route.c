@@ -1,11 +1,9 @@
 /* ram-route.c: where captured pages and streams go: which channel, in which order. See ram-capture.h. */
 #include "ram-capture-private.h"
-#include "log.h"
 #include "qemu-rp.h"
 #include "util.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 /* ---- the pool ---- */

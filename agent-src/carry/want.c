@@ -5,7 +5,6 @@
 #include "log.h"
 #include "util.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 

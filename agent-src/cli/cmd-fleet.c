@@ -1,19 +1,11 @@
 /* cmd-fleet.c: several guests at once: migrate of several, drain and plan. See fleet-command.h. */
 #include "cmd.h"
-#include "control.h"
 #include "dest-connect.h"
 #include "exit-code.h"
 #include "fleet-command.h"
-#include "guest-of-libvirt.h"
 #include "host-settings.h"
-#include "json-text.h"
-#include "log.h"
-#include "paths.h"
-#include "process.h"
 #include "qemu-discover.h"
-#include "shell-quote.h"
 #include "util.h"
-#include "whereabouts.h"
 
 #include <errno.h>
 #include <fcntl.h>

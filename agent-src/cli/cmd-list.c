@@ -21,8 +21,6 @@
 #include "process.h"
 #include "qemu-discover.h"
 #include "qmp-advice.h"
-#include "shell-quote.h"
-#include "text-code.h"
 #include "util.h"
 #include "whereabouts.h"
 

@@ -12,7 +12,6 @@
 #include "replica-ask.h"
 #include "replica-onward.h"
 #include "replica-conf.h"
-#include "replica-note.h"
 #include "runs-here.h"
 #include "util.h"
 

@@ -1,18 +1,13 @@
 /* cmd-replica.c: vmferry replica: a guest's disks on another host, minutes old at most. Its subcommands, a row each. */
 #include "cmd.h"
 #include "dest-connect.h"
-#include "journal.h"
-#include "journal-dir.h"
 #include "json-text.h"
 #include "log.h"
-#include "merge.h"
 #include "move.h"
 #include "nearest.h"
 #include "object.h"
 #include "onward.h"
 #include "points.h"
-#include "process.h"
-#include "program-run.h"
 #include "qemu-discover.h"
 #include "qemu-names.h"
 #include "replica-ask.h"
@@ -32,8 +27,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define QMP_MS 5000

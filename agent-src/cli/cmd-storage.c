@@ -5,7 +5,6 @@
 #include "log.h"
 #include "options.h"
 #include "paths.h"
-#include "qemu-args.h"
 #include "util.h"
 #include "with-monitor.h"
 

@@ -2,7 +2,6 @@
 #include "fleet-command.h"
 #include "cpu-use.h"
 #include "dest-connect.h"
-#include "exit-code.h"
 #include "host-state.h"
 #include "json-text.h"
 #include "shell-quote.h"

@@ -4,7 +4,6 @@
 #include "guest-of-libvirt.h"
 #include "json-text.h"
 #include "libvirt-find.h"
-#include "log.h"
 #include "qemu-discover.h"
 #include "util.h"
 #include "words.h"

@@ -13,11 +13,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/wait.h>
 
 #define CONNECT_MS    10000
 #define HELLO_MS      10000

@@ -4,7 +4,6 @@
 #include "foreign-image.h"
 #include "qcow2-header.h"
 #include "qemu-find.h"
-#include "qemu-opts.h"
 #include "unit-text.h"
 #include "util.h"
 

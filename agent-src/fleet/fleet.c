@@ -4,7 +4,6 @@
 #include "json-text.h"
 #include "util.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>

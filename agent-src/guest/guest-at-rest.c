@@ -13,7 +13,6 @@
 #include "script-record.h"
 #include "unit-read.h"
 #include "systemd.h"
-#include "unit-text.h"
 #include "util.h"
 #include "words.h"
 

@@ -1,6 +1,5 @@
 /* guest-watch.c: see guest-watch.h. */
 #include "guest-watch.h"
-#include "util.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,6 @@
 /* libvirt-find.c: see libvirt-find.h. */
 #include "libvirt-find.h"
 #include "guest-at-rest.h"
-#include "json-text.h"
 #include "lv-process.h"
 #include "process.h"
 #include "util.h"

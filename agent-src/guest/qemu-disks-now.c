@@ -8,7 +8,6 @@
  */
 #include "qemu-discover.h"
 #include "disk-line.h"
-#include "json-text.h"
 #include "obstacles.h"
 #include "qemu-opts.h"
 #include "qemu-props.h"

@@ -10,7 +10,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <libgen.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,6 @@
 #include "be.h"
 #include "convert.h"
 #include "image-base.h"
-#include "open-regular.h"
 #include "qcow2-end.h"
 #include "util.h"
 

@@ -5,8 +5,6 @@
 #include "bundle-tar.h"
 #include "child.h"
 #include "convert.h"
-#include "draft.h"
-#include "exit-code.h"
 #include "first-start.h"
 #include "import-steps.h"
 #include "life.h"

@@ -4,7 +4,6 @@
 #include "json-text.h"
 #include "promised.h"
 #include "room.h"
-#include "util.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -3,7 +3,6 @@
 #include "draft.h"
 #include "durable-file.h"
 #include "fault.h"
-#include "json-text.h"
 #include "life.h"
 #include "log.h"
 #include "own-file.h"

@@ -3,7 +3,6 @@
 #include "qemu-line.h"
 #include "util.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <unistd.h>
 #include <stdio.h>

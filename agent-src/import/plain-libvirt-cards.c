@@ -3,7 +3,6 @@
 #include "util.h"
 #include "words.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 

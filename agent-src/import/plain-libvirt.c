@@ -3,7 +3,6 @@
 #include "qemu-args.h"
 #include "util.h"
 #include "words.h"
-#include "xml.h"
 
 #include <errno.h>
 #include <libxml/xmlsave.h>

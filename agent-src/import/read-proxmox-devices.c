@@ -1,13 +1,11 @@
 /* read-proxmox-devices.c: disks, network cards, and the order of boot of a guest of Proxmox VE's. */
 #include "read-proxmox.h"
 #include "util.h"
-#include "words.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 /* ---- disks ---- */
 

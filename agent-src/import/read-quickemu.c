@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define QUICKEMU_BYTES_MAX (1u << 20)
 #define LINES_MAX	   1024

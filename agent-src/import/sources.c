@@ -10,12 +10,10 @@
 #include "util.h"
 #include "xml.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #define EFI_VARS_MAX (4u << 20)

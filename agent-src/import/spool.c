@@ -1,6 +1,5 @@
 /* spool.c: see spool.h. */
 #include "spool.h"
-#include "json-text.h"
 #include "life.h"
 #include "util.h"
 

@@ -1,7 +1,6 @@
 /* xva-disks.c: the disks of an XVA (xva.h), unpacked to where they are converted from: a row of packed-sources.h. */
 #include "packed-sources.h"
 #include "util.h"
-#include "xva.h"
 
 #include <stdio.h>
 #include <string.h>

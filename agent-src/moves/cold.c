@@ -6,7 +6,6 @@
 #include "transfer.h"
 #include "fault.h"
 #include "guest-at-rest.h"
-#include "head-start.h"
 #include "milestone.h"
 #include "util.h"
 

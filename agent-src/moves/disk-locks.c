@@ -5,7 +5,6 @@
  */
 #include "transfer.h"
 #include "json-text.h"
-#include "log.h"
 #include "process.h"
 
 /* How the images are locked: beside the locks of a QEMU that was shut down for a warm move, which keeps them as long as it lives; otherwise

@@ -1,8 +1,6 @@
 /* ending.c: how a move has ended: which of the endings below, with its exit code and its words. Nothing else maps an outcome to either. */
 #include "ending.h"
 #include "exit-code.h"
-#include "head-start.h"
-#include "util.h"
 
 static const struct {
 	int exit_code;

@@ -12,7 +12,6 @@
 #include "guest-power.h"
 #include "head-start.h"
 #include "log.h"
-#include "milestone.h"
 #include "move.h"
 #include "process.h"
 #include "qemu-migration.h"

@@ -5,7 +5,6 @@
 #include "ending.h"
 #include "exit-code.h"
 #include "fault.h"
-#include "head-start.h"
 #include "host-settings.h"
 #include "json-message.h"
 #include "json-text.h"

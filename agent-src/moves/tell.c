@@ -5,7 +5,6 @@
 #include "head-start.h"
 #include "json-text.h"
 #include "replica-sync.h"
-#include "log.h"
 #include "shell-quote.h"
 #include "util.h"
 #include "version.h"

@@ -1,8 +1,6 @@
 /* turn.c: see turn.h. */
 #include "turn.h"
-#include "head-start.h"
 #include "host-settings.h"
-#include "log.h"
 #include "transfer.h"
 
 #include <errno.h>

@@ -1,12 +1,9 @@
 /* disks-alike.c: what of a guest's disks is in other images at the destination: is that looked for, for how long, and what is read first then. */
 #include "disks-private.h"
-#include "fault.h"
 #include "json-text.h"
-#include "log.h"
 #include "process.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

@@ -5,8 +5,6 @@
  */
 #include "disks-private.h"
 #include "head-start.h"
-#include "json-text.h"
-#include "process.h"
 
 #include <errno.h>
 #include <string.h>

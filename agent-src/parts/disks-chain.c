@@ -2,7 +2,6 @@
 #include "disks-private.h"
 #include "host-file.h"
 #include "image-name.h"
-#include "json-text.h"
 
 #include <errno.h>
 

@@ -7,7 +7,6 @@
 #include "disks-private.h"
 #include "fault.h"
 #include "json-text.h"
-#include "merge.h"
 #include "milestone.h"
 #include "onward.h"
 #include "qcow2-header.h"

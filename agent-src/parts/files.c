@@ -4,11 +4,9 @@
 #include "host-file.h"
 #include "json-text.h"
 #include "open-regular.h"
-#include "process.h"
 #include "qemu-args-json.h"
 #include "ram-blocks.h"
 #include "util.h"
-#include "xxh.h"
 
 #include <errno.h>
 #include <fcntl.h>

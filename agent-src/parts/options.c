@@ -4,8 +4,6 @@
 #include "object.h"
 #include "process.h"
 
-#include <errno.h>
-
 #define REVERT_WITHIN_S_MAX (7 * 24 * 3600)
 #define KEPT_S_MAX	    (366 * 24 * 3600)
 #define SHUTDOWN_S	    60

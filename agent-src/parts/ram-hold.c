@@ -3,7 +3,6 @@
 #include "json-text.h"
 #include "qemu-migration.h"
 #include "qemu-settings.h"
-#include "qemu-stream.h"
 #include "qemu-names.h"
 #include "util.h"
 

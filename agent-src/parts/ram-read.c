@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 /* Guest memory, of what QEMU tells: large, and with an address. */
 static unsigned seed_blocks(const struct ram_block_place *told, size_t count, struct seed_block out[SEED_BLOCKS_MAX])

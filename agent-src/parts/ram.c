@@ -9,7 +9,6 @@
 #include "qemu-blocked.h"
 #include "qemu-migration.h"
 #include "qemu-rp.h"
-#include "process.h"
 #include "qemu-settings.h"
 #include "ram-mode.h"
 #include "ram-blocks.h"

@@ -9,7 +9,6 @@
 #include "head-start.h"
 #include "host-grants.h"
 #include "json-text.h"
-#include "log.h"
 #include "milestone.h"
 #include "process.h"
 #include "qemu-args-json.h"

@@ -2,7 +2,6 @@
 #include "hex.h"
 #include "json-text.h"
 #include "point-run.h"
-#include "systemd.h"
 #include "swtpm-here.h"
 #include "unit-text.h"
 #include "util.h"

@@ -4,11 +4,9 @@
 #include "exit-code.h"
 #include "log.h"
 #include "move.h"
-#include "process.h"
 #include "program-run.h"
 #include "util.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,6 @@
 #include "replica-settle.h"
 #include "exit-code.h"
 #include "journal.h"
-#include "journal-dir.h"
 #include "json-text.h"
 #include "program-run.h"
 #include "program.h"

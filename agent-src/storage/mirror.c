@@ -8,7 +8,6 @@
 #include "util.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #define CONCLUDE_MS 30000

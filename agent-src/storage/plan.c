@@ -5,7 +5,6 @@
 #include "earlier-moves.h"
 #include "guest-at-rest.h"
 #include "guest-scripts.h"
-#include "image-lock.h"
 #include "image-name.h"
 #include "json-text.h"
 #include "moving.h"

@@ -1,7 +1,6 @@
 /* bundle.c: see bundle.h. */
 #include "bundle.h"
 #include "json-text.h"
-#include "qemu-opts.h"
 #include "shell-quote.h"
 #include "util.h"
 #include "version.h"

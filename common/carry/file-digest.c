@@ -6,7 +6,6 @@
 #include "xxh.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <sys/stat.h>
 
 #define CHUNK	MIB

@@ -3,7 +3,6 @@
 #include "messages.h"
 #include "util.h"
 
-#include <errno.h>
 #include <string.h>
 
 void unit_set_init(struct unit_set *s, uint64_t units)

@@ -2,7 +2,6 @@
 #include "disk-scan.h"
 #include "util.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #define PIECES 8 /* read at once */

@@ -1,6 +1,5 @@
 /* systemd.c: see systemd.h. */
 #include "systemd.h"
-#include "paths.h"
 #include "process.h"
 #include "util.h"
 #include "words.h"

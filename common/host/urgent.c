@@ -7,7 +7,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #define URGENT_POLICY (SCHED_RR | SCHED_RESET_ON_FORK)
 

@@ -1,7 +1,6 @@
 /* qemu-settings.c: see qemu-settings.h. */
 #include "qemu-settings.h"
 #include "log.h"
-#include "util.h"
 #include "words.h"
 
 #include <errno.h>

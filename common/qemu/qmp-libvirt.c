@@ -10,7 +10,6 @@
  * would go to another that somebody has started since, so none is sent any more, and no answer counts.
  */
 #include "libvirt-monitor.h"
-#include "log.h"
 #include "qmp-carrier.h"
 #include "util.h"
 #include "vcpu-time.h"

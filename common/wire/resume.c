@@ -4,8 +4,6 @@
 #include "conn.h"
 #include "util.h"
 
-#include <errno.h>
-
 /* Reports the loss if no newer connection has replaced the old one. */
 static int failed(struct channel *c, uint32_t generation, const struct err *e)
 {
