@@ -4,6 +4,7 @@
 #include "qemu-helper.h"
 #include "qemu-opts.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <string.h>
@@ -13,14 +14,13 @@
 /* The name behind a network that an option opens; malloc'ed, or NULL. An option that needs a secret says more than a name. */
 static char *name_of(const struct qemu_opt *opt)
 {
-	static const char *const whole[] = {"cdrom", "hda", "hdb", "hdc", "hdd", "fda", "fdb"};
+	static const char *const whole[] = {"cdrom", "hda", "hdb", "hdc", "hdd", "fda", "fdb", NULL};
 	const char *name = NULL;
 	struct kv_list l = {.n = 0};
 	char *out;
-	size_t i;
 
-	for (i = 0; opt->value && i < ARRAY_LEN(whole) && !name; i++)
-		name = strcmp(opt->name, whole[i]) ? NULL : opt->value;
+	if (word_index(whole, opt->name) >= 0)
+		name = opt->value;
 	if (opt->value && !strcmp(opt->name, "drive")) {
 		kv_parse(&l, opt->value);
 		name = kv_get(&l, "file", NULL);

@@ -10,6 +10,7 @@
 #include "process.h"
 #include "ticket.h"
 #include "util.h"
+#include "words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -161,13 +162,10 @@ static json_t *bridges_here(void)
 /* A file system on which disks may lie. One of another host is not looked at: if that is gone, so would be whoever looks. */
 static bool may_have_disks(const struct mntent *m)
 {
-	static const char *const kinds[] = {"zfs", "btrfs"};
-	size_t i;
+	static const char *const kinds[] = {"zfs", "btrfs", NULL};
 
-	for (i = 0; i < ARRAY_LEN(kinds); i++)
-		if (!strcmp(m->mnt_type, kinds[i]))
-			return true;
-	return text_starts_with(m->mnt_fsname, "/dev/") && strcmp(m->mnt_type, "squashfs") != 0 && strcmp(m->mnt_type, "iso9660") != 0;
+	return word_index(kinds, m->mnt_type) >= 0 ||
+	       (text_starts_with(m->mnt_fsname, "/dev/") && strcmp(m->mnt_type, "squashfs") != 0 && strcmp(m->mnt_type, "iso9660") != 0);
 }
 
 static json_t *volumes_here(void)

@@ -22,6 +22,7 @@
 #include "replica-show.h"
 #include "util.h"
 #include "whereabouts.h"
+#include "words.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -646,17 +647,17 @@ int cmd_replica(int argc, char **argv)
 {
 	AUTO_FREE char *before = intro();
 	const struct command_usage usage = {"vmferry replica", before, .tables = replica_tables(false)};
+	const struct subcommand *asked;
 	struct replica_conf c;
-	size_t i;
 	int first;
 
 	if (argc < 2) {
 		fputs(before, stderr);
 		return EXIT_USAGE;
 	}
-	for (i = 0; i < ARRAY_LEN(subcommands); i++)
-		if (!strcmp(argv[1], subcommands[i].name))
-			return run(&subcommands[i], argc - 1, argv + 1);
+	asked = ROW_OF(subcommands, name, argv[1]);
+	if (asked)
+		return run(asked, argc - 1, argv + 1);
 	if (*argv[1] != '-')
 		return say_no_such(argv[1]);
 	replica_conf_init(&c);

@@ -10,6 +10,7 @@
 #include "unpack.h"
 #include "util.h"
 #include "version.h"
+#include "words.h"
 
 #include <libssh2.h>
 #include <libxml/xmlversion.h>
@@ -92,12 +93,9 @@ static int say_no_such_command(const char *typed)
 
 static int run(int argc, char **argv)
 {
-	size_t i;
+	__auto_type command = ROW_OF(commands, name, argv[0]);
 
-	for (i = 0; i < ARRAY_LEN(commands); i++)
-		if (!strcmp(argv[0], commands[i].name))
-			return commands[i].run(argc, argv);
-	return say_no_such_command(argv[0]);
+	return command ? command->run(argc, argv) : say_no_such_command(argv[0]);
 }
 
 /* Prints words for completion: commands, or the options of a command, or of its subcommand. */

@@ -1,6 +1,7 @@
 /* error-stop.c: see error-stop.h. */
 #include "error-stop.h"
 #include "util.h"
+#include "words.h"
 
 #include <string.h>
 
@@ -24,20 +25,11 @@ const char *error_stop_announced(const char *event, const json_t *data)
 	return NULL;
 }
 
-static size_t kind_of(const char *run_state)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(kinds) && strcmp(run_state, kinds[i].state); i++)
-		;
-	return i;
-}
-
 const char *error_stop_state(const char *run_state)
 {
-	size_t i = kind_of(run_state);
+	__auto_type kind = ROW_OF(kinds, state, run_state);
 
-	return i < ARRAY_LEN(kinds) ? kinds[i].state : NULL;
+	return kind ? kind->state : NULL;
 }
 
 /* States other than "paused" in which a guest only waits for `cont`, and a notice for each. */
@@ -51,18 +43,9 @@ static const struct {
 	{"watchdog", "the guest's watchdog has stopped it; it is moved as it stands. Let it go on there (QMP cont), or reset it"},
 };
 
-static size_t standing_in(const char *run_state)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(standing) && strcmp(run_state, standing[i].state); i++)
-		;
-	return i;
-}
-
 bool run_state_stands(const char *run_state)
 {
-	return !strcmp(run_state, "paused") || standing_in(run_state) < ARRAY_LEN(standing);
+	return !strcmp(run_state, "paused") || ROW_OF(standing, state, run_state);
 }
 
 bool run_state_moves(const char *run_state)
@@ -72,16 +55,16 @@ bool run_state_moves(const char *run_state)
 
 const char *run_state_notice(const char *run_state)
 {
-	size_t i = standing_in(run_state);
+	__auto_type row = ROW_OF(standing, state, run_state);
 
-	return i < ARRAY_LEN(standing) ? standing[i].notice : NULL;
+	return row ? row->notice : NULL;
 }
 
 const char *error_stop_cause(const char *run_state)
 {
-	size_t i = kind_of(run_state);
+	__auto_type kind = ROW_OF(kinds, state, run_state);
 
-	return i < ARRAY_LEN(kinds) ? kinds[i].cause : "an error";
+	return kind ? kind->cause : "an error";
 }
 
 #define SHUT_DOWN "move it shut down (--how cold, by what starts it)"
@@ -98,9 +81,6 @@ const char *run_state_way_out(const char *state)
 		{"save-vm", "a snapshot of it is made: wait for that"},
 		{"restore-vm", "a snapshot of it is loaded: wait for that"},
 	};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(ways) && strcmp(ways[i][0], state); i++)
-		;
-	return i < ARRAY_LEN(ways) ? ways[i][1] : "let it run (QMP cont), or pause it (QMP stop)";
+	return PAIR_OF(ways, state) ?: "let it run (QMP cont), or pause it (QMP stop)";
 }

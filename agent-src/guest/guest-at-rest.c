@@ -88,19 +88,17 @@ static bool is_whole_vmdk(const char *path)
  * with a raw one, names that driver. */
 static int look(const char *path, const char *said, struct qcow2_header *h, const char **format, struct err *e)
 {
-	static const char *const whole[] = {"raw", "qcow2", "qcow", "qed", "vdi", "luks"}; /* formats that are one file, or say what else */
-	size_t i;
+	static const char *const whole[] = {"raw", "qcow2", "qcow", "qed",
+					    "vdi", "luks",  NULL}; /* formats that are one file, or say what else */
 
 	*h = (struct qcow2_header){.is_qcow2 = false};
 	if (said && (!strcmp(said, "file") || !strcmp(said, "host_device")))
 		said = "raw";
-	for (i = 0; said && i < ARRAY_LEN(whole) && strcmp(whole[i], said); i++)
-		;
 	if ((!said || !strcmp(said, "vmdk")) && is_whole_vmdk(path)) {
 		*format = "vmdk";
 		return 0;
 	}
-	if (said && i == ARRAY_LEN(whole))
+	if (said && word_index(whole, said) < 0)
 		return err_set(e, ENOTSUP, "%s has the format %s, which may lie in more files than this one: convert it to qcow2 first",
 			       path, said);
 	*format = said;

@@ -1,6 +1,7 @@
 /* libvirt-walk.c: see libvirt-walk.h. */
 #include "libvirt-walk.h"
 #include "util.h"
+#include "words.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -68,14 +69,11 @@ enum libvirt_source libvirt_source_of(const xmlNode *holder)
 		enum libvirt_source source;
 	} types[] = {{"file", LIBVIRT_FILE}, {"block", LIBVIRT_BLOCK}, {"volume", LIBVIRT_VOLUME}, {"network", LIBVIRT_NETWORK}};
 	AUTO_FREE char *type = libvirt_attr(holder, "type");
-	size_t i;
+	__auto_type known = ROW_OF(types, type, type);
 
 	if (!libvirt_child(holder, "source"))
 		return LIBVIRT_NONE;
-	for (i = 0; type && i < ARRAY_LEN(types); i++)
-		if (!strcmp(type, types[i].type))
-			return types[i].source;
-	return type ? LIBVIRT_OTHER : LIBVIRT_FILE;
+	return known ? known->source : type ? LIBVIRT_OTHER : LIBVIRT_FILE;
 }
 
 char *libvirt_source_name(const xmlNode *holder)
@@ -202,11 +200,10 @@ void libvirt_nic_read(struct libvirt_nic *out, const xmlNode *node)
 {
 	static const struct {
 		const char *kind, *attr;
-	} sources[] = {{"network", "network"}, {"bridge", "bridge"}, {"direct", "dev"}, {"vdpa", "dev"}};
+	} sources[] = {{"network", "network"}, {"bridge", "bridge"}, {"direct", "dev"}, {"vdpa", "dev"}}, *from;
 	const xmlNode *source = libvirt_child(node, "source");
 	AUTO_FREE char *network = libvirt_attr(source, "network");
 	struct libvirt_nic n = {.kind = libvirt_attr(node, "type")};
-	size_t i;
 
 	n.mac = libvirt_attr_at(node, "mac", "address");
 	n.target = libvirt_attr_at(node, "target", "dev");
@@ -215,9 +212,8 @@ void libvirt_nic_read(struct libvirt_nic *out, const xmlNode *node)
 		free(n.kind);
 		n.kind = xstrdup("network");
 	}
-	for (i = 0; n.kind && i < ARRAY_LEN(sources); i++)
-		if (!strcmp(n.kind, sources[i].kind))
-			n.source = libvirt_attr(source, sources[i].attr);
+	from = ROW_OF(sources, kind, n.kind);
+	n.source = from ? libvirt_attr(source, from->attr) : NULL;
 	*out = n;
 }
 

@@ -3,6 +3,7 @@
 #include "libvirt-notes.h"
 #include "libvirt-walk.h"
 #include "util.h"
+#include "words.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -53,16 +54,14 @@ static int read_memory(struct libvirt_definition *d, const xmlNode *domain, stru
 		     {"T", GIB * 1024}, {"TiB", GIB * 1024}};
 	const xmlNode *node = libvirt_child(domain, "memory");
 	AUTO_FREE char *text = libvirt_text(node), *unit = libvirt_attr(node, "unit");
+	__auto_type known = ROW_OF_ANY_CASE(units, unit, unit ?: "KiB");
 	uint64_t n;
-	size_t i;
 
-	for (i = 0; unit && i < ARRAY_LEN(units) && strcasecmp(unit, units[i].unit); i++)
-		;
-	if (i == ARRAY_LEN(units))
+	if (!known)
 		return err_set(e, EINVAL, "its memory is in '%.40s', which is not a unit", unit);
-	if (take_number(&n, text, (1ULL << 50) / (unit ? units[i].bytes : KIB), "its memory", e))
+	if (take_number(&n, text, (1ULL << 50) / known->bytes, "its memory", e))
 		return -EINVAL;
-	d->ram_bytes = n * (unit ? units[i].bytes : KIB);
+	d->ram_bytes = n * known->bytes;
 	return 0;
 }
 

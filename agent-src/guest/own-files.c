@@ -9,6 +9,7 @@
 #include "qemu-opts.h"
 #include "qemu-props.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,13 +24,9 @@
 /* Firmware that each QEMU brings along, or depends on: the destination's has its own. */
 static bool is_of_every_qemu(const char *name)
 {
-	static const char *const names[] = {"bios.bin", "bios-256k.bin", "bios-microvm.bin", "qboot.rom"};
-	size_t i;
+	static const char *const names[] = {"bios.bin", "bios-256k.bin", "bios-microvm.bin", "qboot.rom", NULL};
 
-	for (i = 0; i < ARRAY_LEN(names); i++)
-		if (!strcmp(name, names[i]))
-			return true;
-	return false;
+	return word_index(names, name) >= 0;
 }
 
 /* QEMU's words: its program, the directories that the line adds, and the question. malloc'ed, the strings are others'. */

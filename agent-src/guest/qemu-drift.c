@@ -10,6 +10,7 @@
 #include "qemu-opts.h"
 #include "qemu-props.h"
 #include "util.h"
+#include "words.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -166,10 +167,9 @@ struct nameless {
 
 static void count_nameless(struct nameless *n, const struct qemu_opt *opt)
 {
-	static const char *const in_short[] = {"hda",	   "hdb", "hdc", "hdd",	      "cdrom",	"fda",	    "fdb",     "sd",
-					       "mtdblock", "nic", "net", "usbdevice", "virtfs", "watchdog", "balloon", "audio"};
+	static const char *const in_short[] = {"hda", "hdb", "hdc",	  "hdd",    "cdrom",	"fda",	   "fdb",   "sd", "mtdblock",
+					       "nic", "net", "usbdevice", "virtfs", "watchdog", "balloon", "audio", NULL};
 	struct props p;
-	size_t i;
 
 	if (opt->value && !strcmp(opt->name, "device")) {
 		props_parse(&p, opt->value);
@@ -180,8 +180,7 @@ static void count_nameless(struct nameless *n, const struct qemu_opt *opt)
 		n->most += strstr(opt->value, "if=virtio") != NULL;
 	}
 	n->most += !*opt->name; /* a disk's name alone */
-	for (i = 0; i < ARRAY_LEN(in_short); i++)
-		n->most += !strcmp(opt->name, in_short[i]);
+	n->most += word_index(in_short, opt->name) >= 0;
 }
 
 static int guest_check_nameless_devices(const struct guest *g, json_t *present, struct err *e)

@@ -2,6 +2,7 @@
 #include "qemu-migration.h"
 #include "json-text.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -29,15 +30,11 @@ const char *qemu_migration_status(struct qmp *q, char out[MIGRATION_STATUS_MAX])
 
 bool qemu_migration_is_over(struct qmp *q)
 {
-	static const char *const over[] = {"none", "cancelled", "failed", "completed"};
+	static const char *const over[] = {"none", "cancelled", "failed", "completed", NULL};
 	char status[MIGRATION_STATUS_MAX];
-	size_t i;
 
 	qemu_migration_status(q, status);
-	for (i = 0; i < ARRAY_LEN(over); i++)
-		if (!strcmp(status, over[i]))
-			return true;
-	return false;
+	return word_index(over, status) >= 0;
 }
 
 /* 1: it has one, or something of one; 0: it has not, or is too old to say. */

@@ -379,13 +379,9 @@ static bool is_processor(const char *type)
 /* True for properties that place a processor among others; the rest is the model's, which is the same for all. */
 static bool is_place_of_processor(const char *name)
 {
-	static const char *const names[] = {"socket-id", "die-id", "cluster-id", "module-id", "core-id", "thread-id", "node-id"};
-	size_t i;
+	static const char *const names[] = {"socket-id", "die-id", "cluster-id", "module-id", "core-id", "thread-id", "node-id", NULL};
 
-	for (i = 0; i < ARRAY_LEN(names); i++)
-		if (!strcmp(name, names[i]))
-			return true;
-	return false;
+	return word_index(names, name) >= 0;
 }
 
 static bool is_asked_for(const struct plugged *p, const char *name)

@@ -6,6 +6,7 @@
 #include "qemu-filters.h"
 #include "qemu-opts.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <string.h>
@@ -354,22 +355,16 @@ int guest_query(struct guest *g, struct qmp *q, struct err *e)
 
 bool guest_filter_is_of_job(const char *driver)
 {
-	static const char *const filters[] = {"mirror_top", "commit_top", "copy-before-write", "backup-top", "copy-on-read"};
-	size_t i;
+	static const char *const filters[] = {"mirror_top", "commit_top", "copy-before-write", "backup-top", "copy-on-read", NULL};
 
-	for (i = 0; i < ARRAY_LEN(filters) && strcmp(filters[i], driver); i++)
-		;
-	return i < ARRAY_LEN(filters);
+	return word_index(filters, driver) >= 0;
 }
 
 static bool among_filters(const char *driver)
 {
-	static const char *const filters[] = {"blkdebug", "blkverify", "blklogwrites", "preallocate", "compress", "snapshot-access"};
-	size_t i;
+	static const char *const filters[] = {"blkdebug", "blkverify", "blklogwrites", "preallocate", "compress", "snapshot-access", NULL};
 
-	for (i = 0; i < ARRAY_LEN(filters) && strcmp(filters[i], driver); i++)
-		;
-	return i < ARRAY_LEN(filters) || guest_filter_is_of_job(driver);
+	return word_index(filters, driver) >= 0 || guest_filter_is_of_job(driver);
 }
 
 int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *e)

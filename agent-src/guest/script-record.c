@@ -79,14 +79,13 @@ static char **words_of(const struct record *r)
 /* An option that only asks QEMU about itself starts no guest. */
 static bool is_question(const struct record *r)
 {
-	static const char *const words[] = {"--version", "-version", "--help", "-help", "-h", "help", "?"};
+	static const char *const words[] = {"--version", "-version", "--help", "-help", "-h", "help", "?", NULL};
 	const char *p = r->words;
-	size_t i, k;
+	size_t i;
 
 	for (i = 0; i < r->count; i++, p += strlen(p) + 1)
-		for (k = 0; k < ARRAY_LEN(words); k++)
-			if (!strcmp(p, words[k]))
-				return true;
+		if (word_index(words, p) >= 0)
+			return true;
 	return !r->count;
 }
 

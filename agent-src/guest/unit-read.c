@@ -25,15 +25,13 @@ static int check_surroundings(const struct kv_list *l, struct err *e)
 {
 	static const char *const keys[] = {"RootDirectory", "RootImage",       "BindPaths",   "BindReadOnlyPaths", "TemporaryFileSystem",
 					   "MountImages",   "ExtensionImages", "DynamicUser", "UnsetEnvironment",  "ExtensionDirectories"};
-	static const char *const off[] = {"", "no", "false", "off", "0"};
-	size_t i, k;
+	static const char *const off[] = {"", "no", "false", "off", "0", NULL};
+	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(keys); i++) {
 		const char *value = kv_get(l, keys[i], NULL);
 
-		for (k = 0; value && k < ARRAY_LEN(off) && strcmp(value, off[k]); k++)
-			;
-		if (value && k == ARRAY_LEN(off))
+		if (value && word_index(off, value) < 0)
 			return err_set(e, ENOTSUP, "it has %s=%s", keys[i], value);
 	}
 	return 0;

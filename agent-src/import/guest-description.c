@@ -1,6 +1,7 @@
 /* guest-description.c: see guest-description.h. */
 #include "guest-description.h"
 #include "util.h"
+#include "words.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -393,14 +394,15 @@ uint64_t described_unit(const char *text)
 	static const struct {
 		const char *word;
 		unsigned shift;
-	} words[] = {
-		{"b", 0},	   {"byte", 0}, {"bytes", 0}, {"k", 10},   {"kb", 10},	      {"kib", 10}, {"kilobytes", 10},
-		{"m", 20},	   {"mb", 20},	{"mib", 20},  {"g", 30},   {"gb", 30},	      {"gib", 30}, {"megabytes", 20},
-		{"gigabytes", 30}, {"t", 40},	{"tb", 40},   {"tib", 40}, {"terabytes", 40},
-	};
+	} words[] =
+		{
+			{"b", 0},	   {"byte", 0}, {"bytes", 0}, {"k", 10},   {"kb", 10},	      {"kib", 10}, {"kilobytes", 10},
+			{"m", 20},	   {"mb", 20},	{"mib", 20},  {"g", 30},   {"gb", 30},	      {"gib", 30}, {"megabytes", 20},
+			{"gigabytes", 30}, {"t", 40},	{"tb", 40},   {"tib", 40}, {"terabytes", 40},
+		},
+	  *known;
 	unsigned factor, shift;
 	char *lower, *p;
-	size_t i;
 	int used;
 
 	if (!text || strlen(text) > 40)
@@ -414,13 +416,9 @@ uint64_t described_unit(const char *text)
 		free(lower);
 		return factor == 2 && shift <= 40 ? 1ULL << shift : 0;
 	}
-	for (i = 0; i < ARRAY_LEN(words); i++)
-		if (!strcmp(lower, words[i].word)) {
-			free(lower);
-			return 1ULL << words[i].shift;
-		}
+	known = ROW_OF(words, word, lower);
 	free(lower);
-	return 0;
+	return known ? 1ULL << known->shift : 0;
 }
 
 /* ---- encodings ---- */

@@ -147,12 +147,9 @@ static int check_memory(const struct bundling *m, const struct args_file *f, str
 /* A device that a log may go to: all others that are below /dev, or are named as if they were, are not for a stranger to write to. */
 static bool is_sink(const char *path)
 {
-	static const char *const sinks[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/stdout", "/dev/stderr"};
-	size_t i;
+	static const char *const sinks[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/stdout", "/dev/stderr", NULL};
 
-	for (i = 0; i < ARRAY_LEN(sinks) && strcmp(path, sinks[i]); i++)
-		;
-	return i < ARRAY_LEN(sinks);
+	return word_index(sinks, path) >= 0;
 }
 
 /* A bundle's line reads files of the bundle, and no other of this host's; what else it names must be there. */

@@ -6,6 +6,7 @@
 #include "line-trust.h"
 #include "qemu-args.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <string.h>
@@ -29,16 +30,14 @@ static bool is_of_definition(const struct libvirt_definition *d, const char *pat
 
 static bool is_expected(const struct libvirt_definition *d, const struct args_file *f)
 {
-	static const char *const devices[] = {"/dev/urandom", "/dev/random", "/dev/hwrng"};
-	size_t i;
+	static const char *const devices[] = {"/dev/urandom", "/dev/random", "/dev/hwrng", NULL};
 
 	if (f->role == ARGS_LISTEN) /* all are ours by now */
 		return true;
 	if (f->role == ARGS_TPM)
 		return d->has_tpm && d->tpm_is_emulator && text_starts_with(f->path, SWTPM_SOCKETS) && !strstr(f->path, "/../");
-	for (i = 0; i < ARRAY_LEN(devices) && f->role == ARGS_HOST_DEVICE; i++)
-		if (!strcmp(devices[i], f->path))
-			return true;
+	if (f->role == ARGS_HOST_DEVICE && word_index(devices, f->path) >= 0)
+		return true;
 	return args_role_is_content(f->role) && is_of_definition(d, f->path);
 }
 

@@ -248,21 +248,18 @@ static void on_memory(struct live *l, struct item *it, const char *kind)
 
 static int on_object(struct live *l, struct item *it)
 {
-	static const char *const kept[] = {"iothread", "rng-random", "rng-builtin", "throttle-group"};
+	static const char *const kept[] = {"iothread", "rng-random", "rng-builtin", "throttle-group", NULL};
 	const char *kind = kv_get(&it->p.l, "qom-type", "qom-type"), *id = get(it, "id");
-	size_t i;
 
 	if (!kind || !id)
 		return refuse(l, it);
 	if ((!strcmp(kind, "secret") && !strcmp(id, MASTER_KEY)) || !strcmp(kind, "thread-context") || is_monitor(it))
 		return 0;
-	for (i = 0; i < ARRAY_LEN(kept) && strcmp(kept[i], kind); i++)
-		;
 	if (!strcmp(kind, "memory-backend-file") && names_files_otherwise(l) && !get(it, "x-use-canonical-path-for-ramblock-id"))
 		return refuse(l, it);
 	if (!strcmp(kind, "memory-backend-ram") || !strcmp(kind, "memory-backend-memfd") || !strcmp(kind, "memory-backend-file"))
 		on_memory(l, it, kind);
-	else if (i == ARRAY_LEN(kept))
+	else if (word_index(kept, kind) < 0)
 		return refuse(l, it);
 	option(l, it->name, props_print(&it->p));
 	return 0;
@@ -550,11 +547,9 @@ static const struct {
 
 static int apply(struct live *l, struct item *it)
 {
-	size_t i;
+	__auto_type rule = ROW_OF(rules, name, it->name);
 
-	for (i = 0; i < ARRAY_LEN(rules) && strcmp(rules[i].name, it->name); i++)
-		;
-	return i < ARRAY_LEN(rules) && !it->p.broken ? rules[i].apply(l, it) : refuse(l, it);
+	return rule && !it->p.broken ? rule->apply(l, it) : refuse(l, it);
 }
 
 static void read_items(struct live *l)

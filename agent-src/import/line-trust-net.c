@@ -4,6 +4,7 @@
  */
 #include "line-trust-private.h"
 #include "util.h"
+#include "words.h"
 
 #include <string.h>
 
@@ -48,12 +49,7 @@ static const struct kind {
 
 static const struct kind *kind_of(const char *type)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(kinds); i++)
-		if (!strcmp(kinds[i].type, type))
-			return &kinds[i];
-	return NULL;
+	return ROW_OF(kinds, type, type);
 }
 
 static bool is_in(const char *name, const char *const *patterns, size_t max)

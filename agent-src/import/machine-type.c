@@ -1,6 +1,7 @@
 /* machine-type.c: see machine-type.h. */
 #include "machine-type.h"
 #include "util.h"
+#include "words.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -70,16 +71,14 @@ static size_t kind_length(const char *type)
 static unsigned version_of(const char *rest, size_t n)
 {
 	AUTO_FREE char *word = xasprintf("%.*s", (int)n, rest);
+	__typeof__(&words[0]) known;
 	unsigned major, minor;
-	size_t i;
 
 	if (sscanf(word, "%3u.%2u", &major, &minor) == 2)
 		return major * 100 + minor;
 	word[strcspn(word, "-+")] = '\0'; /* noble-v2, noble-hpb */
-	for (i = 0; i < ARRAY_LEN(words); i++)
-		if (!strcmp(word, words[i].word))
-			return words[i].version;
-	return 0;
+	known = ROW_OF(words, word, word);
+	return known ? known->version : 0;
 }
 
 /* The length of the name that begins a line of help; *next: the line behind it. */

@@ -4,6 +4,7 @@
 #include "hex.h"
 #include "pax.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
@@ -205,7 +206,7 @@ static const struct {
 static int parse_line(struct manifest_line *l, char *line, unsigned at, struct err *e)
 {
 	char *open = strchr(line, '('), *close = strrchr(line, ')'), *name, *hex;
-	size_t i;
+	__typeof__(&digests[0]) digest;
 
 	if (!open || !close || close < open)
 		return err_set(e, EINVAL, "line %u is not DIGEST(FILE)= …", at);
@@ -213,9 +214,8 @@ static int parse_line(struct manifest_line *l, char *line, unsigned at, struct e
 	*open = *close = '\0';
 	while (open > line && open[-1] == ' ')
 		*--open = '\0';
-	for (i = 0; i < ARRAY_LEN(digests) && strcasecmp(line, digests[i].name); i++)
-		;
-	if (i == ARRAY_LEN(digests))
+	digest = ROW_OF_ANY_CASE(digests, name, line);
+	if (!digest)
 		return err_set(e, EINVAL, "line %u has a digest that is not known ('%.20s')", at, line);
 	hex = close + 1;
 	hex += strspn(hex, " \t");
@@ -223,8 +223,8 @@ static int parse_line(struct manifest_line *l, char *line, unsigned at, struct e
 		return err_set(e, EINVAL, "line %u is not DIGEST(FILE)= …", at);
 	hex += strspn(hex, " \t");
 	hex[strcspn(hex, " \t\r")] = '\0';
-	l->digest = digests[i].name;
-	l->bytes = digests[i].bytes;
+	l->digest = digest->name;
+	l->bytes = digest->bytes;
 	if (strlen(hex) != 2 * l->bytes || !hex_parse(hex, l->value, l->bytes))
 		return err_set(e, EINVAL, "line %u has no digest of %zu bytes", at, l->bytes);
 	name += strncmp(name, "./", 2) ? 0 : 2;

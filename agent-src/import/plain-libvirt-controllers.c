@@ -1,6 +1,7 @@
 /* plain-libvirt-controllers.c: what disks and USB devices are on, and threads that serve them. */
 #include "plain-libvirt-private.h"
 #include "util.h"
+#include "words.h"
 
 #include <string.h>
 
@@ -152,14 +153,13 @@ static void take_controller(struct plain_work *p, struct word *w)
 {
 	static const char *const companions[] = {"masterbus", "firstport"};
 	const char *driver = kv_get(&w->p.l, "driver", NULL) ?: "";
-	size_t i;
+	__auto_type scsi = ROW_OF(scsi_models, driver, driver);
+	__auto_type usb = ROW_OF(usb_models, driver, driver);
 
-	for (i = 0; i < ARRAY_LEN(scsi_models); i++)
-		if (!strcmp(scsi_models[i].driver, driver))
-			add_scsi(p, w, scsi_models[i].model);
-	for (i = 0; i < ARRAY_LEN(usb_models); i++)
-		if (!strcmp(usb_models[i].driver, driver))
-			take_usb(p, w, usb_models[i].model);
+	if (scsi)
+		add_scsi(p, w, scsi->model);
+	if (usb)
+		take_usb(p, w, usb->model);
 	if (!strcmp(driver, "ahci") || !strcmp(driver, "ich9-ahci"))
 		add_sata(p, w);
 	if (!strncmp(driver, "ich9-usb-uhci", 13)) /* companions of EHCI */

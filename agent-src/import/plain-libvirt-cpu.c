@@ -1,6 +1,7 @@
 /* plain-libvirt-cpu.c: processors, their model, features and arrangement. */
 #include "plain-libvirt-private.h"
 #include "util.h"
+#include "words.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -118,13 +119,12 @@ static xmlNode *hyperv(struct plain_work *p)
 
 static bool take_enlightenment(struct plain_work *p, const char *name, const char *value, bool on)
 {
-	size_t i;
+	__auto_type known = ROW_OF(enlightenments, key, name);
 
-	for (i = 0; i < ARRAY_LEN(enlightenments); i++)
-		if (!strcmp(enlightenments[i].key, name)) {
-			plain_add_with(hyperv(p), enlightenments[i].element, "state", on ? "on" : "off");
-			return true;
-		}
+	if (known) {
+		plain_add_with(hyperv(p), known->element, "state", on ? "on" : "off");
+		return true;
+	}
 	if (!strcmp(name, "hv-spinlocks") && value) {
 		xmlNode *n = plain_add_with(hyperv(p), "spinlocks", "state", "on");
 

@@ -142,11 +142,9 @@ static const struct {
 
 static const char *video_model(const char *word)
 {
-	size_t i;
+	__auto_type video = ROW_OF(videos, word, word);
 
-	for (i = 0; i < ARRAY_LEN(videos) && strcmp(videos[i].word, word) != 0; i++)
-		;
-	return i < ARRAY_LEN(videos) ? videos[i].model : NULL;
+	return video ? video->model : NULL;
 }
 
 static void add_video(struct plain_work *p, const char *model)

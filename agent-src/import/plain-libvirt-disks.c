@@ -415,21 +415,19 @@ static const struct {
 static void take_disk_device(struct plain_work *p, struct word *w)
 {
 	const char *driver = kv_get(&w->p.l, "driver", NULL);
+	__auto_type known = ROW_OF(disk_devices, driver, driver);
 	struct image m;
 	struct place to;
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(disk_devices) && strcmp(disk_devices[i].driver, driver ?: ""); i++)
-		;
-	if (i == ARRAY_LEN(disk_devices))
+	if (!known)
 		return;
 	word_see(w);
-	if (!take_image(p, w, &m) && !strcmp(disk_devices[i].kind, "disk") && !m.is_cdrom) {
+	if (!take_image(p, w, &m) && !strcmp(known->kind, "disk") && !m.is_cdrom) {
 		plain_refuse(p, "a disk without an image (-device %s)", driver);
 		return;
 	}
-	if (disk_devices[i].place(p, w, &to))
-		add_disk(p, &m, m.is_cdrom ? "cdrom" : disk_devices[i].kind, &to, w);
+	if (known->place(p, w, &to))
+		add_disk(p, &m, m.is_cdrom ? "cdrom" : known->kind, &to, w);
 }
 
 /* ---- drives that make their own device ---- */

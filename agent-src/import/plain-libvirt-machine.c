@@ -2,6 +2,7 @@
 #include "plain-libvirt-private.h"
 #include "qemu-args.h"
 #include "util.h"
+#include "words.h"
 #include "xml.h"
 
 #include <stdio.h>
@@ -435,24 +436,23 @@ static void take_strings(struct word *w, xmlNode *sysinfo)
 
 static bool take_table(struct word *w, xmlNode *sysinfo, const char *type)
 {
+	__auto_type known = ROW_OF(tables, type, type);
 	xmlNode *table = NULL;
-	size_t i, k;
+	size_t k;
 
 	if (!strcmp(type, "11") && !kv_get(&w->p.l, "path", NULL)) {
 		take_strings(w, sysinfo);
 		return true;
 	}
-	for (i = 0; i < ARRAY_LEN(tables) && strcmp(tables[i].type, type) != 0; i++)
-		;
-	for (k = 0; i < ARRAY_LEN(tables) && k < ARRAY_LEN(tables[i].keys) && tables[i].keys[k]; k++) {
-		const char *value = word_take(w, tables[i].keys[k]);
+	for (k = 0; known && k < ARRAY_LEN(known->keys) && known->keys[k]; k++) {
+		const char *value = word_take(w, known->keys[k]);
 
 		if (!value)
 			continue;
-		table = table ?: plain_add(sysinfo, tables[i].element);
-		plain_set(plain_add_text(table, "entry", value), "name", tables[i].keys[k]);
+		table = table ?: plain_add(sysinfo, known->element);
+		plain_set(plain_add_text(table, "entry", value), "name", known->keys[k]);
 	}
-	return i < ARRAY_LEN(tables);
+	return known;
 }
 
 void plain_smbios(struct plain_work *p)

@@ -291,16 +291,14 @@ static void sweep_object(struct plain_work *p, struct word *w, char **libvirts)
 static void sweep_option(struct plain_work *p, struct word *w, char **libvirts)
 {
 	AUTO_FREE char *said = xasprintf("-%s%s%.200s", w->option, w->value ? " " : "", w->value ?: "");
-	size_t i;
+	__auto_type nicety = ROW_OF(niceties, option, w->option);
 
-	for (i = 0; i < ARRAY_LEN(niceties) && strcmp(niceties[i].option, w->option) != 0; i++)
-		;
-	if (i == ARRAY_LEN(niceties))
+	if (!nicety)
 		plain_refuse(p, "%s", *w->option ? said : w->value);
-	else if (!niceties[i].note)
+	else if (!nicety->note)
 		plain_note(p, "%s is not set there", said);
-	else if (*niceties[i].note)
-		plain_note(p, "%s (%s)", niceties[i].note, said);
+	else if (*nicety->note)
+		plain_note(p, "%s (%s)", nicety->note, said);
 	else
 		*libvirts = joined(*libvirts, said);
 	word_done(w);
@@ -353,16 +351,14 @@ static const struct {
 
 static void read_word(struct word *w, const struct qemu_opt *opt)
 {
-	size_t i;
+	__auto_type list = ROW_OF(lists, option, opt->name);
 
 	*w = (struct word){.option = opt->name, .value = opt->value};
-	for (i = 0; i < ARRAY_LEN(lists) && strcmp(lists[i].option, opt->name) != 0; i++)
-		;
-	if (i == ARRAY_LEN(lists) || !opt->value)
+	if (!list || !opt->value)
 		return;
 	props_parse(&w->p, opt->value);
-	if (lists[i].implied && w->p.l.n && !w->p.l.v[0].key)
-		w->p.l.v[0].key = xstrdup(lists[i].implied);
+	if (list->implied && w->p.l.n && !w->p.l.v[0].key)
+		w->p.l.v[0].key = xstrdup(list->implied);
 	w->used = xcalloc(w->p.l.n + 1, sizeof(*w->used));
 }
 

@@ -67,13 +67,12 @@ static char *quoted(const char *text)
 /* True if QEMU must be able to run programs: a bridge needs a helper, and the user's own options may need one. */
 static bool needs_programs(const struct line_host *h, const struct guest_description *d)
 {
-	static const char *const options[] = {"-netdev", "-nic", "-net", "-sandbox"};
-	size_t i, k;
+	static const char *const options[] = {"-netdev", "-nic", "-net", "-sandbox", NULL};
+	size_t i;
 
 	for (i = 0; i < h->more_count; i++)
-		for (k = 0; k < ARRAY_LEN(options); k++)
-			if (!strcmp(h->more[i], options[k]))
-				return true;
+		if (word_index(options, h->more[i]) >= 0)
+			return true;
 	for (i = 0; i < d->nic_count; i++)
 		if (strcmp(h->nets[i], "user") && strcmp(h->nets[i], "none"))
 			return true;

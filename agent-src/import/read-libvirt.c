@@ -35,16 +35,15 @@ static const struct {
 static enum disk_bus scsi_bus(struct domain *x, const char *index)
 {
 	const xmlNode *c;
-	size_t i;
 
 	for (c = xml_child(x->devices, "controller"); c; c = xml_next(c, "controller")) {
 		AUTO_FREE char *model = xml_attr(c, "model");
+		__auto_type known = ROW_OF(scsi_models, model, model);
 
 		if (!xml_attr_is(c, "type", "scsi") || !xml_attr_is(c, "index", index))
 			continue;
-		for (i = 0; model && i < ARRAY_LEN(scsi_models); i++)
-			if (!strcmp(model, scsi_models[i].model))
-				return scsi_models[i].bus;
+		if (known)
+			return known->bus;
 		if (model && strcmp(model, "auto"))
 			description_note(x->d, "the SCSI controller '%.40s' is not known: its disks go to the usual one", model);
 		return model && strcmp(model, "auto") ? BUS_UNSAID : BUS_LSILOGIC; /* libvirt's own default on x86 */
@@ -75,12 +74,9 @@ static enum disk_bus bus_of(struct domain *x, const char *bus, const char *contr
 		const char *word;
 		enum disk_bus bus;
 	} words[] = {{"ide", BUS_IDE}, {"sata", BUS_SATA}, {"virtio", BUS_VIRTIO}, {"usb", BUS_USB}, {"nvme", BUS_NVME}};
-	size_t i;
+	__auto_type known = ROW_OF(words, word, bus);
 
-	for (i = 0; bus && i < ARRAY_LEN(words); i++)
-		if (!strcmp(bus, words[i].word))
-			return words[i].bus;
-	return bus && !strcmp(bus, "scsi") ? scsi_bus(x, controller) : BUS_UNSAID;
+	return known ? known->bus : bus && !strcmp(bus, "scsi") ? scsi_bus(x, controller) : BUS_UNSAID;
 }
 
 static int small_number(unsigned *out, const xmlNode *node, const char *attr, const char *what, struct err *e)
@@ -345,11 +341,9 @@ static void add_video(struct domain *x, const xmlNode *node)
 		{"virtio", "virtio-vga"}, {"bochs", "bochs-display"}, {"none", "none"},
 	};
 	AUTO_FREE char *model = xml_attr_at(node, "model", "type");
-	size_t i;
 
-	for (i = 0; model && !x->d->video && i < ARRAY_LEN(models); i++)
-		if (!strcmp(model, models[i][0]))
-			x->d->video = xstrdup(models[i][1]);
+	if (!x->d->video)
+		x->d->video = xstrdup(PAIR_OF(models, model));
 	if (!x->d->video)
 		description_note(x->d, "the display adapter '%.40s' is not known: it becomes a standard VGA", model ? model : "?");
 }

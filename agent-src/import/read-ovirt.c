@@ -1,6 +1,7 @@
 /* read-ovirt.c: see read-ovirt.h. */
 #include "read-ovirt.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -118,11 +119,10 @@ void ovirt_disk(struct described_disk *to, const xmlNode *disk, const xmlNode *i
 	} words[] = {{"IDE", BUS_IDE}, {"SATA", BUS_SATA}, {"VirtIO", BUS_VIRTIO}, {"VirtIO_SCSI", BUS_VIRTIO_SCSI},
 		     {"0", BUS_IDE},   {"2", BUS_VIRTIO}};
 	AUTO_FREE char *interface = xml_attr(disk, "disk-interface"), *boot = xml_attr(disk, "boot");
-	size_t i;
+	__auto_type known = ROW_OF_ANY_CASE(words, word, interface);
 
-	for (i = 0; interface && i < ARRAY_LEN(words); i++)
-		if (!strcasecmp(interface, words[i].word))
-			to->bus = words[i].bus;
+	if (known)
+		to->bus = known->bus;
 	take_order(&to->boot_order, item);
 	if (boot && !strcasecmp(boot, "true") && !to->boot_order)
 		to->boot_order = 1;

@@ -1,6 +1,7 @@
 /* read-proxmox-devices.c: disks, network cards, and the order of boot of a guest of Proxmox VE's. */
 #include "read-proxmox.h"
 #include "util.h"
+#include "words.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -36,17 +37,15 @@ static const struct {
 static void place_on_scsi(struct conf *c, struct described_disk *k, unsigned number)
 {
 	const char *kind = conf_get(c, "scsihw");
-	size_t i;
+	__auto_type known = ROW_OF(scsi_kinds, word, kind ?: "lsi");
 
-	for (i = 0; i < ARRAY_LEN(scsi_kinds) && strcmp(kind ? kind : "lsi", scsi_kinds[i].word) != 0; i++)
-		;
-	if (i == ARRAY_LEN(scsi_kinds)) {
+	if (!known) {
 		description_note(c->d, "the SCSI controller '%.40s' is not known: its disks go to the usual one", kind);
 		return;
 	}
-	k->bus = scsi_kinds[i].bus;
-	k->controller = number / scsi_kinds[i].units;
-	k->unit = number % scsi_kinds[i].units;
+	k->bus = known->bus;
+	k->controller = number / known->units;
+	k->unit = number % known->units;
 }
 
 static void place(struct conf *c, struct described_disk *k, enum disk_bus bus, unsigned number)

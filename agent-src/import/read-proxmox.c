@@ -5,6 +5,7 @@
 #include "read-proxmox.h"
 #include "readers.h"
 #include "util.h"
+#include "words.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -194,13 +195,10 @@ static const struct {
 static void take_system(struct conf *c)
 {
 	const char *type = conf_get(c, "ostype"), *name = conf_get(c, "name"), *local = conf_get(c, "localtime");
-	size_t i;
+	__auto_type system = ROW_OF(systems, word, type);
 
-	for (i = 0; type && i < ARRAY_LEN(systems); i++)
-		if (!strcmp(type, systems[i].word)) {
-			c->d->windows = systems[i].windows;
-			c->d->old_windows = systems[i].old;
-		}
+	c->d->windows = system && system->windows;
+	c->d->old_windows = system && system->old;
 	c->d->name = xstrdup(name);
 	c->d->local_time = conf_is_true(local);
 	c->d->utc = local && !c->d->local_time;
@@ -262,12 +260,10 @@ static void take_processor(struct conf *c)
 {
 	const char *text = conf_get(c, "cpu"), *model = NULL;
 	AUTO_FREE char *word = text ? conf_main_property(text, "cputype") : NULL, *flags = text ? conf_property(text, "flags") : NULL;
-	size_t i;
+	__auto_type known = ROW_OF(processors, word, word ?: "kvm64");
 
-	for (i = 0; i < ARRAY_LEN(processors) && strcmp(word ? word : "kvm64", processors[i].word) != 0; i++)
-		;
-	if (i < ARRAY_LEN(processors)) {
-		model = processors[i].model;
+	if (known) {
+		model = known->model;
 	} else if (!strncmp(word, "custom-", 7) || !described_is_word(word)) {
 		description_note(c->d, "the processor '%.60s' is described in a file that is not here: it becomes this host's", word);
 		return;

@@ -265,17 +265,16 @@ static void say_the_rest(struct settings *s)
 		{"usb_devices", "a USB device of its host is left out"},
 		{"floppy", "the guest has no floppy disk here"},
 	};
-	size_t i, k, idle = 0;
+	size_t i, idle = 0;
 
 	for (i = 0; i < s->n; i++) {
-		const char *value = s->all[i].value ? s->all[i].value : "…";
+		const char *value = s->all[i].value ? s->all[i].value : "…", *said;
 
 		if (s->all[i].known)
 			continue;
-		for (k = 0; k < ARRAY_LEN(seen) && strcmp(seen[k][0], s->all[i].name) != 0; k++)
-			;
-		if (k < ARRAY_LEN(seen) && *value)
-			description_note(s->d, "%s (%.100s): %s", s->all[i].name, value, seen[k][1]);
+		said = PAIR_OF(seen, s->all[i].name);
+		if (said && *value)
+			description_note(s->d, "%s (%.100s): %s", s->all[i].name, value, said);
 		else if (s->d->verbose)
 			description_note(s->d, "the setting %.60s=%.60s is left out", s->all[i].name, value);
 		else

@@ -4,6 +4,7 @@
  */
 #include "readers.h"
 #include "util.h"
+#include "words.h"
 #include "xml.h"
 
 #include <errno.h>
@@ -161,14 +162,11 @@ static enum disk_bus bus_called(const struct utm *u, const char *interface)
 		const char *word;
 		enum disk_bus bus;
 	} buses[] = {{"SCSI", BUS_LSILOGIC}, {"VirtIO", BUS_VIRTIO}, {"NVMe", BUS_NVME}, {"USB", BUS_USB}};
-	size_t i;
+	__auto_type known = ROW_OF(buses, word, interface);
 
 	if (!strcmp(interface, "IDE"))
 		return u->d->machine == MACHINE_Q35 ? BUS_SATA : BUS_IDE;
-	for (i = 0; i < ARRAY_LEN(buses); i++)
-		if (!strcmp(interface, buses[i].word))
-			return buses[i].bus;
-	return BUS_UNSAID;
+	return known ? known->bus : BUS_UNSAID;
 }
 
 /* Places: each of the two IDE buses of a PC has one disk; on another bus the next disk is the next unit. */
@@ -303,13 +301,11 @@ static void take_display(struct utm *u)
 	};
 	const xmlNode *first = first_in(u->root, "Display");
 	AUTO_FREE char *model = text_in(first, "Hardware");
-	size_t i;
 
 	if (!first)
 		u->d->video = xstrdup("none");
-	for (i = 0; model && i < ARRAY_LEN(known); i++)
-		if (!strcmp(model, known[i][0]))
-			u->d->video = xstrdup(known[i][1]);
+	if (PAIR_OF(known, model))
+		u->d->video = xstrdup(PAIR_OF(known, model));
 	if (!u->d->video)
 		description_note(u->d, "the display adapter '%.40s' is not known: it becomes a standard VGA", model ? model : "?");
 	if (first && xml_after(first))

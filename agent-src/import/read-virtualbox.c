@@ -5,6 +5,7 @@
 #include "read-virtualbox.h"
 #include "readers.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -186,12 +187,9 @@ static const struct {
 
 static enum disk_bus bus_called(const char *type)
 {
-	size_t i;
+	__auto_type known = ROW_OF_ANY_CASE(controllers, type, type);
 
-	for (i = 0; type && i < ARRAY_LEN(controllers); i++)
-		if (!strcasecmp(type, controllers[i].type))
-			return controllers[i].bus;
-	return BUS_UNSAID;
+	return known ? known->bus : BUS_UNSAID;
 }
 
 /* The medium of that UUID, wherever it is in the tree. */

@@ -1,6 +1,7 @@
 /* read-vmx.c: the configuration of a guest of VMware's: lines of KEY = "VALUE", keys in any case. */
 #include "readers.h"
 #include "util.h"
+#include "words.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -174,11 +175,10 @@ static const struct {
 static enum disk_bus scsi_bus(struct vmx *v, unsigned controller)
 {
 	const char *kind = get(v, "scsi%u.virtualDev", controller);
-	size_t i;
+	__auto_type known = ROW_OF_ANY_CASE(scsi_kinds, word, kind ?: "lsilogic");
 
-	for (i = 0; i < ARRAY_LEN(scsi_kinds); i++)
-		if (!strcasecmp(kind ? kind : "lsilogic", scsi_kinds[i].word))
-			return scsi_kinds[i].bus;
+	if (known)
+		return known->bus;
 	description_note(v->d, "QEMU has no controller '%.40s' (scsi%u): its disks go to the usual one", kind, controller);
 	return BUS_UNSAID;
 }

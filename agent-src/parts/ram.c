@@ -13,6 +13,7 @@
 #include "ram-mode.h"
 #include "ram-blocks.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <string.h>
@@ -69,7 +70,7 @@ static int examine_blocks(struct ram *r, struct err *e)
 /* Checks QEMU's own reasons against a migration, and that no other client's migration is under way. */
 static int examine_migration(struct ram *r, bool *busy, struct err *e)
 {
-	static const char *const under_way[] = {"active", "setup", "device", "pre-switchover", "cancelling"};
+	static const char *const under_way[] = {"active", "setup", "device", "pre-switchover", "cancelling", NULL};
 	json_t *info, *reasons, *reason;
 	const char *status;
 	size_t i;
@@ -84,9 +85,7 @@ static int examine_migration(struct ram *r, bool *busy, struct err *e)
 		code = source_obstacle(r->src, e);
 	}
 	json_decref(reasons);
-	for (i = 0; i < ARRAY_LEN(under_way) && status && !code; i++) {
-		if (strcmp(status, under_way[i]))
-			continue;
+	if (!code && status && word_index(under_way, status) >= 0) {
 		err_set(e, EBUSY, "a migration of this guest is under way already (QEMU says: %s): wait for it, or end it (migrate_cancel)",
 			status);
 		code = source_obstacle(r->src, e);

@@ -3,6 +3,7 @@
 #include "record-private.h"
 #include "open-regular.h"
 #include "util.h"
+#include "words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -250,18 +251,14 @@ static int run_script(char **words, const char *text, int output)
 /* Could it start a QEMU still? Not what only passes on what others say. */
 static bool may_start_more(const char *pid)
 {
-	static const char *const passive[] = {"cat", "grep", "inotifywait", "less", "sleep", "tail", "tee"};
+	static const char *const passive[] = {"cat", "grep", "inotifywait", "less", "sleep", "tail", "tee", NULL};
 	AUTO_FREE char *path = xasprintf("/proc/%s/comm", pid);
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char name[32] = "";
 	ssize_t n = fd < 0 ? -1 : read(fd, name, sizeof(name) - 1);
-	size_t i;
 
 	name[n > 0 ? (size_t)n - 1 : 0] = '\0'; /* the text ends with a newline */
-	for (i = 0; i < ARRAY_LEN(passive); i++)
-		if (!strcmp(name, passive[i]))
-			return false;
-	return n > 0; /* otherwise it has ended */
+	return n > 0 /* otherwise it has ended */ && word_index(passive, name) < 0;
 }
 
 static bool is_there_more(void)

@@ -4,6 +4,7 @@
  */
 #include "qemu-args-rules.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <string.h>
@@ -460,11 +461,9 @@ static const char *as_drive(const char *name)
 		{"fda", "if=floppy,index=0"},
 		{"fdb", "if=floppy,index=1"},
 	};
-	size_t i;
+	__auto_type form = ROW_OF(forms, name, name);
 
-	for (i = 0; i < ARRAY_LEN(forms) && strcmp(forms[i].name, name); i++)
-		;
-	return i < ARRAY_LEN(forms) ? forms[i].as : "";
+	return form ? form->as : "";
 }
 
 static int emit_as_drive(struct rewrite *w, const struct item *it, const char *file, const struct args_map *m)

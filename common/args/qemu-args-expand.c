@@ -63,12 +63,9 @@ static const char *option_of(const char *group)
 	static const struct {
 		const char *group, *option;
 	} others[] = {{"memory", "m"}, {"smp-opts", "smp"}, {"boot-opts", "boot"}, {"acpi", "acpitable"}};
-	size_t i;
+	__auto_type other = ROW_OF(others, group, group);
 
-	for (i = 0; i < ARRAY_LEN(others); i++)
-		if (!strcmp(others[i].group, group))
-			return others[i].option;
-	return group;
+	return other ? other->option : group;
 }
 
 struct section {

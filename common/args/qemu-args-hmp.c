@@ -4,6 +4,7 @@
 #include "qemu-opts.h"
 #include "qemu-props.h"
 #include "util.h"
+#include "words.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,15 +16,12 @@ struct line {
 	size_t n;
 };
 
-static const char *const devices[] = {"serial", "parallel", "debugcon", "virtioconsole"};
+static const char *const devices[] = {"serial", "parallel", "debugcon", "virtioconsole", NULL};
 
 static bool is_device(const char *option)
 {
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(devices) && strcmp(option, devices[i]); i++)
-		;
-	return i < ARRAY_LEN(devices);
+	return word_index(devices, option) >= 0;
 }
 
 /* QEMU's escape character: Ctrl-A unless -echr sets another. */

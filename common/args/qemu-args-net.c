@@ -7,6 +7,7 @@
 #include "qemu-args-rules.h"
 #include "tap-name.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -523,16 +524,15 @@ static int refuse_type(struct rewrite *w, const struct item *it, const char *typ
 		{"netmap", "it is bound to a network card of this host"},
 	};
 	const char *tap = !strcmp(type, "tap") ? kv_get(&it->p.l, "ifname", NULL) : NULL;
-	size_t i;
+	__auto_type row = ROW_OF(refused, type, type);
 
 	if (w->o->at_rest && !strcmp(type, refused[0].type)) {
 		args_note(w, "-%s %s needs another process: start that at the destination, with the socket by this name, before the guest",
 			  it->name, type);
 		return 0;
 	}
-	for (i = 0; i < ARRAY_LEN(refused); i++)
-		if (!strcmp(type, refused[i].type))
-			return err_set(w->e, EINVAL, "the guest has -%s %s: %s", it->name, type, refused[i].why);
+	if (row)
+		return err_set(w->e, EINVAL, "the guest has -%s %s: %s", it->name, type, row->why);
 	if (tap && tap_stood_in_for(tap))
 		return err_set(
 			w->e, EINVAL,

@@ -433,12 +433,9 @@ static const struct rule {
 
 static rule_fn *rule_of(const char *name)
 {
-	size_t i;
+	__auto_type rule = ROW_OF(rules, name, name);
 
-	for (i = 0; i < ARRAY_LEN(rules); i++)
-		if (!strcmp(rules[i].name, name))
-			return rules[i].apply;
-	return NULL;
+	return rule ? rule->apply : NULL;
 }
 
 void args_trial_of(struct args_trial *out, char *const *argv, size_t argc, bool (*is_directory)(const char *path))

@@ -4,6 +4,7 @@
 #include "qemu-opts.h"
 #include "qemu-props.h"
 #include "util.h"
+#include "words.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -69,13 +70,10 @@ static bool is_monitor_object(const struct qemu_opt *opt)
 
 static bool may_connect(const char *option)
 {
-	static const char *const options[] = {"chardev", "netdev",     "serial",   "parallel",	    "monitor",
-					      "qmp",	 "qmp-pretty", "debugcon", "virtioconsole", "gdb"};
-	size_t i;
+	static const char *const options[] = {"chardev",    "netdev",	"serial",	 "parallel", "monitor", "qmp",
+					      "qmp-pretty", "debugcon", "virtioconsole", "gdb",	     NULL};
 
-	for (i = 0; i < ARRAY_LEN(options) && strcmp(options[i], option); i++)
-		;
-	return i < ARRAY_LEN(options);
+	return word_index(options, option) >= 0;
 }
 
 /* Malloc'ed, or NULL. */

@@ -370,12 +370,7 @@ static const struct rule {
 
 static const struct rule *rule_of(const char *name)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(rules); i++)
-		if (!strcmp(rules[i].name, name))
-			return &rules[i];
-	return NULL;
+	return ROW_OF(rules, name, name);
 }
 
 static int apply_path(struct rewrite *w, const struct rule *rule, struct item *it)

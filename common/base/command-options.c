@@ -120,9 +120,7 @@ static void print_values(const struct command_option *o)
 	}
 	for (i = 0; words && words[i]; i++)
 		printf(" %s", words[i]);
-	for (i = 0; i < ARRAY_LEN(places) && strcmp(o->argument, places[i][0]); i++)
-		;
-	printf("%s%s\n", o->words ? "" : " ", o->words ? "" : i < ARRAY_LEN(places) ? places[i][1] : "@any");
+	printf("%s%s\n", o->words ? "" : " ", o->words ? "" : PAIR_OF(places, o->argument) ?: "@any");
 }
 
 /* A line an option: its name, and the values that it may have, or @file, @dir, @host, @disk, @nic, @any. */

@@ -14,6 +14,27 @@ int word_index(const char *const *words, const char *word)
 	return -1;
 }
 
+const void *row_by(int (*compare)(const char *, const char *), const void *rows, size_t count, size_t bytes, size_t at, const char *word)
+{
+	const char *row;
+
+	for (row = rows; word && count--; row += bytes) {
+		const char *is = *(const char *const *)(row + at);
+
+		if (is && !compare(is, word))
+			return row;
+	}
+	return NULL;
+}
+
+const char *pair_of(const char *const (*pairs)[2], size_t count, const char *word)
+{
+	for (; word && count--; pairs++)
+		if (!strcmp((*pairs)[0], word))
+			return (*pairs)[1];
+	return NULL;
+}
+
 char *words_or(const char *const *words)
 {
 	char *all = xstrdup(words[0]);

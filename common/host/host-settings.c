@@ -2,6 +2,7 @@
 #include "host-settings.h"
 #include "config-file.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -71,11 +72,10 @@ static const struct {
 static int take_line(void *ctx, char *line, struct err *e)
 {
 	char *value = config_rest(line);
-	size_t i;
+	__auto_type kind = ROW_OF(kinds, word, line);
 
-	for (i = 0; i < ARRAY_LEN(kinds); i++)
-		if (!strcmp(line, kinds[i].word))
-			return kinds[i].take(ctx, value, e);
+	if (kind)
+		return kind->take(ctx, value, e);
 	return err_set(e, EINVAL, "'%s' is not known: in, out, disk-dir, net and keep-memory are", line);
 }
 

@@ -1,6 +1,7 @@
 /* unit-text.c: see unit-text.h. */
 #include "unit-text.h"
 #include "util.h"
+#include "words.h"
 
 #include <fnmatch.h>
 #include <stdio.h>
@@ -87,13 +88,9 @@ bool unit_restarts(const char *restart)
 
 bool unit_is_wanted(const char *state)
 {
-	static const char *const by_nobody[] = {"disabled", "transient", "linked", "linked-runtime", "masked", "masked-runtime"};
-	size_t i;
+	static const char *const by_nobody[] = {"disabled", "transient", "linked", "linked-runtime", "masked", "masked-runtime", NULL};
 
-	for (i = 0; i < ARRAY_LEN(by_nobody); i++)
-		if (!strcmp(state, by_nobody[i]))
-			return false;
-	return true;
+	return word_index(by_nobody, state) < 0;
 }
 
 static bool fits_one(const char *unit, const char *const *patterns, size_t n)

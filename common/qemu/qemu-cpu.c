@@ -5,6 +5,7 @@
 #include "qemu-cpu.h"
 #include "json-text.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <string.h>
@@ -34,15 +35,9 @@ static void on_value(void *arg, json_t *ret, const struct err *e)
  * (legacy-cache), which does not know the name. */
 static bool is_feature(const char *name)
 {
-	static const char *const others[] = {"realized", "hotplugged", "hotpluggable", "start-powered-off"};
-	size_t i;
+	static const char *const others[] = {"realized", "hotplugged", "hotpluggable", "start-powered-off", NULL};
 
-	if (!strncmp(name, "legacy-", 7))
-		return false;
-	for (i = 0; i < ARRAY_LEN(others); i++)
-		if (!strcmp(name, others[i]))
-			return false;
-	return true;
+	return strncmp(name, "legacy-", 7) && word_index(others, name) < 0;
 }
 
 /* QEMU knows many a feature by two names: avx512-bf16, avx512_bf16. */

@@ -2,6 +2,7 @@
 #include "virtio-rings.h"
 #include "json-text.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <string.h>
@@ -40,15 +41,12 @@ static int ask_entries(struct qmp *q, const char *path, const char *figure, json
 /* QEMU alone serves these device types. A network card may be served by another process (vhost-user). */
 static int is_qemus_own(struct qmp *q, const char *path, bool *own, struct err *e)
 {
-	static const char *const types[] = {"virtio-blk-device", "virtio-scsi-device", "virtio-serial-device", "virtio-rng-device",
-					    "virtio-balloon-device"};
+	static const char *const types[] = {"virtio-blk-device", "virtio-scsi-device",	  "virtio-serial-device",
+					    "virtio-rng-device", "virtio-balloon-device", NULL};
 	json_t *type;
-	size_t i;
 	int r = ask(q, "qom-get", json_pack("{s:s,s:s}", "path", path, "property", "type"), &type, e);
 
-	*own = false;
-	for (i = 0; i < ARRAY_LEN(types); i++)
-		*own |= json_is_string(type) && !strcmp(json_string_value(type), types[i]);
+	*own = json_is_string(type) && word_index(types, json_string_value(type)) >= 0;
 	json_decref(type);
 	return r;
 }
