@@ -209,14 +209,10 @@ static int check_noted(const struct arriving_point *a, struct err *e)
 static int check_comes_from_elsewhere(const struct arriving_point *a, struct err *e)
 {
 	const char *here = json_text(a->store.replica, "store");
-	json_t *one;
-	size_t i;
 
-	json_array_foreach(json_object_get(asked(a), "through"), i, one)
-		if (here && !strcmp(json_string_value(one) ?: "", here))
-			return err_set(e, ELOOP, "points of guest %s went on from %s, and cannot come to it again", a->target->name,
-				       a->store.dir);
-	return 0;
+	return json_find(json_object_get(asked(a), "through"), NULL, here)
+		       ? err_set(e, ELOOP, "points of guest %s went on from %s, and cannot come to it again", a->target->name, a->store.dir)
+		       : 0;
 }
 
 static int check_store(struct arriving_point *a, const struct point *newest, struct err *e)

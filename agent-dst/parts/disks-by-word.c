@@ -6,22 +6,10 @@
 #include <errno.h>
 #include <string.h>
 
-/* The drive of a device, among the destination QEMU's drives. */
-static json_t *drive_of(json_t *drives, const char *qdev)
-{
-	json_t *drive;
-	size_t i;
-
-	json_array_foreach(drives, i, drive)
-		if (qdev && !strcmp(json_text(drive, "qdev") ?: "", qdev))
-			return drive;
-	return NULL;
-}
-
 static int compare_size(const struct disks *ds, json_t *drives, const struct staying_disk *d, struct err *e)
 {
 	const json_t *said = target_described_disk(ds->target, d->object);
-	json_t *image = json_object_get(json_object_get(drive_of(drives, json_text(said, "qdev")), "inserted"), "image");
+	json_t *image = json_object_get(json_object_get(json_find(drives, "qdev", json_text(said, "qdev")), "inserted"), "image");
 	json_int_t there = json_integer_value(json_object_get(said, "virtual_size"));
 	json_int_t here = json_integer_value(json_object_get(image, "virtual-size"));
 

@@ -318,13 +318,8 @@ int lent_make(struct lent_monitor *m, const char *vm, const struct lent_need *ne
 static bool listens_at(const json_t *chardevs, const char *label, const char *path)
 {
 	AUTO_FREE char *unix_path = xasprintf("unix:%s,", path);
-	size_t i;
-	json_t *one;
 
-	json_array_foreach((json_t *)chardevs, i, one)
-		if (json_text(one, "label") && !strcmp(json_text(one, "label"), label))
-			return strstr(json_text(one, "filename") ?: "", unix_path) != NULL;
-	return false;
+	return strstr(json_text(json_find(chardevs, "label", label), "filename") ?: "", unix_path) != NULL;
 }
 
 /* The object that is the monitor at this path, malloc'ed; NULL: this QEMU has none, as its monitors are no objects. */

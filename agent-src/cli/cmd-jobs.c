@@ -58,17 +58,6 @@ static void add_under_way(json_t *jobs, const char *runtime)
 	free(pids);
 }
 
-static bool is_known(const json_t *jobs, const char *id)
-{
-	json_t *job;
-	size_t i;
-
-	json_array_foreach((json_t *)(uintptr_t)jobs, i, job)
-		if (!strcmp(json_text(job, "job") ?: "", id))
-			return true;
-	return false;
-}
-
 /* The state of an attempt that does not answer: its agent has the journal locked while it, or its guard, lives. */
 static const char *state_of(const char *path)
 {
@@ -102,7 +91,7 @@ static void add_undecided(json_t *jobs, const char *state)
 	for (i = 0; i < n; i++) {
 		if (!journal_path_is(paths[i], true) || journal_peek(paths[i], id, &begin, &e))
 			continue;
-		if (journal_kind_of(begin) && !is_known(jobs, id))
+		if (journal_kind_of(begin) && !json_find(jobs, "job", id))
 			json_array_append_new(jobs, json_pack("{s:s,s:s*,s:s*,s:s*,s:s}", "job", id, "guest", json_text(begin, "guest"),
 							      "destination", life_goes_to(begin), "how", json_text(begin, "how"), "state",
 							      state_of(paths[i])));

@@ -208,15 +208,13 @@ static void guard_end(struct memory_copy *m, bool over)
 
 static int check_command(struct live *x, const char *command, struct err *e)
 {
-	json_t *list, *one;
-	bool found = false;
-	size_t i;
+	json_t *list;
+	bool found;
 	int r = qmp_call(x->q, "query-commands", NULL, &list, e);
 
 	if (r)
 		return r;
-	json_array_foreach(list, i, one)
-		found = found || !strcmp(json_text(one, "name") ?: "", command);
+	found = json_find(list, "name", command);
 	json_decref(list);
 	return found ? 0 : err_set(e, ENOTSUP, "--with-memory needs QEMU 10.0 or later (%s)", command);
 }

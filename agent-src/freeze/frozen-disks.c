@@ -12,13 +12,12 @@
 
 static bool has_member(json_t *schema, const char *name)
 {
-	json_t *one, *member;
-	size_t i, k;
+	json_t *one;
+	size_t i;
 
 	json_array_foreach(schema, i, one)
-		json_array_foreach(json_object_get(one, "members"), k, member)
-			if (!strcmp(json_text(member, "name") ?: "", name))
-				return true;
+		if (json_find(json_object_get(one, "members"), "name", name))
+			return true;
 	return false;
 }
 

@@ -118,20 +118,6 @@ static int write_in_plugged(struct guest *g, struct qmp *q, json_t *present, jso
 	return r;
 }
 
-static bool is_present(json_t *present, const char *id)
-{
-	json_t *one;
-	size_t i;
-
-	json_array_foreach(present, i, one) {
-		const char *name = json_string_value(json_object_get(one, "name"));
-
-		if (name && !strcmp(name, id))
-			return true;
-	}
-	return false;
-}
-
 static int check_unplugged(json_t *present, json_t *ids, struct obstacles *o, struct err *e)
 {
 	const char *id;
@@ -139,7 +125,7 @@ static int check_unplugged(json_t *present, json_t *ids, struct obstacles *o, st
 	int r = 0;
 
 	json_object_foreach(ids, id, stays) {
-		if (r || !json_is_true(stays) || is_present(present, id))
+		if (r || !json_is_true(stays) || json_find(present, "name", id))
 			continue;
 		err_set(e, ENOTSUP,
 			"device %s was unplugged while the guest ran, but its command line, from which the destination starts, still has "

@@ -1,5 +1,6 @@
 /* qemu-filters.c: see qemu-filters.h. */
 #include "qemu-filters.h"
+#include "json-text.h"
 
 #include <errno.h>
 #include <string.h>
@@ -51,17 +52,6 @@ bool filter_is_seen_through(const char *driver)
 	return !strcmp(driver, "throttle");
 }
 
-static json_t *named(const json_t *nodes, const char *name)
-{
-	json_t *node;
-	size_t i;
-
-	json_array_foreach((json_t *)nodes, i, node)
-		if (!strcmp(text_of(node, "node-name"), name))
-			return node;
-	return NULL;
-}
-
 int filters_look_below(json_t *blocks, const json_t *nodes, const json_t *graph, struct err *e)
 {
 	json_t *block;
@@ -74,7 +64,7 @@ int filters_look_below(json_t *blocks, const json_t *nodes, const json_t *graph,
 		for (depth = 0; in && filter_is_seen_through(text_of(in, "drv")); depth++) {
 			const char *child = depth < DEPTH_MAX ? filter_child(graph, text_of(in, "node-name")) : NULL;
 
-			in = child ? named(nodes, child) : NULL;
+			in = json_find(nodes, "node-name", child);
 			if (!in)
 				return err_set(e, EPROTO, "QEMU does not tell what image is below the filter of %s",
 					       *text_of(block, "qdev") ? text_of(block, "qdev") : text_of(block, "device"));

@@ -40,17 +40,12 @@ bool qemu_migration_is_over(struct qmp *q)
 /* 1: it has one, or something of one; 0: it has not, or is too old to say. */
 static int has_any(struct qmp *q, struct err *e)
 {
-	json_t *list, *x;
-	size_t i;
+	json_t *list;
 	int r = qmp_call(q, "query-yank", NULL, &list, e);
 
 	if (r)
 		return r == -EREMOTEIO ? 0 : r;
-	json_array_foreach(list, i, x) {
-		const char *type = json_string_value(json_object_get(x, "type"));
-
-		r |= type && !strcmp(type, "migration");
-	}
+	r = json_find(list, "type", "migration") != NULL;
 	json_decref(list);
 	return r;
 }

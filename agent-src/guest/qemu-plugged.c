@@ -171,17 +171,6 @@ static int write_drive(struct plugged *p, const char *id, const json_t *node)
 	return 0;
 }
 
-static const json_t *find(const json_t *list, const char *key, const char *value)
-{
-	const json_t *one;
-	size_t i;
-
-	json_array_foreach(list, i, one)
-		if (!strcmp(json_text(one, key) ?: "", value))
-			return one;
-	return NULL;
-}
-
 static int write_disk(struct plugged *p, const char *name)
 {
 	json_t *nodes, *drives;
@@ -195,7 +184,7 @@ static int write_disk(struct plugged *p, const char *name)
 	r = ask(p, "query-named-block-nodes", NULL, &nodes);
 	if (r < 0)
 		return r;
-	node = find(nodes, "node-name", name);
+	node = json_find(nodes, "node-name", name);
 	if (node) {
 		r = write_node(p, node);
 		json_decref(nodes);
@@ -205,7 +194,7 @@ static int write_disk(struct plugged *p, const char *name)
 	r = ask(p, "query-block", NULL, &drives);
 	if (r < 0)
 		return r;
-	drive = json_object_get(find(drives, "device", name), "inserted");
+	drive = json_object_get(json_find(drives, "device", name), "inserted");
 	r = drive ? write_drive(p, name, drive) : refuse(p, "QEMU does not tell what its disk is");
 	json_decref(drives);
 	return r;
@@ -294,7 +283,7 @@ static int write_memory(struct plugged *p, const char *id)
 
 	if (r < 0)
 		return r;
-	m = find(all, "id", id);
+	m = json_find(all, "id", id);
 	if (strcmp(json_text(m, "policy") ?: "default", "default")) {
 		json_decref(all);
 		return refuse(p, "its memory is bound to nodes of this host");
@@ -342,7 +331,7 @@ static int write_object(struct plugged *p, const char *path)
 	r = ask(p, "qom-list", json_pack("{s:s}", "path", "/objects"), &all);
 	if (r < 0)
 		return r;
-	type = json_text(find(all, "name", id), "type") ?: "";
+	type = json_text(json_find(all, "name", id), "type") ?: "";
 	r = !strcmp(type, "child<memory-backend-ram>") ? write_memory(p, id)
 	    : !strcmp(type, "child<iothread>")
 		    ? write_iothread(p, id)

@@ -9,17 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool has_word(const json_t *list, const char *word)
-{
-	const json_t *x;
-	size_t i;
-
-	json_array_foreach(list, i, x)
-		if (json_is_string(x) && !strcmp(json_string_value(x), word))
-			return true;
-	return false;
-}
-
 static bool is_for(const json_t *targets, const char *machine)
 {
 	const json_t *target, *pattern;
@@ -43,11 +32,11 @@ static bool take(struct firmware *f, const json_t *o, const char *machine, bool 
 	const json_t *code = json_object_get(mapping, "executable"), *vars = json_object_get(mapping, "nvram-template");
 	const char *device = json_text(mapping, "device"), *mode = json_text(mapping, "mode");
 
-	if (!has_word(json_object_get(o, "interface-types"), "uefi") || !device || strcmp(device, "flash") ||
+	if (!json_find(json_object_get(o, "interface-types"), NULL, "uefi") || !device || strcmp(device, "flash") ||
 	    (mode && strcmp(mode, "split")) || !is_for(json_object_get(o, "targets"), machine))
 		return false;
-	if (has_word(features, "secure-boot") != secure_boot || has_word(features, "enrolled-keys") != secure_boot ||
-	    has_word(features, "amd-sev-es") || has_word(features, "intel-tdx"))
+	if (!json_find(features, NULL, "secure-boot") != !secure_boot || !json_find(features, NULL, "enrolled-keys") != !secure_boot ||
+	    json_find(features, NULL, "amd-sev-es") || json_find(features, NULL, "intel-tdx"))
 		return false;
 	if (!json_text(code, "filename") || !json_text(vars, "filename") || access(json_text(code, "filename"), R_OK) ||
 	    access(json_text(vars, "filename"), R_OK))
@@ -55,7 +44,7 @@ static bool take(struct firmware *f, const json_t *o, const char *machine, bool 
 	f->code = xstrdup(json_text(code, "filename"));
 	f->code_format = xstrdup(json_text(code, "format"));
 	f->vars = xstrdup(json_text(vars, "filename"));
-	f->smm = has_word(features, "requires-smm");
+	f->smm = json_find(features, NULL, "requires-smm");
 	return true;
 }
 

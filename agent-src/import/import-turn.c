@@ -141,12 +141,10 @@ int import_turn_promise(struct import_turn *u, const struct life *l, uint64_t me
 
 void import_turn_is_written(struct import_turn *u, const struct life *l, const char *path, const char *draft)
 {
-	json_t *file;
-	size_t i;
+	json_t *file = json_find(u->files, "path", path);
 
-	json_array_foreach(u->files, i, file)
-		if (!strcmp(json_text(file, "path") ?: "", path))
-			json_object_set_new(file, "path", json_string(draft));
+	if (file)
+		json_object_set_new(file, "path", json_string(draft));
 	tell_others(u, l);
 }
 

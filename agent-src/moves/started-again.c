@@ -93,13 +93,7 @@ int cutover_nobody_restarted_it(const struct transfer *t, struct err *e)
 
 bool transfer_has_disk(const struct transfer *t, const char *path)
 {
-	json_t *disk;
-	size_t i;
-
-	json_array_foreach(t->src.disk_paths, i, disk)
-		if (!strcmp(json_string_value(disk), path))
-			return true;
-	return false;
+	return json_find(t->src.disk_paths, NULL, path);
 }
 
 /* Others may use them, too, so that it tells nothing of the guest if they were written. */

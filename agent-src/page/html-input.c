@@ -1,6 +1,7 @@
 /* html-input.c: see html-input.h. */
 #include "html-input.h"
 #include "html-value.h"
+#include "json-text.h"
 #include "util.h"
 
 #include <errno.h>
@@ -196,24 +197,13 @@ static const char *different(const json_t *a, const json_t *b)
 	return NULL;
 }
 
-static bool has(const json_t *list, const json_t *value)
-{
-	json_t *v;
-	size_t i;
-
-	json_array_foreach((json_t *)list, i, v)
-		if (json_equal(v, value))
-			return true;
-	return false;
-}
-
 static void add_new(json_t *plan, const json_t *more, const char *name)
 {
 	json_t *list = json_object_get(plan, name), *v;
 	size_t i;
 
 	json_array_foreach(json_object_get(more, name), i, v)
-		if (json_is_array(list) && !has(list, v))
+		if (json_is_array(list) && !json_has(list, v))
 			json_array_append(list, v);
 }
 

@@ -163,17 +163,6 @@ static int agree(struct part *p, const json_t *said, struct err *e)
 
 /* ---- what is noted before anything is done ---- */
 
-static bool is_listed(const json_t *list, const char *path)
-{
-	json_t *one;
-	size_t i;
-
-	json_array_foreach((json_t *)list, i, one)
-		if (!strcmp(json_text(one, "path") ?: "", path))
-			return true;
-	return false;
-}
-
 /* Lists the guest's disks as they are now, and those that its QEMU was started with, which a starter would use. */
 static int list_images(const struct aside *a, json_t *out, struct err *e)
 {
@@ -186,7 +175,7 @@ static int list_images(const struct aside *a, json_t *out, struct err *e)
 	for (i = 0; i < n && !r; i++) {
 		AUTO_FREE char *to = aside_name(a, images[i]);
 
-		if (is_listed(out, images[i]) || stat(images[i], &st) || !S_ISREG(st.st_mode))
+		if (json_find(out, "path", images[i]) || stat(images[i], &st) || !S_ISREG(st.st_mode))
 			continue;
 		r = own_file_know(images[i], images[i], &known, e);
 		if (r)
@@ -443,10 +432,7 @@ char *aside_path(const struct aside *a, const char *path)
 		if (!now && !strcmp(json_text(one, "path") ?: "", path) && !lstat(json_text(one, "aside") ?: "", &st))
 			now = xstrdup(json_text(one, "aside"));
 	json_decref(files);
-	json_array_foreach(a->renamed, i, one)
-		if (!now && !strcmp(json_text(one, "from"), path))
-			now = xstrdup(json_text(one, "to"));
-	return now ? now : xstrdup(path);
+	return now ?: xstrdup(json_text(json_find(a->renamed, "from", path), "to") ?: path);
 }
 
 static bool is_one_of(const json_t *list, const char *key, const json_t *was)

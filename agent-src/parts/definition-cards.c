@@ -8,17 +8,6 @@
 
 #include <string.h>
 
-static bool is_among(const json_t *networks, const json_t *one)
-{
-	json_t *other;
-	size_t i;
-
-	json_array_foreach((json_t *)(uintptr_t)networks, i, other)
-		if (json_equal(other, one))
-			return true;
-	return false;
-}
-
 json_t *definition_networks(const struct libvirt_definition *def)
 {
 	json_t *out = json_array(), *one;
@@ -28,7 +17,7 @@ json_t *definition_networks(const struct libvirt_definition *def)
 		const struct libvirt_nic *nic = &def->nics[i];
 
 		one = nic->kind && nic->source ? json_pack("{s:s,s:s}", "kind", nic->kind, "name", nic->source) : NULL;
-		if (one && !is_among(out, one))
+		if (one && !json_has(out, one))
 			json_array_append(out, one);
 		json_decref(one);
 	}
@@ -48,7 +37,7 @@ json_t *definition_networks_later(const struct definition *d, const json_t *now)
 	out = json_array();
 	all = definition_networks(&later);
 	json_array_foreach(all, i, one)
-		if (!is_among(now, one))
+		if (!json_has(now, one))
 			json_array_append(out, one);
 	json_decref(all);
 	libvirt_definition_fini(&later);

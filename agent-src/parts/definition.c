@@ -586,14 +586,12 @@ static int remove_file(const char *path, struct err *e)
 /* True if the definition has its other name, and must still get its own name back. */
 static bool definition_is_set_aside(const struct definition *d)
 {
-	json_t *owned, *entry;
-	bool yes = false;
-	size_t i;
+	json_t *owned;
+	bool yes;
 
 	if (journal_owned(d->part.a->journal, &owned))
 		return true;
-	json_array_foreach(owned, i, entry)
-		yes |= !strcmp(json_text(entry, "kind") ?: "", DEFINITION_ASIDE);
+	yes = json_find(owned, "kind", DEFINITION_ASIDE);
 	json_decref(owned);
 	return yes;
 }

@@ -324,15 +324,7 @@ void disks_clean_bitmaps(struct disks *ds)
 
 static const json_t *find_now(const json_t *nodes, const char *at, const char *name)
 {
-	json_t *node, *bitmap;
-	size_t i, k;
-
-	json_array_foreach((json_t *)nodes, i, node)
-		if (!strcmp(json_text(node, "node-name") ?: "", at))
-			json_array_foreach(json_object_get(node, "dirty-bitmaps"), k, bitmap)
-				if (!strcmp(json_text(bitmap, "name") ?: "", name))
-					return bitmap;
-	return NULL;
+	return json_find(json_object_get(json_find(nodes, "node-name", at), "dirty-bitmaps"), "name", name);
 }
 
 static bool is_as_before(const json_t *now, const struct carried_bitmap *b)

@@ -1,5 +1,6 @@
 /* disks-dirty.c: what the guest has written to its disks, as QEMU's dirty bitmaps have it. */
 #include "disks-private.h"
+#include "json-text.h"
 #include "qemu-names.h"
 
 #include <errno.h>
@@ -54,7 +55,7 @@ static void note_limits(struct disks *ds, struct disk *d, const json_t *inserted
 static void note_dirty(struct disks *ds, json_t *drives)
 {
 	json_t *entry, *bitmap;
-	size_t i, j;
+	size_t i;
 	unsigned k;
 	char name[48];
 
@@ -70,12 +71,9 @@ static void note_dirty(struct disks *ds, json_t *drives)
 			if (!ds->throttled && inserted != entry)
 				note_limits(ds, d, inserted);
 			disk_bitmap_name(ds, name, d, d->bitmap);
-			json_array_foreach(json_object_get(inserted, "dirty-bitmaps"), j, bitmap) {
-				const char *is = json_string_value(json_object_get(bitmap, "name"));
-
-				if (is && !strcmp(is, name))
-					note_bitmap(d, bitmap);
-			}
+			bitmap = json_find(json_object_get(inserted, "dirty-bitmaps"), "name", name);
+			if (bitmap)
+				note_bitmap(d, bitmap);
 		}
 	}
 }

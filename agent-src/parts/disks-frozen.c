@@ -85,13 +85,8 @@ static int describe(struct part *p, json_t *out, struct err *e)
 /* Once is enough, as list, status and hooks have it as long as it holds; -v shows it each time. */
 static void tell_news(const struct disks *ds, const char *before, json_t *sentence)
 {
-	json_t *one;
-	size_t i;
-
-	json_array_foreach(ds->since.sync->told, i, one)
-		if (json_equal(one, sentence) && !ds->src->opt->dest.verbose)
-			return;
-	report_notice(ds->src->report, "%s: %s", before, json_string_value(sentence) ?: "?");
+	if (ds->src->opt->dest.verbose || !json_has(ds->since.sync->told, sentence))
+		report_notice(ds->src->report, "%s: %s", before, json_string_value(sentence) ?: "?");
 }
 
 /* Obstacles of a run there are in no point's way. */

@@ -42,15 +42,7 @@ enum state { ABSENT, ENDED, RECORDS };
 /* Borrowed; NULL: the disk has none of that name. */
 static const json_t *find_bitmap(json_t *nodes, const struct disk *d, const char *name)
 {
-	json_t *node, *bitmap;
-	size_t i, k;
-
-	json_array_foreach(nodes, i, node)
-		if (!strcmp(json_text(node, "node-name") ?: "", d->guest->node))
-			json_array_foreach(json_object_get(node, "dirty-bitmaps"), k, bitmap)
-				if (!strcmp(json_text(bitmap, "name") ?: "", name))
-					return bitmap;
-	return NULL;
+	return json_find(json_object_get(json_find(nodes, "node-name", d->guest->node), "dirty-bitmaps"), "name", name);
 }
 
 static enum state state_of(json_t *nodes, const struct disk *d, const char *name)

@@ -35,16 +35,14 @@ static const char *state_among_memory(const char *machine)
 
 static int find_early_state(struct ram *r, struct err *e)
 {
-	json_t *list, *one;
-	size_t i;
+	json_t *list;
 	int code = qmp_call(r->src->qmp, "query-memory-devices", NULL, &list, e);
 
 	if (code)
 		return code;
 	r->early_state = state_among_memory(r->src->guest.machine);
-	json_array_foreach(list, i, one)
-		if (!strcmp(json_text(one, "type") ?: "", "virtio-mem"))
-			r->early_state = "virtio-mem";
+	if (json_find(list, "type", "virtio-mem"))
+		r->early_state = "virtio-mem";
 	json_decref(list);
 	return r->early_state && r->src->opt->carry.ram_mode == RAM_WISH_PAGES
 		       ? err_set(e, ENOTSUP,

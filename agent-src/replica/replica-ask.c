@@ -114,17 +114,12 @@ static int ask_here(const struct replica_conf *c, const char *guest, char **take
 
 static int find_answer(const struct replica_conf *c, const char *guest, const json_t *list, char **taken, bool *settled, struct err *e)
 {
-	json_t *one;
-	size_t i;
+	const json_t *one = json_find(list, "guest", guest);
+	AUTO_FREE char *why = json_text(one, "error") ? text_shown(json_text(one, "error")) : NULL;
 
-	json_array_foreach((json_t *)(uintptr_t)list, i, one) {
-		AUTO_FREE char *why = json_text(one, "error") ? text_shown(json_text(one, "error")) : NULL;
-
-		if (!strcmp(json_text(one, "guest") ?: "", guest))
-			return why ? err_set(e, EIO, "its points cannot be read there: %s", why)
-				   : read_answer(c, guest, one, taken, settled, e);
-	}
-	return err_set(e, ENOENT, "it has no replica of it");
+	return !one  ? err_set(e, ENOENT, "it has no replica of it")
+	       : why ? err_set(e, EIO, "its points cannot be read there: %s", why)
+		     : read_answer(c, guest, one, taken, settled, e);
 }
 
 /* The host is asked about that guest alone, and asks further where its points go on. */

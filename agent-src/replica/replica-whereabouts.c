@@ -96,13 +96,7 @@ int replica_check_stayed(const char *state_dir, const char *guest, const struct 
 /* list: texts, or objects of pairs. */
 static bool is_in(const json_t *list, const char *text)
 {
-	json_t *one;
-	size_t i;
-
-	json_array_foreach((json_t *)(uintptr_t)list, i, one)
-		if (!strcmp(json_string_value(one) ?: json_text(one, "pair") ?: "", text))
-			return true;
-	return false;
+	return json_find(list, NULL, text) || json_find(list, "pair", text);
 }
 
 /* A run from its replica is noted with the pair in an attempt's place. What came before a point was made is known to that: no clock is asked. */

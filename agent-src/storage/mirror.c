@@ -98,7 +98,7 @@ static enum mirror_state state_of(const char *status)
 
 static int look_at(struct storage *s, struct moving_disk *d, json_t *jobs, enum mirror_state *least, struct err *e)
 {
-	json_t *job = qemu_find_job(jobs, d->names.job);
+	json_t *job = json_find(jobs, "id", d->names.job);
 	enum mirror_state state;
 
 	if (!job)

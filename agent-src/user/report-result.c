@@ -1,6 +1,7 @@
 /* report-result.c: see report-result.h. */
 #include "report-result.h"
 #include "exit-code.h"
+#include "json-text.h"
 #include "report-text.h"
 #include "shell-quote.h"
 #include "util.h"
@@ -32,22 +33,10 @@ static void print_start_script(FILE *to, const json_t *ev)
 	fprintf(to, "; %s\n", event_text(ev, "after_reboot"));
 }
 
-/* Entry of "deletable" with that path; NULL: none. */
-static const json_t *find_deletable(const json_t *ev, const char *path)
-{
-	json_t *v;
-	size_t i;
-
-	json_array_foreach(json_object_get(ev, "deletable"), i, v)
-		if (!strcmp(event_text(v, "path"), path))
-			return v;
-	return NULL;
-}
-
 static void print_set_aside(FILE *to, const json_t *ev, const json_t *one, const struct report_style *style)
 {
 	const char *from = event_text(one, "from"), *name = event_text(one, "to");
-	const json_t *left = find_deletable(ev, name);
+	const json_t *left = json_find(json_object_get(ev, "deletable"), "path", name);
 	const char *end = strrchr(from, '/');
 	char a[24];
 
@@ -65,13 +54,8 @@ static void print_set_aside(FILE *to, const json_t *ev, const json_t *one, const
 static bool is_set_aside(const json_t *ev, const char *path)
 {
 	const json_t *aside = json_object_get(ev, "set_aside");
-	json_t *v;
-	size_t i;
 
-	json_array_foreach(json_object_get(aside, "also"), i, v)
-		if (!strcmp(event_text(v, "to"), path))
-			return true;
-	return !strcmp(event_text(aside, "to"), path);
+	return json_find(json_object_get(aside, "also"), "to", path) || !strcmp(event_text(aside, "to"), path);
 }
 
 static void print_changed(FILE *to, const json_t *changed)

@@ -14,28 +14,6 @@
 
 /* ---- words that a QEMU knows ---- */
 
-static bool has_member(const json_t *type, const char *name)
-{
-	json_t *member;
-	size_t i;
-
-	json_array_foreach(json_object_get(type, "members"), i, member)
-		if (!strcmp(json_text(member, "name") ?: "", name))
-			return true;
-	return false;
-}
-
-static bool has_value(const json_t *type, const char *name)
-{
-	json_t *value;
-	size_t i;
-
-	json_array_foreach(json_object_get(type, "values"), i, value)
-		if (!strcmp(json_string_value(value) ?: "", name))
-			return true;
-	return false;
-}
-
 void args_words_known(struct args_words *out, const json_t *schema)
 {
 	json_t *type;
@@ -43,9 +21,9 @@ void args_words_known(struct args_words *out, const json_t *schema)
 
 	*out = (struct args_words){.reconnect = false};
 	json_array_foreach((json_t *)schema, i, type) {
-		out->monitor_objects |= has_value(type, "monitor-qmp");
-		out->reconnect |= has_member(type, SECONDS);
-		out->reconnect_ms |= has_member(type, MILLISECONDS);
+		out->monitor_objects |= json_find(json_object_get(type, "values"), NULL, "monitor-qmp") != NULL;
+		out->reconnect |= json_find(json_object_get(type, "members"), "name", SECONDS) != NULL;
+		out->reconnect_ms |= json_find(json_object_get(type, "members"), "name", MILLISECONDS) != NULL;
 	}
 }
 

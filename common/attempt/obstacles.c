@@ -1,27 +1,17 @@
 /* obstacles.c: see obstacles.h. */
 #include "obstacles.h"
+#include "json-text.h"
 #include "util.h"
 
 #include <errno.h>
 #include <string.h>
-
-static bool is_known(const struct obstacles *o, const char *sentence)
-{
-	json_t *one;
-	size_t i;
-
-	json_array_foreach(o->list, i, one)
-		if (!strcmp(json_string_value(one), sentence))
-			return true;
-	return false;
-}
 
 void obstacles_add(struct obstacles *o, const struct err *e)
 {
 	o->list = o->list ?: json_array();
 	if (!o->code || e->code == ENOTSUP)
 		o->code = e->code;
-	if (json_array_size(o->list) < OBSTACLES_MAX && !is_known(o, e->msg))
+	if (json_array_size(o->list) < OBSTACLES_MAX && !json_find(o->list, NULL, e->msg))
 		json_array_append_new(o->list, json_string(e->msg));
 }
 

@@ -3,6 +3,7 @@
 #define VMFERRY_JSON_TEXT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,11 @@ static inline const char *json_text(const json_t *o, const char *key)
 {
 	return json_string_value(json_object_get(o, key));
 }
+
+/* The first element of a list whose member `key` (NULL: the element itself) is that text, borrowed; NULL if there is none, or no text. */
+json_t *json_find(const json_t *list, const char *key, const char *text);
+/* True if the list has an element that is equal to this one. */
+bool json_has(const json_t *list, const json_t *one);
 
 /* An integer of an object as a number of bytes; 0 if it has none of that name, or one below 0. */
 static inline uint64_t json_bytes(const json_t *o, const char *key)

@@ -43,17 +43,6 @@ static int query_nodes(struct qmp *q, json_t **out, struct err *e)
 
 /* ---- jobs ---- */
 
-json_t *qemu_find_job(json_t *jobs, const char *id)
-{
-	json_t *job;
-	size_t i;
-
-	json_array_foreach(jobs, i, job)
-		if (!strcmp(json_text(job, "id") ?: "", id))
-			return job;
-	return NULL;
-}
-
 static bool has_concluded(const json_t *job)
 {
 	return !strcmp(json_text(job, "status") ?: "", "concluded");
@@ -67,7 +56,7 @@ int qemu_conclude_job(struct qmp *q, struct loop *l, const char *id, unsigned ms
 	int r;
 
 	while (!(r = qmp_call(q, "query-jobs", NULL, &jobs, e))) {
-		job = qemu_find_job(jobs, id);
+		job = json_find(jobs, "id", id);
 		if (!job || has_concluded(job)) {
 			if (json_text(job, "error"))
 				r = err_set(e, EIO, "%s", json_text(job, "error"));
@@ -127,17 +116,6 @@ int qemu_undo_jobs(struct qmp *q, struct loop *l, const char *prefix, struct err
 
 /* ---- nodes ---- */
 
-static bool has_name(const json_t *names, const json_t *name)
-{
-	json_t *one;
-	size_t i;
-
-	json_array_foreach((json_t *)(uintptr_t)names, i, one)
-		if (json_equal(one, name))
-			return true;
-	return false;
-}
-
 /* Deletes the nodes whose names begin with prefix, or (NULL) are among names. *left: how many matched; *gone: how many of these were
  * deleted; e: why the others were not. */
 static int remove_nodes(struct qmp *q, const char *prefix, const json_t *names, unsigned *left, unsigned *gone, struct err *e)
@@ -152,7 +130,7 @@ static int remove_nodes(struct qmp *q, const char *prefix, const json_t *names, 
 	json_array_foreach(nodes, i, node) {
 		json_t *name = json_object_get(node, "node-name");
 
-		if (prefix ? !begins_with(name, prefix) : !has_name(names, name))
+		if (prefix ? !begins_with(name, prefix) : !json_has(names, name))
 			continue;
 		(*left)++;
 		*gone += !qmp_call_ms(q, CLOSE_MS, "blockdev-del", json_pack("{s:O}", "node-name", name), NULL, e);
@@ -215,17 +193,12 @@ static int query_exports(struct qmp *q, json_t **out, struct err *e)
 /* 1: it is there, 0: it is not. */
 static int is_exported(struct qmp *q, const char *id, struct err *e)
 {
-	json_t *list, *x;
-	size_t i;
+	json_t *list;
 	int r = query_exports(q, &list, e);
 
 	if (r)
 		return r;
-	json_array_foreach(list, i, x) {
-		const char *is = json_string_value(json_object_get(x, "id"));
-
-		r |= is && !strcmp(is, id);
-	}
+	r = json_find(list, "id", id) != NULL;
 	json_decref(list);
 	return r;
 }

@@ -20,8 +20,6 @@ const char *qemu_prefix(char out[QEMU_PREFIX_MAX], const uint8_t attempt[ATTEMPT
 /* "vmferry-x", our pid, "-", our start in hex, "-". Returns out. */
 const char *qemu_prefix_of_process(char out[QEMU_PREFIX_MAX]);
 
-/* The job of that name; NULL: there is none. jobs: what query-jobs says; borrowed. */
-json_t *qemu_find_job(json_t *jobs, const char *id);
 /* Waits until the job has ended, and takes it off. 0: it did well, or is not there; -EIO: it failed; -ETIMEDOUT: it goes on. */
 int qemu_conclude_job(struct qmp *q, struct loop *l, const char *id, unsigned ms, struct err *e);
 

@@ -85,17 +85,6 @@ char *whereabouts_gone(const char *state_dir, const char *guest)
 	return words;
 }
 
-static bool has_text(const json_t *list, const char *text)
-{
-	json_t *one;
-	size_t i;
-
-	json_array_foreach((json_t *)(uintptr_t)list, i, one)
-		if (json_is_string(one) && !strcmp(json_string_value(one), text))
-			return true;
-	return false;
-}
-
 /* True if one of the paths is in the list. */
 static bool meet(const json_t *list, const json_t *paths)
 {
@@ -103,7 +92,7 @@ static bool meet(const json_t *list, const json_t *paths)
 	size_t i;
 
 	json_array_foreach((json_t *)(uintptr_t)paths, i, one)
-		if (json_is_string(one) && has_text(list, json_string_value(one)))
+		if (json_is_string(one) && json_find(list, NULL, json_string_value(one)))
 			return true;
 	return false;
 }
@@ -148,7 +137,7 @@ bool whereabouts_has_left_since(const json_t *all, const json_t *entry)
 	json_array_foreach((json_t *)(uintptr_t)all, i, one) {
 		const char *attempt = json_text(one, "attempt") ?: "";
 
-		if (known && json_text(one, "gone_to") && strcmp(attempt, own) != 0 && !has_text(known, attempt) &&
+		if (known && json_text(one, "gone_to") && strcmp(attempt, own) != 0 && !json_find(known, NULL, attempt) &&
 		    entry_has(one, disks, &ignored))
 			return true;
 	}

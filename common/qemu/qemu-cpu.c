@@ -239,17 +239,6 @@ bool qemu_cpu_needs_names(const json_t *cpu)
 	return false;
 }
 
-static bool has(const json_t *list, const json_t *wanted)
-{
-	json_t *one;
-	size_t i;
-
-	json_array_foreach((json_t *)list, i, one)
-		if (json_equal(one, wanted))
-			return true;
-	return false;
-}
-
 static void add_lower(json_t *missing, const json_t *guest, const json_t *host)
 {
 	size_t i;
@@ -283,7 +272,7 @@ json_t *qemu_cpu_missing(const json_t *guest, const json_t *host)
 	size_t i;
 
 	json_array_foreach(json_object_get(guest, "features"), i, name)
-		if (!has(json_object_get(host, "features"), name))
+		if (!json_has(json_object_get(host, "features"), name))
 			json_array_append(missing, name);
 	if (!json_array_size(missing)) /* else the names say it better */
 		add_words(missing, guest, host);
