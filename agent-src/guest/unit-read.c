@@ -20,18 +20,24 @@
 
 /* ---- what is refused ---- */
 
+static bool is_off(const char *value)
+{
+	static const char *const off[] = {"", "no", "false", "off", "0", NULL};
+
+	return word_index(off, value) >= 0;
+}
+
 /* Settings by which QEMU would see other files, another user or another environment than here. */
 static int check_surroundings(const struct kv_list *l, struct err *e)
 {
 	static const char *const keys[] = {"RootDirectory", "RootImage",       "BindPaths",   "BindReadOnlyPaths", "TemporaryFileSystem",
 					   "MountImages",   "ExtensionImages", "DynamicUser", "UnsetEnvironment",  "ExtensionDirectories"};
-	static const char *const off[] = {"", "no", "false", "off", "0", NULL};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(keys); i++) {
 		const char *value = kv_get(l, keys[i], NULL);
 
-		if (value && word_index(off, value) < 0)
+		if (value && !is_off(value))
 			return err_set(e, ENOTSUP, "it has %s=%s", keys[i], value);
 	}
 	return 0;
@@ -264,14 +270,54 @@ int unit_take(const struct kv_list *l, const struct unit_names *names, const cha
 	return r;
 }
 
+/* What the unit gives its QEMU of this host, or keeps from it: "Nice=5, CPUAffinity=0-3"; malloc'ed, "": nothing. */
+static char *grants_of(const struct kv_list *l)
+{
+	static const char *const keys[] = {"Nice",
+					   "IOSchedulingClass",
+					   "IOSchedulingPriority",
+					   "CPUSchedulingPolicy",
+					   "CPUSchedulingPriority",
+					   "CPUAffinity",
+					   "NUMAPolicy",
+					   "NUMAMask",
+					   "AllowedCPUs",
+					   "AllowedMemoryNodes",
+					   "MemoryMax",
+					   "MemoryHigh",
+					   "MemoryLimit",
+					   "CPUQuota",
+					   "CPUWeight",
+					   "IOWeight",
+					   "Slice",
+					   "LimitMEMLOCK",
+					   "OOMScoreAdjust",
+					   "PrivateNetwork",
+					   "NetworkNamespacePath"};
+	char *list = xstrdup("");
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(keys); i++) {
+		const char *value = kv_get(l, keys[i], NULL);
+		AUTO_FREE char *before = list;
+
+		list = value && !is_off(value) ? xasprintf("%s%s%s=%s", before, *before ? ", " : "", keys[i], value) : xstrdup(before);
+	}
+	return list;
+}
+
 static void note(struct guest *g, const char *unit, const struct kv_list *l)
 {
-	AUTO_FREE char *line = script_shown_line(g);
+	AUTO_FREE char *line = script_shown_line(g), *grants = grants_of(l);
 	const char *before = kv_get(l, "ExecStartPre", NULL);
 
 	guest_note(g, "the unit %s starts: %s", unit, line);
 	if (before && *before)
 		guest_note(g, "the unit %s runs this before, and nothing does so at the destination: %s", unit, before);
+	if (*grants)
+		guest_note(g,
+			   "the unit %s has %s, which does not go along. Set it up in what starts the guest there (its NAME.sh, or a unit)",
+			   unit, grants);
 }
 
 struct surroundings {

@@ -120,6 +120,19 @@ static void a_plain_unit_runs_in_the_root_directory(void **state)
 	starts("a.service", "[/usr/bin/qemu-system-x86_64][-name][a $X][-append][x ${Y}][100%]", geteuid() ? getenv("HOME") : "/");
 }
 
+static void what_a_unit_gives_its_qemu_of_the_host_is_noted(void **state)
+{
+	AUTO_FREE char *path = in_dir("held.service");
+	struct guest g = {.pid = 0};
+
+	(void)state;
+	put("held.service", "[Service]\nExecStart=/qemu-kvm\nCPUAffinity=0-3\nNice=5\nNice=-5\nMemoryMax=\nPrivateNetwork=no\n");
+	assert_int_equal(unit_read_file(path, &g, &e), 0);
+	assert_true(g.notes.count > 1);
+	assert_non_null(strstr(g.notes.text[1], " has Nice=-5, CPUAffinity=0-3, which does not go along"));
+	guest_fini(&g);
+}
+
 static void what_a_unit_has_that_is_not_known_is_refused(void **state)
 {
 	(void)state;
@@ -192,6 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_template_starts_each_instance_with_its_variables),
 		cmocka_unit_test(a_plain_unit_runs_in_the_root_directory),
+		cmocka_unit_test(what_a_unit_gives_its_qemu_of_the_host_is_noted),
 		cmocka_unit_test(what_a_unit_has_that_is_not_known_is_refused),
 		cmocka_unit_test(a_unit_that_others_may_write_is_not_believed),
 		cmocka_unit_test(what_systemd_reads_otherwise_is_refused),
