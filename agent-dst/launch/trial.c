@@ -4,6 +4,7 @@
 #include "qemu-args-trial.h"
 #include "qemu-blocked.h"
 #include "qemu-helper.h"
+#include "same-file.h"
 #include "util.h"
 #include "rom-sizes.h"
 #include "virtio-rings.h"
@@ -16,13 +17,6 @@
 #define TRIES	   8 /* reasons that are looked for */
 #define ACL	   "/etc/qemu/bridge.conf"
 #define BRIDGE_MAX 16
-
-static bool is_directory(const char *path)
-{
-	struct stat st;
-
-	return !stat(path, &st) && S_ISDIR(st.st_mode);
-}
 
 /* The bridge of the option that failed; QEMU's default if it names none. */
 static void bridge_of(const char *said, char out[BRIDGE_MAX])
@@ -193,7 +187,7 @@ json_t *trial_reasons(const struct trial *t, struct loop *l, struct trial_misfit
 	int r;
 
 	*misfits = (struct trial_misfits){.rings = NULL};
-	args_trial_of(&line, t->argv, t->argc, is_directory);
+	args_trial_of(&line, t->argv, t->argc, path_is_directory);
 	for (i = 0; i < TRIES && (r = try_once(t, l, &line, misfits, &e)); i++) {
 		AUTO_FREE char *reason = r == -ECHILD ? trial_reason(e.msg) : NULL;
 

@@ -9,6 +9,7 @@
 #include "image-create.h"
 #include "image-mark.h"
 #include "json-text.h"
+#include "same-file.h"
 #include "shell-quote.h"
 
 #include <errno.h>
@@ -347,9 +348,8 @@ static const char *first_file(const struct disks *ds)
 static bool has_parent(const char *dir)
 {
 	AUTO_FREE char *copy = xstrdup(dir);
-	struct stat st;
 
-	return !stat(dirname(copy), &st) && S_ISDIR(st.st_mode);
+	return path_is_directory(dirname(copy));
 }
 
 int disks_refuse_dir(const struct disks *ds, const char *dir, struct err *e)
@@ -376,7 +376,7 @@ static int choose_dir(struct disks *ds, struct err *e)
 	ds->target->dir = xstrdup(json_text(d, "disk_dir") ?: dir);
 	dir = ds->target->dir;
 	ds->target->makes_dir = dir[0] == '/' && lstat(dir, &st) && errno == ENOENT && has_parent(dir);
-	if (!ds->target->makes_dir && (dir[0] != '/' || stat(dir, &st) || !S_ISDIR(st.st_mode)))
+	if (!ds->target->makes_dir && (dir[0] != '/' || !path_is_directory(dir)))
 		disks_refuse_dir(ds, dir, e);
 	ds->nbd_socket = xasprintf("%s/nbd", ds->target->run_dir);
 	return 0;

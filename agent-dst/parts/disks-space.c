@@ -3,6 +3,7 @@
 #include "arriving-point.h"
 #include "host-state.h"
 #include "room.h"
+#include "same-file.h"
 #include "space.h"
 #include "store-cost.h"
 #include "util.h"
@@ -46,9 +47,8 @@ static int need_space(struct space *s, const struct disks *d, const char *path, 
 	long longest = pathconf(dir, _PC_NAME_MAX);
 	const char *slash = strrchr(path, '/'); /* NULL: a source may say anything */
 	ssize_t len = (ssize_t)strlen(slash ? slash + 1 : path);
-	struct stat st;
 
-	if (stat(dir, &st) || !S_ISDIR(st.st_mode))
+	if (!path_is_directory(dir))
 		return disks_refuse_dir(d, dir, e);
 	if (access(dir, W_OK))
 		return err_sys(e, errno, "%s at the destination cannot be written", dir);

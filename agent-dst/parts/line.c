@@ -591,11 +591,9 @@ static int ask_qemu(struct line *l, struct err *e)
 		try_line(l, env);
 	rmdir(l->target->run_dir);
 	target_free_environment(env);
-	if (!r && geteuid()) {
-		AUTO_FREE char *words = xasprintf("user there: %d, not root, so that files belong to that user", (int)geteuid());
-
-		json_array_append_new(l->cautions, json_string(words));
-	}
+	if (!r && geteuid())
+		json_array_append_new(l->cautions,
+				      json_sprintf("user there: %d, not root, so that files belong to that user", (int)geteuid()));
 	return r;
 }
 

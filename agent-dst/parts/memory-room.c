@@ -3,6 +3,7 @@
 #include "promised.h"
 #include "qemu-opts.h"
 #include "room.h"
+#include "same-file.h"
 #include "space.h"
 #include "util.h"
 
@@ -52,9 +53,7 @@ static uint64_t bytes_of(const struct args_result *args, const struct args_file 
 /* The directory, and a name in it: a directory is given where QEMU makes a file in it. Malloc'ed. */
 static char *name_in_dir(const struct args_file *f)
 {
-	struct stat st;
-
-	return !stat(f->to, &st) && S_ISDIR(st.st_mode) ? xasprintf("%s/-", f->to) : xstrdup(f->to);
+	return path_is_directory(f->to) ? xasprintf("%s/-", f->to) : xstrdup(f->to);
 }
 
 /* Bytes that are to be taken there yet: of a file that is there already the rest. */

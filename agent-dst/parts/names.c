@@ -3,6 +3,7 @@
 #include "image-lock.h"
 #include "made.h"
 #include "open-regular.h"
+#include "same-file.h"
 #include "unix-socket.h"
 #include "shell-quote.h"
 #include "util.h"
@@ -54,12 +55,12 @@ int names_check_unused(const struct args_file *f, struct err *e)
 {
 	AUTO_CLOSE int fd = open_regular(f->to);
 	const char *lost;
-	struct stat st, there;
+	struct stat st;
 	bool used;
 
 	if (lstat(f->to, &st) || qemu_args_is_stream(f->to))
 		return 0;
-	if (!stat(f->to, &there) && S_ISDIR(there.st_mode))
+	if (path_is_directory(f->to))
 		return err_set(
 			e, EISDIR,
 			"%s, which the guest's QEMU would make at the destination (-%s), is a directory there: choose a directory of the guest's "

@@ -173,16 +173,6 @@ static int ask_replica(const struct newest_question *q, const char *name, unsign
 	return r;
 }
 
-/* Takeover at the replica's host is noted, by a point or by this command: that holds until that host says otherwise, as where the run was thrown away. */
-static bool is_replaced(const struct newest_question *q, const char *name)
-{
-	json_t *state = replica_state_load(q->state_dir, name);
-	bool yes = json_is_true(json_object_get(state, "replaced"));
-
-	json_decref(state);
-	return yes;
-}
-
 static int check_replaced(const struct newest_question *q, const char *name, struct err *e)
 {
 	AUTO_FREE char *path = replica_path(q->state_dir, name, "json"), *alone = NULL;
@@ -192,9 +182,9 @@ static int check_replaced(const struct newest_question *q, const char *name, str
 	if (!state && !access(path, F_OK))
 		return err_set(e, EBADMSG, "%s is damaged, which would say whether it was taken over at the host of its replica", path);
 	json_decref(state);
-	if (is_replaced(q, name))
+	if (replica_is_replaced(q->state_dir, name))
 		ask_replica(q, name, 0, &alone, &ignored);
-	return is_replaced(q, name)
+	return replica_is_replaced(q->state_dir, name)
 		       ? err_set(e, EBUSY,
 				 "it was taken over at the host of its replica, and what lies here is the old copy. If that run was thrown away there "
 				 "(vmferry replica failover %s --cancel), this host hears of it once it can ask that one; else remove %s",

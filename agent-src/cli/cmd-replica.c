@@ -350,19 +350,10 @@ static int note_gone(const struct replica_conf *c, const char *guest, struct err
 	return r ? err_prefix(e, "cannot note that guest %s was taken over at %s", guest, c->to) : 0;
 }
 
-static bool is_replaced(const struct replica_conf *c, const char *guest)
-{
-	json_t *state = replica_state_load(c->state_dir, guest);
-	bool yes = json_is_true(json_object_get(state, "replaced"));
-
-	json_decref(state);
-	return yes;
-}
-
 /* Settings that cannot be read, as those of a newer vmferry: what they say besides is not needed to make no more points. */
 static int remove_unread(const struct replica_conf *c, const char *conf, const char *guest, const struct err *why)
 {
-	if (is_replaced(c, guest) || unlink(conf)) /* where it was taken over to has to be noted */
+	if (replica_is_replaced(c->state_dir, guest) || unlink(conf)) /* where it was taken over to has to be noted */
 		return replica_say(why);
 	replica_forget(c->state_dir, guest);
 	printf("%s: no more points are made of it from here. Its settings could not be read (%s), so dirty bitmaps vmfr-… may stay in its "
@@ -375,11 +366,11 @@ static int remove_unread(const struct replica_conf *c, const char *conf, const c
 static int ask_once_more(const struct replica_conf *c, const char *guest, struct err *e)
 {
 	AUTO_FREE char *alone = NULL;
-	int r = c->fenced || is_replaced(c, guest) ? 0 : replica_check_not_taken(c, guest, &alone, e);
+	int r = c->fenced || replica_is_replaced(c->state_dir, guest) ? 0 : replica_check_not_taken(c, guest, &alone, e);
 
 	if (alone)
 		fprintf(stderr, "vmferry: guest %s: %s\n", guest, alone);
-	return r && !is_replaced(c, guest) ? err_prefix(e, "guest %s", guest) : 0;
+	return r && !replica_is_replaced(c->state_dir, guest) ? err_prefix(e, "guest %s", guest) : 0;
 }
 
 static int remove_primary(struct replica_conf *c, const char *guest)

@@ -2,6 +2,7 @@
 #include "libvirt-xml.h"
 #include "libvirt-notes.h"
 #include "libvirt-walk.h"
+#include "qemu-args.h"
 #include "util.h"
 #include "words.h"
 
@@ -232,15 +233,6 @@ int libvirt_definition_read(struct libvirt_definition *out, const char *xml, siz
 	return r;
 }
 
-static void free_list(char **list, size_t count)
-{
-	size_t i;
-
-	for (i = 0; i < count; i++)
-		free(list[i]);
-	free(list);
-}
-
 void libvirt_definition_fini(struct libvirt_definition *d)
 {
 	char *texts[] = {d->name,   d->uuid,   d->emulator,   d->arch,		 d->machine,	  d->virttype,
@@ -256,18 +248,18 @@ void libvirt_definition_fini(struct libvirt_definition *d)
 		libvirt_nic_fini(&d->nics[i]);
 	free(d->disks);
 	free(d->nics);
-	free_list(d->secrets, d->secret_count);
-	free_list(d->secret_types, d->secret_count);
-	free_list(d->listens, d->listen_count);
-	free_list(d->files, d->file_count);
-	free_list(d->blocks_live, d->block_count);
+	args_free_strings(d->secrets, d->secret_count);
+	args_free_strings(d->secret_types, d->secret_count);
+	args_free_strings(d->listens, d->listen_count);
+	args_free_strings(d->files, d->file_count);
+	args_free_strings(d->blocks_live, d->block_count);
 	*d = (struct libvirt_definition){.name = NULL};
 }
 
 void libvirt_plain_fini(struct libvirt_plain *p)
 {
-	free_list(p->argv, p->argc);
-	free_list(p->notes, p->note_count);
+	args_free_strings(p->argv, p->argc);
+	args_free_strings(p->notes, p->note_count);
 	*p = (struct libvirt_plain){.argv = NULL};
 }
 

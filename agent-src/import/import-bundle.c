@@ -10,6 +10,7 @@
 #include "life.h"
 #include "open-regular.h"
 #include "place.h"
+#include "same-file.h"
 #include "space.h"
 #include "start-script.h"
 #include "unit-text.h"
@@ -59,10 +60,9 @@ static int on_progress(void *ctx, uint64_t bytes)
 static int open_bundle(struct bundling *m, struct err *e)
 {
 	const char *file = m->o->named.files[0];
-	struct stat st;
 	int r;
 
-	if (strcmp(file, "-") && !stat(file, &st) && S_ISDIR(st.st_mode)) {
+	if (strcmp(file, "-") && path_is_directory(file)) {
 		m->from = realpath(file, NULL);
 		r = m->from ? bundle_read_dir(&m->b, m->from, e) : err_sys(e, errno, "%s", file);
 	} else {

@@ -7,6 +7,7 @@
 #include "image-whole.h"
 #include "open-regular.h"
 #include "packed.h"
+#include "same-file.h"
 #include "util.h"
 #include "xml.h"
 
@@ -228,9 +229,8 @@ static int take_raw(struct sources *s, const struct guest_description *d, const 
 static int look_at(char **path, enum file_kind *kind, struct err *e)
 {
 	AUTO_FREE char *dir = NULL;
-	struct stat st;
 
-	if (stat(*path, &st) || !S_ISDIR(st.st_mode))
+	if (!path_is_directory(*path))
 		return file_kind_of(kind, *path, e);
 	dir = *path;
 	return file_kind_in(path, kind, dir, e);

@@ -49,12 +49,6 @@ static void append_sentence(json_t *list, const char *fmt, const json_t *what)
 		json_array_append_new(list, json_string(s));
 }
 
-static void append_new(json_t *list, char *sentence /* stolen */)
-{
-	json_array_append_new(list, json_string(sentence));
-	free(sentence);
-}
-
 /* Lists what might start the guest here again, and what the move does about it. */
 static void plan_starters(const struct transfer *t, json_t *list)
 {
@@ -62,14 +56,15 @@ static void plan_starters(const struct transfer *t, json_t *list)
 	size_t i;
 
 	if (a->starter && a->images)
-		append_new(list, xasprintf("%s: so that it does not start the guest here again, the guest's disks get other names here",
+		json_array_append_new(
+			list, json_sprintf("%s: so that it does not start the guest here again, the guest's disks get other names here",
 					   a->starter));
 	else if (a->starter)
-		append_new(list, xasprintf("%s: as you say, it does not start the guest here again", a->starter));
+		json_array_append_new(list, json_sprintf("%s: as you say, it does not start the guest here again", a->starter));
 	for (i = 0; i < a->scripts.count; i++)
 		if (a->scripts.list[i].ours)
-			append_new(list, xasprintf("vmferry renames %s here, so that it cannot start the guest a second time",
-						   a->scripts.list[i].path));
+			json_array_append_new(list, json_sprintf("vmferry renames %s here, so that it cannot start the guest a second time",
+								 a->scripts.list[i].path));
 }
 
 static void plan_libvirt(const struct transfer *t, json_t *list)
@@ -83,19 +78,21 @@ static void plan_libvirt(const struct transfer *t, json_t *list)
 	if (l->is_transient && definition_is_left_behind(&t->definition))
 		return;
 	if (l->is_transient) {
-		append_new(list, xasprintf("libvirt there (%s) has the guest, transient as here: it forgets it once it is shut down",
+		json_array_append_new(
+			list, json_sprintf("libvirt there (%s) has the guest, transient as here: it forgets it once it is shut down",
 					   json_text(t->definition.there, "libvirt") ?: "?"));
 		return;
 	}
 	if (!definition_is_left_behind(&t->definition))
-		append_new(list, xasprintf("libvirt there (%s) defines the guest%s; %s", json_text(t->definition.there, "libvirt") ?: "?",
-					   snapshots,
-					   !l->autostart      ? "it does not start when that host boots"
-					   : l->is_plain_here ? "it starts when that host boots"
-							      : "it starts when that host boots, as it does here"));
+		json_array_append_new(list, json_sprintf("libvirt there (%s) defines the guest%s; %s",
+							 json_text(t->definition.there, "libvirt") ?: "?", snapshots,
+							 !l->autostart	    ? "it does not start when that host boots"
+							 : l->is_plain_here ? "it starts when that host boots"
+									    : "it starts when that host boots, as it does here"));
 	if (definition_is_libvirts(&t->definition))
-		append_new(list,
-			   xstrdup("libvirt here does not define it any more: its definition is kept in a file that the result names"));
+		json_array_append_new(
+			list,
+			json_string("libvirt here does not define it any more: its definition is kept in a file that the result names"));
 }
 
 /* Lists changes outside of both QEMUs that follow once the guest runs there. */

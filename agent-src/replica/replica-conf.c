@@ -9,6 +9,7 @@
 #include "paths.h"
 #include "points.h"
 #include "points-note.h"
+#include "primary-note.h"
 #include "qemu-discover.h"
 #include "util.h"
 #include "words.h"
@@ -298,13 +299,6 @@ int replica_conf_dirs(struct replica_conf *c, struct err *e)
 	return state_dir_get(&c->state_dir, c->o.state_dir, e) ?: runtime_dir_get(&c->runtime_dir, c->o.runtime_dir, e);
 }
 
-char *replica_path(const char *dir, const char *guest, const char *suffix)
-{
-	AUTO_FREE char *name = path_with_name("%n", guest);
-
-	return xasprintf("%s/replica/%s.%s", dir, name, suffix);
-}
-
 static void complain(struct replica_conf *c, const char *word)
 {
 	fprintf(stderr, "vmferry: the settings of a replica have '%s', which is no option\n", word);
@@ -472,6 +466,15 @@ json_t *replica_state_load(const char *dir, const char *guest)
 	json_error_t why;
 
 	return json_load_file(path, 0, &why);
+}
+
+bool replica_is_replaced(const char *dir, const char *guest)
+{
+	json_t *state = replica_state_load(dir, guest);
+	bool yes = json_is_true(json_object_get(state, "replaced"));
+
+	json_decref(state);
+	return yes;
 }
 
 int replica_state_save(const char *dir, const char *guest, const json_t *state, struct err *e)

@@ -7,6 +7,7 @@
 #include "command-options.h"
 #include "defaults.h"
 #include "options.h"
+#include "primary-note.h"
 #include "replica-sync.h"
 
 #include <jansson.h>
@@ -46,8 +47,6 @@ void replica_conf_init(struct replica_conf *c);
 void replica_conf_fini(struct replica_conf *c);
 /* Sets STATE_DIR and the runtime directory, after options were read. */
 int replica_conf_dirs(struct replica_conf *c, struct err *e);
-/* DIR/replica/NAME.SUFFIX; malloc'ed. dir: the state directory, or settings_dir if goes_on. */
-char *replica_path(const char *dir, const char *guest, const char *suffix);
 /* Passes the state directory to child commands, by their environment. */
 void replica_conf_pass_on(const struct replica_conf *c);
 /* Reads a guest's settings into c, whose state_dir is known; options of c->said have the last word about each. If this host is not its
@@ -69,6 +68,9 @@ void replica_conf_choose_settings(struct replica_conf *c, const char *guest);
 int replica_conf_take_store(struct replica_conf *c, const char *guest, struct err *e);
 /* Loads the replica's state; NULL: none yet. */
 json_t *replica_state_load(const char *dir, const char *guest);
+/* True if a takeover at the replica's host is noted, by a point or by `may-start`: that holds until that host says otherwise, as where the
+ * run was thrown away. */
+bool replica_is_replaced(const char *dir, const char *guest);
 int replica_state_save(const char *dir, const char *guest, const json_t *state, struct err *e);
 /* Names of guests with a replica elsewhere, by their files; a new array. */
 json_t *replica_names(const char *dir);

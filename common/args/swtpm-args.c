@@ -2,6 +2,7 @@
 #include "swtpm-args.h"
 #include "qemu-opts.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <string.h>
@@ -261,18 +262,11 @@ char *swtpm_socket(char *const *argv, size_t argc)
 
 /* ---- writing ---- */
 
-static void add(char ***words, size_t *n, char *word)
-{
-	*words = xrealloc(*words, (*n + 2) * sizeof(**words));
-	(*words)[(*n)++] = word;
-	(*words)[*n] = NULL;
-}
-
 static void add_option(char ***words, size_t *n, const char *option, char *value)
 {
-	add(words, n, xstrdup(option));
+	words_add(words, n, xstrdup(option));
 	if (value)
-		add(words, n, value);
+		words_add(words, n, value);
 }
 
 char **swtpm_line(const struct swtpm *s, const char *exe, bool daemon)
@@ -280,8 +274,8 @@ char **swtpm_line(const struct swtpm *s, const char *exe, bool daemon)
 	char **words = NULL;
 	size_t n = 0;
 
-	add(&words, &n, xstrdup(exe));
-	add(&words, &n, xstrdup("socket"));
+	words_add(&words, &n, xstrdup(exe));
+	words_add(&words, &n, xstrdup("socket"));
 	add_option(&words, &n, "--tpmstate", xasprintf("dir=%s,mode=0600", s->state));
 	add_option(&words, &n, "--ctrl", xasprintf("type=unixio,path=%s,mode=0600", s->socket));
 	if (s->tpm2)

@@ -30,6 +30,13 @@ static inline bool file_has_name(int fd, const char *path)
 	return !fstat(fd, &st) && path_leads_to(path, &st);
 }
 
+static inline bool path_is_directory(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
 /* The bytes that a file takes on its file system; 0: it is missing. */
 static inline uint64_t path_allocated(const char *path)
 {

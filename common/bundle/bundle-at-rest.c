@@ -2,19 +2,13 @@
 #include "bundle-at-rest.h"
 #include "bundle-tar.h"
 #include "open-regular.h"
+#include "same-file.h"
 #include "util.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static bool is_dir(const char *path)
-{
-	struct stat st;
-
-	return !stat(path, &st) && S_ISDIR(st.st_mode);
-}
 
 int bundle_read_dir(struct bundle *b, const char *dir, struct err *e)
 {
@@ -64,9 +58,9 @@ static int read_stream(int fd, struct bundle *b, struct err *e)
 
 int bundle_read(struct bundle *b, const char *from, struct err *e)
 {
-	AUTO_CLOSE int fd = is_dir(from) ? -1 : open_regular(from);
+	AUTO_CLOSE int fd = path_is_directory(from) ? -1 : open_regular(from);
 
-	if (fd < 0 && is_dir(from))
+	if (fd < 0 && path_is_directory(from))
 		return bundle_read_dir(b, from, e);
 	if (fd < 0)
 		return err_sys(e, -fd, "cannot open %s", from);
@@ -94,14 +88,14 @@ static int find_member(int fd, const struct bundle_file *f, uint64_t *offset, st
 
 int bundle_locate(const char *from, const struct bundle_file *f, char **path, uint64_t *offset, struct err *e)
 {
-	AUTO_CLOSE int fd = is_dir(from) ? -1 : open_regular(from);
+	AUTO_CLOSE int fd = path_is_directory(from) ? -1 : open_regular(from);
 	int r = 0;
 
 	*offset = 0;
-	*path = is_dir(from) ? xasprintf("%s/%s", from, f->file) : xstrdup(from);
+	*path = path_is_directory(from) ? xasprintf("%s/%s", from, f->file) : xstrdup(from);
 	if (fd >= 0)
 		r = find_member(fd, f, offset, e);
-	else if (!is_dir(from))
+	else if (!path_is_directory(from))
 		r = err_sys(e, -fd, "cannot open %s", from);
 	else if (access(*path, R_OK))
 		r = err_sys(e, errno, "%s", *path);

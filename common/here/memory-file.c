@@ -1,14 +1,11 @@
 /* memory-file.c: see memory-file.h. */
 #include "memory-file.h"
 #include "process.h"
-
-#include <sys/stat.h>
+#include "same-file.h"
 
 bool memory_file_is_shared(const struct args_file *f, const char *path)
 {
-	struct stat st;
-
-	return args_role_is_memory(f->role) && !f->read_only && (stat(path, &st) || !S_ISDIR(st.st_mode));
+	return args_role_is_memory(f->role) && !f->read_only && !path_is_directory(path);
 }
 
 pid_t memory_file_user(const struct args_file *f, const char *path)

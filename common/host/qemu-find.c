@@ -2,6 +2,7 @@
 #include "qemu-find.h"
 #include "program.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <string.h>
@@ -61,13 +62,6 @@ static char *find_by_name(const struct qemu_host *h, const char *name)
 	return path;
 }
 
-static const char *name_of(const char *exe)
-{
-	const char *slash = strrchr(exe, '/');
-
-	return slash ? slash + 1 : exe;
-}
-
 char *qemu_find_among(const struct qemu_host *h, const char *exe, bool only, struct err *e)
 {
 	struct utsname host = this_host();
@@ -76,7 +70,7 @@ char *qemu_find_among(const struct qemu_host *h, const char *exe, bool only, str
 	if (exe[0] == '/' && program_is_runnable(exe))
 		return xstrdup(exe);
 	if (!only)
-		path = find_by_name(h, name_of(exe));
+		path = find_by_name(h, path_base(exe));
 	if (path)
 		return path;
 	if (only)
@@ -108,7 +102,7 @@ char *qemu_find_name(const char *name, bool only)
 
 char *qemu_find_program_on(const struct qemu_host *h, const char *exe)
 {
-	const char *name = name_of(exe);
+	const char *name = path_base(exe);
 
 	if (is_other_name(name))
 		return xasprintf("%s%s", begin, h->machine);

@@ -245,10 +245,10 @@ static void add_lower(json_t *missing, const json_t *guest, const json_t *host)
 
 	for (i = 0; i < ARRAY_LEN(numbers); i++) {
 		json_int_t here = number_of(guest, "numbers", numbers[i]), there = number_of(host, "numbers", numbers[i]);
-		AUTO_FREE char *text = xasprintf("%s of %lld (there: %lld)", numbers[i], (long long)here, (long long)there);
 
 		if (there < here)
-			json_array_append_new(missing, json_string(text));
+			json_array_append_new(missing,
+					      json_sprintf("%s of %lld (there: %lld)", numbers[i], (long long)here, (long long)there));
 	}
 }
 

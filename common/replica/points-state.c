@@ -17,12 +17,6 @@ static const char *text_of(const json_t *o, const char *key, const char *other)
 	return json_text(o, key) ?: other;
 }
 
-static void add(json_t *list, char *sentence /* freed */)
-{
-	json_array_append_new(list, json_string(sentence));
-	free(sentence);
-}
-
 bool points_are_tried(const struct points *p)
 {
 	AUTO_FREE char *dir = xasprintf("%s/test", p->dir);
@@ -46,9 +40,11 @@ static void add_trial(const struct points *p, json_t *list)
 						text_of(test, "at", "?"))
 				    : xstrdup("which was cut off as it began");
 
-	add(list,
-	    xasprintf("there is a trial of the guest, %s: no point is dropped until vmferry replica test %s --end at the replica's host",
-		      what, text_of(p->replica, "guest", "VM")));
+	json_array_append_new(
+		list,
+		json_sprintf(
+			"there is a trial of the guest, %s: no point is dropped until vmferry replica test %s --end at the replica's host",
+			what, text_of(p->replica, "guest", "VM")));
 }
 
 json_t *points_warnings(const struct points *p)
@@ -60,13 +56,14 @@ json_t *points_warnings(const struct points *p)
 	if (points_are_tried(p))
 		add_trial(p, list);
 	for (i = 0; i < p->damaged_count && i < DAMAGED_TOLD; i++)
-		add(list, xasprintf("a point cannot be used, and none beside it is dropped: %s", p->damaged[i].why));
+		json_array_append_new(list, json_sprintf("a point cannot be used, and none beside it is dropped: %s", p->damaged[i].why));
 	if (kept)
-		add(list, xasprintf("points that need not stay cannot be dropped, since %s: %s", text_of(kept, "since", "?"),
-				    text_of(kept, "why", "?")));
+		json_array_append_new(list, json_sprintf("points that need not stay cannot be dropped, since %s: %s",
+							 text_of(kept, "since", "?"), text_of(kept, "why", "?")));
 	if (points_are_many(p))
-		add(list, xasprintf("there are %zu points, many more than are to be kept (%s): a run would open an image of each", p->count,
-				    text_of(p->replica, "keep", "?")));
+		json_array_append_new(
+			list, json_sprintf("there are %zu points, many more than are to be kept (%s): a run would open an image of each",
+					   p->count, text_of(p->replica, "keep", "?")));
 	return list;
 }
 

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char *path_of(const char *state_dir, const char *guest, const char *suffix)
+char *replica_path(const char *state_dir, const char *guest, const char *suffix)
 {
 	AUTO_FREE char *name = path_with_name("%n", guest);
 
@@ -66,7 +66,8 @@ static bool is_lower(const char *text, const char *pair, uint64_t term)
 
 int primary_note_replaced(const char *state_dir, const char *guest, const char *pair, uint64_t term, struct err *e)
 {
-	AUTO_FREE char *conf = path_of(state_dir, guest, "conf"), *json = path_of(state_dir, guest, "json"), *text = NULL, *said = NULL;
+	AUTO_FREE char *conf = replica_path(state_dir, guest, "conf"), *json = replica_path(state_dir, guest, "json"), *text = NULL,
+		       *said = NULL;
 	json_error_t why;
 	json_t *state;
 	int r = config_file_read(conf, &text, e);
@@ -101,7 +102,7 @@ static int note_old_copy(const char *state_dir, const char *guest, const json_t 
 
 void primary_note_here(const char *state_dir, const char *guest, bool by_replica)
 {
-	AUTO_FREE char *conf = path_of(state_dir, guest, "conf"), *json = path_of(state_dir, guest, "json");
+	AUTO_FREE char *conf = replica_path(state_dir, guest, "conf"), *json = replica_path(state_dir, guest, "json");
 	json_error_t why;
 	json_t *state = json_load_file(json, 0, &why);
 
@@ -115,7 +116,7 @@ void primary_note_here(const char *state_dir, const char *guest, bool by_replica
 
 json_t *primary_note_read(const char *state_dir, const char *guest)
 {
-	AUTO_FREE char *conf = path_of(state_dir, guest, "conf"), *json = path_of(state_dir, guest, "json"), *text = NULL;
+	AUTO_FREE char *conf = replica_path(state_dir, guest, "conf"), *json = replica_path(state_dir, guest, "json"), *text = NULL;
 	json_error_t why;
 	struct err ignored;
 	json_t *state, *out;
@@ -137,7 +138,7 @@ static bool has_points(const char *state_dir, const char *guest)
 
 bool primary_note_fits(const char *state_dir, const char *guest, const json_t *note)
 {
-	AUTO_FREE char *conf = path_of(state_dir, guest, "conf");
+	AUTO_FREE char *conf = replica_path(state_dir, guest, "conf");
 	const char *text = json_text(note, "conf");
 
 	return text && strlen(text) <= PRIMARY_NOTE_MAX && value_of(text, "pair") && value_of(text, "to") && are_known(text) &&
@@ -146,7 +147,7 @@ bool primary_note_fits(const char *state_dir, const char *guest, const json_t *n
 
 int primary_note_take(const char *state_dir, const char *guest, const json_t *note, struct err *e)
 {
-	AUTO_FREE char *conf = path_of(state_dir, guest, "conf"), *json = path_of(state_dir, guest, "json"), *said = NULL;
+	AUTO_FREE char *conf = replica_path(state_dir, guest, "conf"), *json = replica_path(state_dir, guest, "json"), *said = NULL;
 	AUTO_FREE char *dir = xasprintf("%s/replica", state_dir);
 	const char *text = json_text(note, "conf");
 	int r = 0;
@@ -168,7 +169,7 @@ void primary_note_gone(const char *state_dir, const char *guest)
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(suffixes); i++) {
-		AUTO_FREE char *path = path_of(state_dir, guest, suffixes[i]);
+		AUTO_FREE char *path = replica_path(state_dir, guest, suffixes[i]);
 
 		unlink(path);
 	}

@@ -14,6 +14,8 @@
 
 #define PRIMARY_NOTE_MAX 65536 /* bytes of NAME.conf that goes to another host */
 
+/* STATE_DIR/replica/NAME.suffix; malloc'ed. */
+char *replica_path(const char *state_dir, const char *guest, const char *suffix);
 /* Notes that another host is the primary of that pair, in that term, as it makes points here: if this host was the primary in a lower term,
  * it makes no more points, and knows that it was replaced. */
 int primary_note_replaced(const char *state_dir, const char *guest, const char *pair, uint64_t term, struct err *e);
