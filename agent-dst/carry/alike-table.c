@@ -24,9 +24,7 @@ void alike_table_free(struct alike_table *t)
 {
 	if (!t)
 		return;
-	free(t->block);
-	free(t->bucket);
-	free(t);
+	FREE_ALL(t->block, t->bucket, t);
 }
 
 static bool is_behind_the_last(const struct alike_table *t, uint32_t object, uint64_t block)

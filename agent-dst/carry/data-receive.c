@@ -558,10 +558,7 @@ void receiver_stop(struct receiver *r)
 		XXH3_freeState(r->stream[i].state);
 	for (b = r->writes.free; b; b = b->next)
 		free(b->buf);
-	free(r->writes.all);
-	free(r->ram.blocks);
-	free(r->scratch);
-	free(r->held.bytes);
+	FREE_ALL(r->writes.all, r->ram.blocks, r->scratch, r->held.bytes);
 	codec_free(r->codec);
 	loop_free(r->loop);
 	free(r);

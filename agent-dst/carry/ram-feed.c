@@ -164,7 +164,5 @@ void feed_close(struct feed *f)
 		if (loop_step(f->loop, 1000, &e))
 			break;
 	close(f->fd);
-	free(f->out.p);
-	free(f->next.p);
-	free(f);
+	FREE_ALL(f->out.p, f->next.p, f);
 }

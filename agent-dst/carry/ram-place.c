@@ -212,9 +212,7 @@ void ram_place_free(struct ram_place *p)
 	if (!p)
 		return;
 	for (i = 0; i < p->target_count; i++) {
-		free(p->targets[i]->held);
-		free(p->targets[i]->table.hash);
-		free(p->targets[i]);
+		FREE_ALL(p->targets[i]->held, p->targets[i]->table.hash, p->targets[i]);
 	}
 	for (i = 0; i < p->block_count; i++) {
 		if (p->blocks[i].map)

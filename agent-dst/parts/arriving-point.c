@@ -348,9 +348,7 @@ void arriving_point_dress(const struct arriving_point *a, struct arriving_disk *
 	bool whole = a->planned && json_is_true(json_object_get(o, "whole"));
 	const json_t *below = newest && !whole ? point_disk(newest, a->disks->count) : NULL;
 
-	free(d->format);
-	free(d->backing);
-	free(d->backing_format);
+	FREE_ALL(d->format, d->backing, d->backing_format);
 	json_decref(d->qcow2);
 	d->backing = d->backing_format = NULL;
 	d->qcow2 = NULL;

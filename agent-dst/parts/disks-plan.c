@@ -11,6 +11,7 @@
 #include "json-text.h"
 #include "same-file.h"
 #include "shell-quote.h"
+#include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -155,12 +156,7 @@ static int plan_place(struct disks *ds, struct arriving_disk *d, const json_t *o
 
 void arriving_disk_fini(struct arriving_disk *d)
 {
-	free(d->from);
-	free(d->path);
-	free(d->format);
-	free(d->node);
-	free(d->backing);
-	free(d->backing_format);
+	FREE_ALL(d->from, d->path, d->format, d->node, d->backing, d->backing_format);
 	json_decref(d->qcow2);
 	old_copy_fini(&d->old);
 	partial_fini(&d->partial);
@@ -182,10 +178,7 @@ static bool has_number(const struct disks *ds, uint32_t object)
 
 void staying_disk_fini(struct staying_disk *d)
 {
-	free(d->from);
-	free(d->real);
-	free(d->path);
-	free(d->format);
+	FREE_ALL(d->from, d->real, d->path, d->format);
 }
 
 /* Path at which the source's own file would be seen here, if it may stay there; else NULL. */

@@ -579,10 +579,7 @@ static void fini(struct part *p)
 	lv_close(d->job);
 	lv_close(d->events);
 	lv_domain_fini(&d->known);
-	free(d->xml);
-	free(d->cookie);
-	free(d->dir);
-	free(d->socket);
+	FREE_ALL(d->xml, d->cookie, d->dir, d->socket);
 }
 
 void domain_restore(struct domain *d)

@@ -204,9 +204,7 @@ void old_copy_fini(struct old_copy *o)
 {
 	free(o->path);
 	json_decref(o->known);
-	free(o->at);
-	free(o->export_name);
-	free(o->node);
+	FREE_ALL(o->at, o->export_name, o->node);
 }
 
 bool old_copy_is_qcow2(const struct old_copy *o)

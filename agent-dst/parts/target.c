@@ -544,13 +544,7 @@ static void fini(struct part *p)
 	json_decref(t->settings);
 	json_decref(t->whole);
 	json_decref(t->notices);
-	free(t->name);
-	free(t->uuid);
-	free(t->exe);
-	free(t->dir);
-	free(t->makes_below);
-	free(t->run_dir);
-	free(t->qmp_path);
+	FREE_ALL(t->name, t->uuid, t->exe, t->dir, t->makes_below, t->run_dir, t->qmp_path);
 }
 
 static const struct part_undo undo[] = {

@@ -275,9 +275,7 @@ static int make_one(struct lent_monitor *m, const struct guest *g, const struct 
 
 static void forget(struct lent_monitor *m)
 {
-	free(m->path);
-	free(m->by);
-	free(m->attached.path);
+	FREE_ALL(m->path, m->by, m->attached.path);
 	if (m->loop)
 		loop_free(m->loop);
 	*m = (struct lent_monitor){.path = NULL};

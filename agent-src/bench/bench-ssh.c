@@ -539,8 +539,6 @@ void there_close(struct bench *b)
 	ssh_close(t->ssh);
 	json_decref(t->hello);
 	json_decref(t->found);
-	free(t->address);
-	free(t->interface);
-	free(t);
+	FREE_ALL(t->address, t->interface, t);
 	b->there = NULL;
 }

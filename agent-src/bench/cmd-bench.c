@@ -509,10 +509,6 @@ int bench_command(int argc, char **argv)
 		status = ending(b, r ? r : inside(b, &e), &e);
 	json_decref(b->run);
 	plan_fini(&b->plan);
-	free(all.c.own_out);
-	free(b->work);
-	free(b->vmferry);
-	free(b->agent);
-	free(b->helper);
+	FREE_ALL(all.c.own_out, b->work, b->vmferry, b->agent, b->helper);
 	return status;
 }

@@ -180,7 +180,5 @@ void html_bench_cpu(FILE *f, const struct run_cell *c)
 	fputs("</div>\n", f);
 	for (i = 0; i < half_count; i++)
 		free(names[i]);
-	free(names);
-	free(halves);
-	free(whole);
+	FREE_ALL(names, halves, whole);
 }

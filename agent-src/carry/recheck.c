@@ -51,9 +51,7 @@ void recheck_free(struct recheck *r)
 	if (!r)
 		return;
 	qemu_memory_close(&r->memory);
-	free(r->told);
-	free(r->block);
-	free(r);
+	FREE_ALL(r->told, r->block, r);
 }
 
 void recheck_object(struct recheck *r, uint32_t object, const char *name, uint64_t bytes)

@@ -92,13 +92,7 @@ void sampler_free(struct sampler *s)
 		return;
 	host_load_close(&s->load);
 	codec_free(s->codec);
-	free(s->piece);
-	free(s->packed);
-	free(s->batch);
-	free(s->kept);
-	free(s->kept_hash);
-	free(s->index);
-	free(s);
+	FREE_ALL(s->piece, s->packed, s->batch, s->kept, s->kept_hash, s->index, s);
 }
 
 /* ---- what both have ---- */

@@ -127,17 +127,9 @@ static void fini(struct fleet_command *c)
 	for (i = 0; i < c->gone_count; i++)
 		free(c->gone[i].guest);
 	for (i = 0; i < c->settled.count; i++) {
-		free(c->settled.list[i].guest);
-		free(c->settled.list[i].dest);
-		free(c->settled.list[i].instance);
+		FREE_ALL(c->settled.list[i].guest, c->settled.list[i].dest, c->settled.list[i].instance);
 	}
-	free(c->settled.list);
-	free(c->gone);
-	free(c->words);
-	free(c->hosts);
-	free(c->guests);
-	free(c->offs);
-	free(c->program);
+	FREE_ALL(c->settled.list, c->gone, c->words, c->hosts, c->guests, c->offs, c->program);
 	rules_fini(&c->rules);
 }
 

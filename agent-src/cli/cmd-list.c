@@ -494,9 +494,7 @@ int cmd_list(int argc, char **argv)
 		l.moving_count = control_list(l.runtime, &l.moving);
 	if (!r)
 		r = list_guests(&l, layout, &e);
-	free(l.runtime);
-	free(l.moving);
-	free(l.others);
+	FREE_ALL(l.runtime, l.moving, l.others);
 	if (l.loop)
 		loop_free(l.loop);
 	if (r)

@@ -296,16 +296,7 @@ void fleet_choice_fini(struct fleet_choice *c)
 		fleet_fini(&c->looks[i]);
 	for (i = 0; i < c->place.host_count; i++)
 		free(c->doubles[i]);
-	free(c->doubles);
-	free(c->instances);
-	free(c->settled);
-	free(c->looks);
-	free(c->guests);
-	free(c->hosts);
-	free(c->offers);
-	free(c->ranks);
-	free(c->ratings);
-	free(c->here);
+	FREE_ALL(c->doubles, c->instances, c->settled, c->looks, c->guests, c->hosts, c->offers, c->ranks, c->ratings, c->here);
 	*c = (struct fleet_choice){.look_count = 0};
 }
 

@@ -348,10 +348,7 @@ void dest_disconnect(struct dest *d)
 	dest_ssh_forget_agent(d);
 	d->reconnecting = true;
 	d->met = false;
-	free(d->host);
-	free(d->port);
-	free(d->note);
-	free(d->token_origin);
+	FREE_ALL(d->host, d->port, d->note, d->token_origin);
 	d->host = d->port = d->note = d->token_origin = NULL;
 	explicit_bzero(&d->key, sizeof(d->key));
 	explicit_bzero(d->token, sizeof(d->token));

@@ -303,9 +303,7 @@ void fleet_fini(struct fleet *f)
 	for (i = 0; i < f->count; i++) {
 		forget_events(&f->tasks[i]);
 		child_fini(&f->tasks[i].child);
-		free(f->tasks[i].ways);
-		free(f->tasks[i].before);
-		free(f->tasks[i].guest);
+		FREE_ALL(f->tasks[i].ways, f->tasks[i].before, f->tasks[i].guest);
 	}
 	free(f->tasks);
 	f->tasks = NULL;

@@ -303,11 +303,7 @@ int autostart_examine(struct autostart *a, const struct guest *g, bool keep, str
 
 void autostart_fini(struct autostart *a)
 {
-	free(a->starter);
-	free(a->at_boot);
-	free(a->unit);
-	free(a->restart);
-	free(a->note);
+	FREE_ALL(a->starter, a->at_boot, a->unit, a->restart, a->note);
 	*a = (struct autostart){.unit = NULL};
 }
 

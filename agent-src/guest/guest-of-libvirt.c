@@ -24,9 +24,7 @@ void guest_take_if_libvirts(struct guest *g)
 
 	if (!name)
 		return;
-	free(g->name);
-	free(g->owner_hint);
-	free(g->cwd);
+	FREE_ALL(g->name, g->owner_hint, g->cwd);
 	g->name = name;
 	g->owner_hint = xstrdup("libvirt");
 	g->cwd = xstrdup("/");

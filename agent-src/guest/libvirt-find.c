@@ -631,10 +631,5 @@ void libvirt_guest_fini(struct libvirt_guest *l)
 	libvirt_plain_fini(&l->plain);
 	for (i = 0; i < l->snapshot_count; i++)
 		free(l->snapshots[i]);
-	free(l->snapshots);
-	free(l->current);
-	free(l->tpm_socket);
-	free(l->xml);
-	free(l->xml_for_older);
-	free(l->live_xml);
+	FREE_ALL(l->snapshots, l->current, l->tpm_socket, l->xml, l->xml_for_older, l->live_xml);
 }

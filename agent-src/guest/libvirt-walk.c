@@ -177,14 +177,7 @@ void libvirt_disk_fini(struct libvirt_disk *d)
 {
 	size_t i;
 
-	free(d->target);
-	free(d->device);
-	free(d->path);
-	free(d->pool);
-	free(d->volume);
-	free(d->remote);
-	free(d->elsewhere);
-	free(d->format);
+	FREE_ALL(d->target, d->device, d->path, d->pool, d->volume, d->remote, d->elsewhere, d->format);
 	for (i = 0; i < d->backing_count; i++) {
 		free(d->backing[i]);
 		free(d->backing_formats[i]);
@@ -219,10 +212,7 @@ void libvirt_nic_read(struct libvirt_nic *out, const xmlNode *node)
 
 void libvirt_nic_fini(struct libvirt_nic *n)
 {
-	free(n->mac);
-	free(n->target);
-	free(n->kind);
-	free(n->source);
+	FREE_ALL(n->mac, n->target, n->kind, n->source);
 	*n = (struct libvirt_nic){.mac = NULL};
 }
 

@@ -682,16 +682,8 @@ void guest_fini(struct guest *g)
 	args_free_strings(g->line.expanded, g->line.expanded_count);
 	args_free_strings(g->notes.text, g->notes.count);
 	args_free_strings(g->qmp.all, g->qmp.count);
-	free(g->name);
-	free(g->exe);
-	free(g->cwd);
-	free(g->qmp.path);
-	free(g->env.ld_library_path);
-	free(g->env.module_dir);
-	free(g->unit.name);
-	free(g->owner_hint);
-	free(g->resource);
-	free(g->makes);
+	FREE_ALL(g->name, g->exe, g->cwd, g->qmp.path, g->env.ld_library_path, g->env.module_dir, g->unit.name, g->owner_hint, g->resource,
+		 g->makes);
 	swtpm_fini(&g->tpm);
 	*g = (struct guest){.pid = 0};
 }

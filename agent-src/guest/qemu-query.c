@@ -296,9 +296,7 @@ static void free_chain(struct guest_disk *d)
 	size_t i;
 
 	for (i = 0; i < d->chain_count; i++) {
-		free(d->chain[i].name);
-		free(d->chain[i].real_path);
-		free(d->chain[i].format);
+		FREE_ALL(d->chain[i].name, d->chain[i].real_path, d->chain[i].format);
 	}
 	free(d->chain);
 }
@@ -310,14 +308,7 @@ static void free_disks(struct guest *g)
 	for (i = 0; i < g->disk_count; i++) {
 		struct guest_disk *d = &g->disks[i];
 
-		free(d->node);
-		free(d->filter);
-		free(d->file);
-		free(d->network);
-		free(d->real_path);
-		free(d->format);
-		free(d->qdev);
-		free(d->drive_id);
+		FREE_ALL(d->node, d->filter, d->file, d->network, d->real_path, d->format, d->qdev, d->drive_id);
 		free_chain(d);
 		free(d->data_file);
 		json_decref(d->qcow2);
@@ -330,10 +321,7 @@ static void free_disks(struct guest *g)
 void guest_forget_query(struct guest *g)
 {
 	free_disks(g);
-	free(g->machine);
-	free(g->status);
-	free(g->accel);
-	free(g->cpu_model);
+	FREE_ALL(g->machine, g->status, g->accel, g->cpu_model);
 	g->machine = g->status = g->accel = g->cpu_model = NULL;
 }
 

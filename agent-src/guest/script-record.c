@@ -376,11 +376,7 @@ int script_take_records(const char *path, const char *records, size_t n, const c
 		r = next_record(&p, end, &one) ? take_record(&t, &one, g, e)
 					       : err_set(e, ENOTSUP, "what %s starts was not told whole", path);
 	r = r ?: judge(&t, g, e);
-	free(t.asked);
-	free(t.failed);
-	free(t.held);
-	free(t.makes);
-	free(t.waited);
+	FREE_ALL(t.asked, t.failed, t.held, t.makes, t.waited);
 	return r;
 }
 

@@ -76,8 +76,6 @@ int firmware_find(struct firmware *out, const char *machine, bool secure_boot, s
 
 void firmware_fini(struct firmware *f)
 {
-	free(f->code);
-	free(f->code_format);
-	free(f->vars);
+	FREE_ALL(f->code, f->code_format, f->vars);
 	*f = (struct firmware){.code = NULL};
 }

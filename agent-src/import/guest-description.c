@@ -22,41 +22,22 @@ void described_disk_fini(struct described_disk *k)
 
 	for (i = 0; i < k->base_count; i++)
 		free(k->bases[i]);
-	free(k->bases);
-	free(k->label);
-	free(k->volume);
-	free(k->file);
-	free(k->elsewhere);
-	free(k->device_id);
-	free(k->serial);
+	FREE_ALL(k->bases, k->label, k->volume, k->file, k->elsewhere, k->device_id, k->serial);
 }
 
 void description_fini(struct guest_description *d)
 {
 	size_t i;
 
-	free(d->origin);
-	free(d->name);
-	free(d->uuid);
-	free(d->cpu_model);
-	free(d->machine_type);
-	free(d->nvram);
-	free(d->video);
-	free(d->tpm);
-	free(d->genid);
-	free(d->direct.kernel);
-	free(d->direct.initrd);
-	free(d->direct.append);
+	FREE_ALL(d->origin, d->name, d->uuid, d->cpu_model, d->machine_type, d->nvram, d->video, d->tpm, d->genid, d->direct.kernel,
+		 d->direct.initrd, d->direct.append);
 	for (i = 0; i < d->disk_count; i++)
 		described_disk_fini(&d->disks[i]);
 	described_disk_fini(&d->efi);
 	for (i = 0; i < SMBIOS_COUNT; i++)
 		free(d->smbios[i]);
 	for (i = 0; i < d->nic_count; i++) {
-		free(d->nics[i].model);
-		free(d->nics[i].network);
-		free(d->nics[i].kind);
-		free(d->nics[i].name_there);
+		FREE_ALL(d->nics[i].model, d->nics[i].network, d->nics[i].kind, d->nics[i].name_there);
 	}
 	for (i = 0; i < d->note_count; i++)
 		free(d->notes[i]);

@@ -108,10 +108,7 @@ int host_qemu_find(struct host_qemu *q, const char *wish, const char *usual, str
 
 void host_qemu_fini(struct host_qemu *q)
 {
-	free(q->exe);
-	free(q->img);
-	free(q->devices);
-	free(q->machines);
+	FREE_ALL(q->exe, q->img, q->devices, q->machines);
 	*q = (struct host_qemu){.exe = NULL};
 }
 

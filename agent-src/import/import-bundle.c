@@ -524,14 +524,7 @@ static void fini(struct bundling *m)
 	import_turn_end(&m->turn);
 	free(m->from);
 	spool_fini(&m->spool);
-	free(m->name);
-	free(m->plain);
-	free(m->dir);
-	free(m->script);
-	free(m->qmp);
-	free(m->machine_was);
-	free(m->machine);
-	free(m);
+	FREE_ALL(m->name, m->plain, m->dir, m->script, m->qmp, m->machine_was, m->machine, m);
 }
 
 int import_bundle(struct life *l, const struct import_options *o)

@@ -616,10 +616,7 @@ static void fini(struct import *m)
 
 	for (i = 0; i < GUEST_DISKS_MAX; i++)
 		free(m->disks[i]);
-	free(m->dir);
-	free(m->plain);
-	free(m->machine);
-	free(m->script);
+	FREE_ALL(m->dir, m->plain, m->machine, m->script);
 	for (i = 0; i < SOCKET_COUNT; i++)
 		free(m->sockets[i]);
 	free(m->vars);

@@ -590,9 +590,7 @@ static void fini(struct live *l)
 
 	for (i = 0; i < l->count; i++)
 		props_fini(&l->items[i].p);
-	free(l->items);
-	free(l->dir);
-	free(l->name);
+	FREE_ALL(l->items, l->dir, l->name);
 }
 
 int libvirt_plain_live_line(struct libvirt_plain *out, const char *xml, const struct libvirt_definition *def, const struct plain_live *live,

@@ -354,12 +354,7 @@ static void fini(struct plain *p)
 		free(p->bridges[i]);
 	for (i = 0; i < GUEST_SERIALS_MAX; i++)
 		free(p->serials[i]);
-	free(p->dir);
-	free(p->name);
-	free(p->qmp);
-	free(p->vnc);
-	free(p->agent);
-	free(p->tpm);
+	FREE_ALL(p->dir, p->name, p->qmp, p->vnc, p->agent, p->tpm);
 	description_fini(&p->d);
 	free(p);
 }

@@ -435,10 +435,7 @@ static void fini(struct plain_work *p)
 		props_fini(&p->words[i].p);
 		free(p->words[i].used);
 	}
-	free(p->words);
-	free(p->refused);
-	free(p->boots);
-	free(p->nets_used);
+	FREE_ALL(p->words, p->refused, p->boots, p->nets_used);
 	xmlFreeDoc(p->domain->doc);
 }
 

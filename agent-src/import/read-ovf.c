@@ -647,10 +647,7 @@ int read_ovf(struct guest_description *d, const char *text, size_t n, struct err
 	if (!r)
 		r = read_system(&o, e);
 	for (i = 0; i < o.n; i++) {
-		free(o.items[i].id);
-		free(o.items[i].parent);
-		free(o.items[i].sub);
-		free(o.items[i].name);
+		FREE_ALL(o.items[i].id, o.items[i].parent, o.items[i].sub, o.items[i].name);
 	}
 	xmlFreeDoc(doc);
 	return r;

@@ -533,8 +533,6 @@ int read_proxmox(struct guest_description *d, const char *text, size_t n, struct
 		free(c.lines[i].key);
 		free(c.lines[i].value);
 	}
-	free(c.lines);
-	free(c.snapshots);
-	free(c.idle);
+	FREE_ALL(c.lines, c.snapshots, c.idle);
 	return r;
 }

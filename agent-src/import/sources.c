@@ -525,14 +525,7 @@ void sources_fini(struct sources *s)
 		image_source_fini(&s->disks[i]);
 	for (i = 0; i < s->image_count; i++)
 		free(s->images[i]);
-	free(s->images);
-	free(s->image_used);
-	free(s->tar);
-	free(s->description);
-	free(s->text);
-	free(s->text_name);
-	free(s->folder);
-	free(s->manifest_name);
+	FREE_ALL(s->images, s->image_used, s->tar, s->description, s->text, s->text_name, s->folder, s->manifest_name);
 	image_source_fini(&s->efi);
 	free(s->vars);
 	packed_content_fini(&s->packed);

@@ -250,9 +250,7 @@ void life_fini(struct life *l)
 	tell_hooks(l);
 	if (now == l)
 		now = NULL;
-	free(l->guest);
-	free(l->to);
-	free(l->stage);
+	FREE_ALL(l->guest, l->to, l->stage);
 	json_decref(l->plan);
 	json_decref(l->result);
 	json_decref(l->notes);

@@ -285,10 +285,7 @@ void replica_conf_fini(struct replica_conf *c)
 	json_decref(c->sync.warnings);
 	json_decref(c->sync.result);
 	json_decref(c->sync.told);
-	free(c->state_dir);
-	free(c->runtime_dir);
-	free(c->store);
-	free(c->settings_dir);
+	FREE_ALL(c->state_dir, c->runtime_dir, c->store, c->settings_dir);
 }
 
 int replica_conf_dirs(struct replica_conf *c, struct err *e)

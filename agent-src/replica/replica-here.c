@@ -65,12 +65,7 @@ void run_fini(struct run *r)
 	args_result_fini(&r->args);
 	for (i = 0; r->env && r->env[i]; i++)
 		free(r->env[i]);
-	free(r->env);
-	free(r->name);
-	free(r->dir);
-	free(r->home);
-	free(r->qmp);
-	free(r->script);
+	FREE_ALL(r->env, r->name, r->dir, r->home, r->qmp, r->script);
 }
 
 /* ---- its disks ---- */

@@ -433,10 +433,7 @@ static void session_close(struct ssh *ssh)
 		;
 	if (s->fd >= 0)
 		close(s->fd);
-	free(s->out);
-	free(s->user);
-	free(s->host);
-	free(s);
+	FREE_ALL(s->out, s->user, s->host, s);
 }
 
 static const struct ssh_ops libssh2_ops = {session_close, pump_exec, pump_forward};

@@ -304,11 +304,7 @@ static void look_up(struct openssh *o, const struct ssh_config *cfg)
 	o->base.text = xasprintf("%s@%s:%s", user ? user : "?", host ? host : cfg->target.host, port ? port : "22");
 	if (host && !jump && !command)
 		o->base.address = resolve(host);
-	free(host);
-	free(port);
-	free(user);
-	free(jump);
-	free(command);
+	FREE_ALL(host, port, user, jump, command);
 }
 
 /* ---- commands ---- */
@@ -455,10 +451,7 @@ static void openssh_close(struct ssh *ssh)
 		unlink(o->control);
 		rmdir(o->dir);
 	}
-	free(o->dir);
-	free(o->control);
-	free(o->host);
-	free(o);
+	FREE_ALL(o->dir, o->control, o->host, o);
 }
 
 static const struct ssh_ops openssh_ops = {openssh_close, openssh_exec, openssh_forward};

@@ -98,9 +98,7 @@ int ssh_target_parse(const char *text, struct ssh_target *out, struct err *e)
 
 void ssh_target_fini(struct ssh_target *t)
 {
-	free(t->user);
-	free(t->host);
-	free(t->port);
+	FREE_ALL(t->user, t->host, t->port);
 	memset(t, 0, sizeof(*t));
 }
 

@@ -54,23 +54,12 @@ static void storage_free(struct storage *s)
 	for (i = 0; i < s->count; i++) {
 		struct moving_disk *d = &s->disks[i];
 
-		free(d->device);
-		free(d->node);
-		free(d->from);
-		free(d->to);
-		free(d->from_format);
-		free(d->format);
-		free(d->aside);
+		FREE_ALL(d->device, d->node, d->from, d->to, d->from_format, d->format, d->aside);
 		json_decref(d->old_nodes);
 		json_decref(d->bitmaps);
 		json_decref(d->was);
 	}
-	free(s->disks);
-	free(s->starter.path);
-	free(s->starter.draft);
-	free(s->starter.text);
-	free(s->starter.why);
-	free(s->starter.other);
+	FREE_ALL(s->disks, s->starter.path, s->starter.draft, s->starter.text, s->starter.why, s->starter.other);
 	guest_fini(&s->guest);
 	life_fini(&s->life);
 	free(s);

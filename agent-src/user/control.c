@@ -314,9 +314,7 @@ void control_close(struct control *c)
 		if (loop_step(c->loop, 1000, &e))
 			break;
 	close(c->fd);
-	free(c->path);
-	free(c->dir);
-	free(c);
+	FREE_ALL(c->path, c->dir, c);
 }
 
 /* ---- client ---- */

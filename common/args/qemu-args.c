@@ -591,15 +591,7 @@ void args_free_strings(char **strings, size_t count)
 
 static void free_nic(struct args_nic *n)
 {
-	free(n->netdev);
-	free(n->device);
-	free(n->model);
-	free(n->mac);
-	free(n->type);
-	free(n->attach);
-	free(n->to_type);
-	free(n->to_attach);
-	free(n->stand_in);
+	FREE_ALL(n->netdev, n->device, n->model, n->mac, n->type, n->attach, n->to_type, n->to_attach, n->stand_in);
 }
 
 void args_result_fini(struct args_result *r)
@@ -609,10 +601,7 @@ void args_result_fini(struct args_result *r)
 	args_free_strings(r->argv, r->argc);
 	args_free_strings(r->notes, r->note_count);
 	for (i = 0; i < r->file_count; i++) {
-		free(r->files[i].option);
-		free(r->files[i].path);
-		free(r->files[i].format);
-		free(r->files[i].to);
+		FREE_ALL(r->files[i].option, r->files[i].path, r->files[i].format, r->files[i].to);
 	}
 	free(r->files);
 	for (i = 0; i < r->nic_count; i++)

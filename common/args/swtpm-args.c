@@ -304,10 +304,6 @@ struct swtpm swtpm_copy(const struct swtpm *s)
 
 void swtpm_fini(struct swtpm *s)
 {
-	free(s->socket);
-	free(s->state);
-	free(s->locality);
-	free(s->seccomp);
-	free(s->left_out);
+	FREE_ALL(s->socket, s->state, s->locality, s->seccomp, s->left_out);
 	*s = (struct swtpm){.tpm2 = false};
 }

@@ -82,9 +82,7 @@ bool conductor_has_qmp(const struct conductor *c, const char *name)
 static void event_free(struct event *ev)
 {
 	json_decref(ev->json);
-	free(ev->name);
-	free(ev->ptr);
-	free(ev);
+	FREE_ALL(ev->name, ev->ptr, ev);
 }
 
 static struct event *take(struct conductor *c)

@@ -35,7 +35,7 @@ struct loop_poll *loop_poll_new(void)
 	return p;
 }
 
-static void free_all(struct entry *x)
+static void free_entries(struct entry *x)
 {
 	struct entry *next;
 
@@ -49,9 +49,9 @@ void loop_poll_free(struct loop_poll *p)
 {
 	if (!p)
 		return;
-	free_all(p->head);
-	free_all(p->done);
-	free_all(p->spare);
+	free_entries(p->head);
+	free_entries(p->done);
+	free_entries(p->spare);
 	free(p->fds);
 	free(p);
 }

@@ -17,6 +17,12 @@ static void *checked(void *p)
 	return p;
 }
 
+void free_all(void *const *all, size_t count)
+{
+	while (count)
+		free(all[--count]);
+}
+
 void *xmalloc(size_t size)
 {
 	return checked(malloc(size ? size : 1));

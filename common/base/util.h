@@ -33,6 +33,10 @@ static inline void auto_close_fn(int *fd)
 #define AUTO_FREE  __attribute__((cleanup(auto_free_fn)))
 #define AUTO_CLOSE __attribute__((cleanup(auto_close_fn)))
 
+/* Frees each of the pointers, which are all evaluated before the first is freed. */
+#define FREE_ALL(...) free_all((void *[]){__VA_ARGS__}, sizeof((void *[]){__VA_ARGS__}) / sizeof(void *))
+void free_all(void *const *all, size_t count);
+
 /* Memory for small control structures: running out of it ends the process with a message. */
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);

@@ -203,9 +203,7 @@ static int parse_other(struct bundle *b, const json_t *o, struct err *e)
 
 static void file_fini(struct bundle_file *f)
 {
-	free(f->file);
-	free(f->path);
-	free(f->real_path);
+	FREE_ALL(f->file, f->path, f->real_path);
 	*f = (struct bundle_file){.file = NULL};
 }
 
@@ -325,13 +323,7 @@ void bundle_fini(struct bundle *b)
 		file_fini(&b->files[i]);
 	file_fini(&b->memory);
 	args_free_strings(b->argv, b->argc);
-	free(b->made);
-	free(b->name);
-	free(b->state);
-	free(b->program);
-	free(b->version);
-	free(b->machine);
-	free(b->cwd);
+	FREE_ALL(b->made, b->name, b->state, b->program, b->version, b->machine, b->cwd);
 	*b = (struct bundle){.argc = 0};
 }
 

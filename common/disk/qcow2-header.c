@@ -130,8 +130,6 @@ int qcow2_header_read(const char *path, struct qcow2_header *out, struct err *e)
 
 void qcow2_header_fini(struct qcow2_header *h)
 {
-	free(h->backing);
-	free(h->backing_format);
-	free(h->data_file);
+	FREE_ALL(h->backing, h->backing_format, h->data_file);
 	*h = (struct qcow2_header){.is_qcow2 = false};
 }

@@ -284,9 +284,7 @@ static pid_t start_words(const struct launcher *l, const struct request *q, char
 			become(&p, parent);
 		pid = pid < 0 ? -errno : pid;
 	}
-	free(file);
-	free(argv);
-	free(env);
+	FREE_ALL(file, argv, env);
 	return pid;
 }
 

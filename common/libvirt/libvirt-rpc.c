@@ -342,9 +342,7 @@ void lv_close(struct lv *v)
 	if (!v)
 		return;
 	lv_frames_fini(v);
-	free(v->socket);
-	free(v->reply);
-	free(v);
+	FREE_ALL(v->socket, v->reply, v);
 }
 
 void lv_set_deadline(struct lv *v, unsigned ms)

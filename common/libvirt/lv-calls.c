@@ -82,9 +82,7 @@ static void read_place(struct lv_reader *r, struct place *p)
 
 static void volume_fini(struct volume *v)
 {
-	free(v->pool);
-	free(v->name);
-	free(v->key);
+	FREE_ALL(v->pool, v->name, v->key);
 }
 
 static void write_volume(struct lv_writer *w, const struct volume *v)

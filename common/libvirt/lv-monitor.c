@@ -60,10 +60,7 @@ static void on_reply(struct lv_pending *p, const struct lv_head *h, uint8_t *bod
 	else
 		r = err_set(&e, why->code == ECANCELED ? ECANCELED : EPIPE, "the QEMU of '%s' is out of reach: %s", c->guest, why->msg);
 	command_end(c, r < 0 ? NULL : text, r < 0 ? &e : NULL);
-	free(text);
-	free(body);
-	free(c->guest);
-	free(c);
+	FREE_ALL(text, body, c->guest, c);
 }
 
 int lv_monitor(struct lv *v, const struct lv_domain *d, const char *qmp, unsigned deadline_ms, lv_reply_fn fn, void *arg, struct err *e)

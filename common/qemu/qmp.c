@@ -576,11 +576,7 @@ void qmp_close(struct qmp *q)
 		fail_all(q, &canceled);
 	if (q->fd >= 0)
 		close(q->fd);
-	free(q->rx.framer.in.data);
-	free(q->tx.waiting.data);
-	free(q->tx.flight.data);
-	free(q->path);
-	free(q);
+	FREE_ALL(q->rx.framer.in.data, q->tx.waiting.data, q->tx.flight.data, q->path, q);
 }
 
 pid_t qmp_peer_pid(const struct qmp *q)

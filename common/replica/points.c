@@ -419,10 +419,7 @@ void points_close(struct points *p)
 	for (i = 0; i < p->count; i++)
 		point_fini(&p->list[i]);
 	forget_damaged(p);
-	free(p->list);
-	free(p->dir);
-	free(p->merging);
-	free(p->into);
+	FREE_ALL(p->list, p->dir, p->merging, p->into);
 	json_decref(p->replica);
 	*p = (struct points){.dir = NULL};
 }

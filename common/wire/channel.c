@@ -454,9 +454,7 @@ void channel_free(struct channel *c)
 	frame_free_all(c->out.ready.head);
 	frame_free_all(c->out.sent.head);
 	frame_free_all(c->window.memory.pool);
-	free(c->out.begun);
-	free(c->in.buf);
-	free(c);
+	FREE_ALL(c->out.begun, c->in.buf, c);
 }
 
 int channel_detach(struct channel *c, uint32_t generation, uint64_t *received, struct err *e)

@@ -189,10 +189,7 @@ void tls_conn_free(struct tls *t)
 		return;
 	SSL_free(t->ssl);
 	OPENSSL_cleanse(&t->key, sizeof(t->key));
-	free(t->in);
-	free(t->out.p);
-	free(t->flight.p);
-	free(t);
+	FREE_ALL(t->in, t->out.p, t->flight.p, t);
 }
 
 /* ---- handshake ---- */
