@@ -125,7 +125,7 @@ static int before_window(void *ctx, struct err *e)
 	struct alike_fill *f = ctx;
 	int r = flush_run(f, e);
 
-	r = r ? r : wait_for_writes(f, 0, e);
+	r = r ?: wait_for_writes(f, 0, e);
 	if (!r)
 		fault_point("dst-alike-window");
 	return r ? r : is_stopped(f) || now_ns() > f->until_ns || alike_table_found(f->table) == alike_table_wanted(f->table);
@@ -194,8 +194,7 @@ static int look_through(struct alike_fill *f, const struct alike_image *im, stru
 		r = disk_scan_run(f->scan, io, im->bytes, SAMPLE_STEP, &each, e);
 	if (!r && is_worth_all(f, im))
 		r = disk_scan_run(f->scan, io, im->bytes, SCAN_PIECE, &each, e);
-	r = r ? r : flush_run(f, e);
-	r = r ? r : wait_for_writes(f, 0, e);
+	r = r ?: flush_run(f, e) ?: wait_for_writes(f, 0, e);
 	f->run.count = 0;
 	while (f->in_flight) { /* after an error */
 		struct err ignored;
@@ -311,8 +310,7 @@ static void *run(void *arg)
 	r = loop_new(&f->loop, 2 * WRITES, &e);
 	if (!r) {
 		f->scan = disk_scan_new(f->loop);
-		r = open_disks(f, &e);
-		r = r ? r : look_at_all(f, &e);
+		r = open_disks(f, &e) ?: look_at_all(f, &e);
 		close_disks(f);
 		disk_scan_free(f->scan);
 		loop_free(f->loop);

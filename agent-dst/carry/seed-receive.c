@@ -72,8 +72,7 @@ int receive_seeds(struct receiver *r, const struct brought *b, const uint8_t *ra
 	if (b->seeds && (r->disk[b->object].round || __atomic_load_n(&r->shared->ram_begun, __ATOMIC_RELAXED)))
 		return receive_refuse(r, "DATA_ALSO", b->object, e, "it comes after the first round of disks, or beside QEMU's own pages");
 	for (i = 0; i < b->seeds && !k; i++) {
-		k = check(r, b, &b->seed[i], e);
-		k = k ? k : place(r, &b->seed[i], raw + ((size_t)b->seed[i].unit << PAGE_SHIFT), e);
+		k = check(r, b, &b->seed[i], e) ?: place(r, &b->seed[i], raw + ((size_t)b->seed[i].unit << PAGE_SHIFT), e);
 		receive_count(&r->stats.pages, b->seed[i].run);
 	}
 	if (b->seeds)

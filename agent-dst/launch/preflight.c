@@ -159,7 +159,7 @@ static int check_cpu(struct preflight *p, struct qmp *q, json_t *notes, struct e
 		return r;
 	if (features)
 		r = qemu_cpu_names(q, features, there, e);
-	r = r ? r : compare_cpus(p, guest, there, e);
+	r = r ?: compare_cpus(p, guest, there, e);
 	json_decref(there);
 	if (!r)
 		add_note(notes, xstrdup("CPU there: all features of the guest's"));

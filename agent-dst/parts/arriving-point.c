@@ -591,8 +591,7 @@ static int on_point(struct arriving_point *a, const struct event *ev, struct err
 		return r;
 	if (a->made || a->data->unsynced || !a->data->ready || json_integer_value(json_object_get(said, "number")) != (json_int_t)a->number)
 		r = err_set(e, EPROTO, "the source ends a point that has not arrived");
-	r = r ?: check_tpm(said, e);
-	r = r ?: disks_close_exports(a->disks, e);
+	r = r ?: check_tpm(said, e) ?: disks_close_exports(a->disks, e);
 	disks_unlock(a->disks); /* an agent that makes the next point, or tests this one, takes locks of its own */
 	disks_close_images(a->disks, false);
 	r = r ?: publish(a, said, e);

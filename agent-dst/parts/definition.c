@@ -256,7 +256,7 @@ static int define_ended(struct definition *d, struct lv *v, json_t *kept, struct
 	bool there;
 	int r = is_persistent(v, kept, &there, e);
 
-	r = r ? r : arrived_has_left(d->part.a, &d->has_left, e);
+	r = r ?: arrived_has_left(d->part.a, &d->has_left, e);
 	if (r || there)
 		return r;
 	if (d->has_left) {
@@ -303,8 +303,7 @@ static int define_living(struct definition *d, struct lv *v, json_t *kept, struc
 			"stays, and differs from the one here");
 		return 0;
 	}
-	r = r ? r : attempt_note(d->part.a, DEFINING, json_pack("{s:b}", "yes", 1), e);
-	r = r ? r : define_as_it_lives(d, v, kept, e);
+	r = r ?: attempt_note(d->part.a, DEFINING, json_pack("{s:b}", "yes", 1), e) ?: define_as_it_lives(d, v, kept, e);
 	return r ? r : complete(d, v, kept, e);
 }
 

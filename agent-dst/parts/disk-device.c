@@ -119,8 +119,7 @@ int disk_device_take(struct attempt *a, const char *path, uint64_t bytes, int *f
 	uint64_t has;
 	int r = block_device_open_alone(path, fd, e);
 
-	r = r ? r : check(*fd, path, bytes, &has, e);
-	r = r ? r : attempt_own(a, "device", known(path, bytes), e);
+	r = r ?: check(*fd, path, bytes, &has, e) ?: attempt_own(a, "device", known(path, bytes), e);
 	return r ? r : clear(a->loop, path, bytes, e);
 }
 

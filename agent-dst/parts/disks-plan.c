@@ -145,7 +145,7 @@ static int plan_place_of_guest(struct disks *ds, struct arriving_disk *d, const 
 		partial_find(&d->partial, &ds->partials, d->path, kind, d->as_file || !strcmp(json_text(o, "format"), "raw"));
 	json_decref(kind);
 	d->known = partial_is_as_left(&d->partial, json_text(o, "known"));
-	r = r ? r : check_apart(ds, d, e);
+	r = r ?: check_apart(ds, d, e);
 	return !r && !d->device && !d->old.replaced && !lstat(d->path, &st) ? refuse_taken(ds, d->path, json_text(o, "reuse"), e) : r;
 }
 

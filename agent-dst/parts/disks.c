@@ -183,7 +183,7 @@ static int hold_images(struct disks *ds, struct err *e)
 		AUTO_FREE char *mark = image_held_path(d->path);
 
 		r = d->device ? hold_device(ds, d->path, e) : 0;
-		r = r ? r : attempt_own(ds->part.a, "held", json_pack("{s:s,s:s}", "path", mark, "image", d->path), e);
+		r = r ?: attempt_own(ds->part.a, "held", json_pack("{s:s,s:s}", "path", mark, "image", d->path), e);
 		if (r)
 			return r;
 		r = image_hold(mark, attempt_id_format(ds->part.a->id, id), e);
@@ -425,7 +425,7 @@ static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_targ
 	if (r || is_raw(d))
 		return r;
 	r = ds->helper.qmp ? add_node(ds, d, e) : disks_find_node(d, writer(ds), &d->node, &d->unsafe, e);
-	r = r ? r : add_export(ds, d, false, d->node, d->path, e);
+	r = r ?: add_export(ds, d, false, d->node, d->path, e);
 	t->at.path = ds->nbd_socket;
 	t->at.export_name = d->path;
 	if (t->begun)
@@ -605,10 +605,8 @@ int disks_close_exports(struct disks *ds, struct err *e)
 
 	if (!ds->nbd_running)
 		return 0;
-	r = delete_exports(ds, e);
-	r = r ? r : bitmaps_delete_exports(ds, e);
-	r = r ? r : qmp_call(writer(ds), "nbd-server-stop", NULL, NULL, e);
-	r = r ? r : delete_nodes(ds, e);
+	r = delete_exports(ds, e) ?: bitmaps_delete_exports(ds, e) ?: qmp_call(writer(ds), "nbd-server-stop", NULL, NULL, e);
+	r = r ?: delete_nodes(ds, e);
 	ds->nbd_running = r != 0;
 	if (!r &&
 	    ds->helper.qmp) /* the helper has closed all images: end_helper() waits for its end later, as a guest may stand still now */

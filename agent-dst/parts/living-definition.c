@@ -43,7 +43,7 @@ int living_definition_note(const char *path, struct lv *v, const struct lv_domai
 	r = kept_definition_check(kept, e);
 	if (!r && unlink(path)) /* nobody misses the file if we die now */
 		r = err_sys(e, errno, "cannot replace %s", path);
-	r = r ? r : kept_definition_write(path, kept, e);
+	r = r ?: kept_definition_write(path, kept, e);
 	json_decref(kept);
 	return r;
 }
@@ -109,7 +109,7 @@ static int look_and_define(struct lv *v, const struct lv_domain *it, json_t *kep
 	json_array_clear(l->lost);
 	r = living_devices_take(&xml, live, l->before, now, l->taken, l->lost, e);
 	json_object_set_new(kept, "xml", json_string(xml));
-	r = r ? r : kept_definition_define(v, kept, e);
+	r = r ?: kept_definition_define(v, kept, e);
 	return r ? r : err_set(e, EAGAIN, "others change the guest's devices all the time");
 }
 

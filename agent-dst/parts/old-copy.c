@@ -248,7 +248,7 @@ int old_copy_move_aside(struct attempt *a, struct old_copy *o, struct err *e)
 	struct err why;
 	int r = check_replaceable(o->path, e); /* the check just before is the one that counts */
 
-	r = r ? r : check_same(o, o->path, e);
+	r = r ?: check_same(o, o->path, e);
 	free(o->at);
 	o->at = aside_name(a, o->path);
 	json_object_set_new(known, "path", json_string(o->at));
@@ -257,8 +257,7 @@ int old_copy_move_aside(struct attempt *a, struct old_copy *o, struct err *e)
 		json_decref(known);
 		return r;
 	}
-	r = attempt_own(a, "old-copy", json_incref(known), e);
-	r = r ? r : own_file_set_aside(o->path, o->at, e);
+	r = attempt_own(a, "old-copy", json_incref(known), e) ?: own_file_set_aside(o->path, o->at, e);
 	if (!r && check_same(o, o->at, e)) { /* another came in between: that is not ours to take */
 		r = -e->code;
 		if (own_file_put_back(known, o->path, &why))

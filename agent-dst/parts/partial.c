@@ -131,15 +131,14 @@ int partial_keep(struct target *t, const json_t *file, struct err *e)
 	json_t *known;
 	int r = sync_file(place, e); /* the time when it was last written becomes durable, too */
 
-	r = r ? r : know(place, path, &known, e);
+	r = r ?: know(place, path, &known, e);
 	if (r)
 		return r;
 	json_object_set_new(known, "place", json_string(place));
 	json_object_set_new(known, "whole", json_boolean(json_object_get(t->whole, place) != NULL));
 	json_object_set_new(known, "until", json_integer((json_int_t)time(NULL) + keep_s(a->journal)));
 	json_object_set(known, "kind", (json_t *)kind_of(t, place));
-	r = attempt_own(a, "partial", json_incref(known), e);
-	r = r ? r : own_file_set_aside(place, path, e);
+	r = attempt_own(a, "partial", json_incref(known), e) ?: own_file_set_aside(place, path, e);
 	fault_point("dst-partial-kept");
 	if (!r)
 		tell_kept(t, known);
@@ -407,12 +406,10 @@ int partial_take(struct attempt *a, struct partial *p, const char *path, uint64_
 
 	if (!r && !own_file_is_there(p->known, is_rebooted_since(p->known)))
 		r = err_set(e, ESTALE, "%s is not what it was when the move was planned", from);
-	r = r ? r : make_whole(from, raw_bytes, is_whole(p->known), e);
-	r = r ? r : own_file_know(from, path, &known, e);
+	r = r ?: make_whole(from, raw_bytes, is_whole(p->known), e) ?: own_file_know(from, path, &known, e);
 	if (r)
 		return r;
-	r = attempt_own(a, "file", known, e);
-	r = r ? r : own_file_set_aside(from, path, e);
+	r = attempt_own(a, "file", known, e) ?: own_file_set_aside(from, path, e);
 	fault_point("dst-partial-taken");
 	if (!r && journal_disown(p->journal, "partial", p->known, e)) {
 		log_error("%s", e->msg); /* the other journal still has the copy, at a path where nothing is */

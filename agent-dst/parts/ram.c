@@ -185,7 +185,7 @@ int ram_take_waiting(struct ram *r, const char *socket, struct err *e)
 	code = find_blocks(r, blocks, &count, &enough, e);
 	if (!code && !enough)
 		return go_opaque(r, e);
-	code = code ? code : ram_place_open_at(&r->place, blocks, count, r->target->qemu.pid, e);
+	code = code ?: ram_place_open_at(&r->place, blocks, count, r->target->qemu.pid, e);
 	return code ? err_prefix(e, "the memory of the QEMU that libvirt has started is not found (--ram-mode opaque goes without)") : 0;
 }
 

@@ -143,7 +143,7 @@ static int make_above(struct tpm *t, struct err *e)
 
 	if (!r && make_dir_as(SWTPM_DIR, 0711) && errno != EEXIST)
 		r = err_sys(e, errno, "cannot create " SWTPM_DIR);
-	r = r ? r : made_own(t->part.a, "tpm-dir", t->above, e);
+	r = r ?: made_own(t->part.a, "tpm-dir", t->above, e);
 	return !r && make_dir_as(t->above, 0711) ? err_sys(e, errno, "cannot create %s", t->above) : r;
 }
 
@@ -289,7 +289,7 @@ int tpm_settle(struct tpm *t, struct err *e)
 		r = sync_if_file(path, e);
 	}
 	closedir(d);
-	r = r ? r : sync_parent_dir(t->swtpm.socket, e);
+	r = r ?: sync_parent_dir(t->swtpm.socket, e);
 	return r ? r : sync_parent_dir(t->swtpm.state, e);
 }
 

@@ -137,7 +137,7 @@ static int send_thread(struct attempt_to_attach *a, const struct calls_data *dat
 	int r = map_pages(a, e);
 
 	fault_point("src-attach-mapped");
-	r = r ? r : write_code(a, data, e);
+	r = r ?: write_code(a, data, e);
 	fault_point("src-attach-written");
 	if (!r) {
 		a->held_ms += (double)(now_ns() - a->thread.stopped_ns) / 1e6;
@@ -286,9 +286,9 @@ int attach_try(pid_t pid, const struct qemu_calls *calls, const char *path, stru
 	if (!r && process_start_time(pid, &a.start_time))
 		r = err_set(e, ESRCH, "process %d has ended meanwhile", (int)pid);
 	hold_signals(&before);
-	r = r ? r : stop_thread(&a, pid, e);
+	r = r ?: stop_thread(&a, pid, e);
 	fault_point("src-attach-stopped");
-	r = r ? r : send_thread(&a, &data, e);
+	r = r ?: send_thread(&a, &data, e);
 	if (!r) {
 		r = await(&a, path, out, e);
 		clean_up(&a, pid);

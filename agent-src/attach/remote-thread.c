@@ -231,8 +231,7 @@ int remote_thread_syscall(struct remote_thread *t, long number, const uint64_t a
 	regs.r9 = args[5]; /* 0 in every call of ours: the C library keeps 0 there while it waits, should we die just now */
 	if (ptrace(PTRACE_SETREGS, t->pid, 0, &regs))
 		return err_sys(e, errno, "cannot set the registers of process %d", (int)t->pid);
-	r = step_call(t, e);
-	r = r ? r : step_call(t, e);
+	r = step_call(t, e) ?: step_call(t, e);
 	if (!r && ptrace(PTRACE_GETREGS, t->pid, 0, &regs))
 		r = err_sys(e, errno, "cannot read the registers of process %d", (int)t->pid);
 	if (t->traced && ptrace(PTRACE_SETREGS, t->pid, 0, &after) && !r)

@@ -76,7 +76,7 @@ static int have_chdir(struct remote_thread *t, const char *to, struct err *e)
 	if (r)
 		return r;
 	r = remote_thread_write(t, (uint64_t)page, to, strlen(to) + 1, e);
-	r = r ? r : have_call(t, SYS_chdir, (const uint64_t[6]){(uint64_t)page}, &ignored, e);
+	r = r ?: have_call(t, SYS_chdir, (const uint64_t[6]){(uint64_t)page}, &ignored, e);
 	have_call(t, SYS_munmap, (const uint64_t[6]){(uint64_t)page, PAGE}, &ignored, &unmapping);
 	return r;
 }
@@ -89,9 +89,7 @@ int working_dir_change(pid_t pid, const char *to, struct err *e)
 
 	sigfillset(&all); /* were we stopped while QEMU is, it would stand for as long */
 	sigprocmask(SIG_BLOCK, &all, &before);
-	r = r ? r : remote_thread_open(&t, pid, e);
-	r = r ? r : remote_thread_stop(&t, STOP_MS, e);
-	r = r ? r : have_chdir(&t, to, e);
+	r = r ?: remote_thread_open(&t, pid, e) ?: remote_thread_stop(&t, STOP_MS, e) ?: have_chdir(&t, to, e);
 	remote_thread_close(&t);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return r;
@@ -101,6 +99,6 @@ int working_dir_restore(const struct guest *g, struct err *e)
 {
 	int r = guest_check_user(g, e);
 
-	r = r ? r : working_dir_change(g->pid, g->cwd, e);
+	r = r ?: working_dir_change(g->pid, g->cwd, e);
 	return r ? err_prefix(e, "QEMU cannot be put back into directory %s, where it was started", g->cwd) : 0;
 }

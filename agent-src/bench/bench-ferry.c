@@ -258,8 +258,7 @@ static int follow(struct ferry *f, struct err *e)
 
 	do {
 		over = ended(f, &f->pid, ROLE_VMFERRY);
-		r = watch_step(f->w, f->until_ns, e);
-		r = r ? r : read_events(f, e);
+		r = watch_step(f->w, f->until_ns, e) ?: read_events(f, e);
 		meet_target(f);
 	} while (!r && !over);
 	return r == -ETIMEDOUT ? err_set(e, ETIMEDOUT, "it did not end in time") : r;
@@ -377,21 +376,19 @@ int move_vmferry(struct bench *b, const struct tool *t, struct bench_guest *g, s
 								 : 0;
 	if (!r && t->tls && !f.there) {
 		key = xasprintf("%s/key", f.folder);
-		r = key_make("bench", text, e);
-		r = r ? r : b->sides[g->side].ops->file(&b->sides[g->side], key, text, e);
+		r = key_make("bench", text, e) ?: b->sides[g->side].ops->file(&b->sides[g->side], key, text, e);
 	}
 	if (!r && t->libvirt)
 		r = libvirt_show(&b->sides[o->target.side], &o->target, e);
-	r = r ? r : watch_open(&w->source, g, e);
+	r = r ?: watch_open(&w->source, g, e);
 	if (!f.there) {
-		r = r ? r : start_agent(&f, key, e);
+		r = r ?: start_agent(&f, key, e);
 		w->process[ROLE_AGENT].pid = f.agent;
-		r = r ? r : wait_address(&f, &address, e);
+		r = r ?: wait_address(&f, &address, e);
 	}
-	r = r ? r : start_move(&f, f.there ? (char *)b->host : address, key, e);
+	r = r ?: start_move(&f, f.there ? (char *)b->host : address, key, e);
 	w->process[ROLE_VMFERRY].pid = f.pid;
-	r = r ? r : follow(&f, e);
-	r = r ? r : settle(&f, o, e);
+	r = r ?: follow(&f, e) ?: settle(&f, o, e);
 	end_all(&f);
 	return r;
 }

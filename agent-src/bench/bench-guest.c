@@ -319,12 +319,10 @@ int bench_guest_boot(struct bench *b, struct bench_guest *g, const struct worklo
 	g->folder = bench_folder(b, 0, e);
 	if (!g->folder)
 		return -e->code;
-	r = bench_guest_disks(b, g, e);
-	r = r ? r : disks_fill(b, g, e);
+	r = bench_guest_disks(b, g, e) ?: disks_fill(b, g, e);
 	line = kernel_line(b, g);
-	r = r ? r : libvirt ? libvirt_create(b, g, line, e) : guest_launch(b, g, false, e);
-	r = r ? r : wait_ready(b, g, e);
-	r = r ? r : tell_token(b, g, e);
+	r = r ?: libvirt ? libvirt_create(b, g, line, e) : guest_launch(b, g, false, e);
+	r = r ?: wait_ready(b, g, e) ?: tell_token(b, g, e);
 	return r;
 }
 
@@ -368,7 +366,7 @@ int bench_guest_unharmed(struct bench *b, struct bench_guest *g, struct qmp *q, 
 	json_t *verdict = NULL;
 	int r = running(b, g, q, e);
 
-	r = r ? r : bench_guest_verify(b, g, &verdict, e);
+	r = r ?: bench_guest_verify(b, g, &verdict, e);
 	json_decref(verdict);
 	return r;
 }

@@ -103,7 +103,7 @@ int libvirt_prepare(struct bench *b, struct err *e)
 	for (i = 0; i < ARRAY_LEN(b->sides) && !r; i++) {
 		b->sides[i].libvirt = bench_folder(b, i, e);
 		r = b->sides[i].libvirt ? daemon_start(b, &b->sides[i], e) : -e->code;
-		r = r ? r : virsh(&b->sides[i], ask, &out, e);
+		r = r ?: virsh(&b->sides[i], ask, &out, e);
 	}
 	return r;
 }
@@ -217,10 +217,7 @@ int libvirt_create(struct bench *b, struct bench_guest *g, const char *kernel_li
 	put_guest(f, b, g, kernel_line);
 	if (fclose(f))
 		return err_sys(e, errno, "cannot write %s", path);
-	r = libvirt_show(s, g, e);
-	r = r ? r : virsh(s, define, &out, e);
-	r = r ? r : virsh(s, start, &out, e);
-	r = r ? r : s->ops->reach(s, monitor, &fd, e);
+	r = libvirt_show(s, g, e) ?: virsh(s, define, &out, e) ?: virsh(s, start, &out, e) ?: s->ops->reach(s, monitor, &fd, e);
 	if (r)
 		return r;
 	g->pid = peer_pid(fd);
@@ -357,11 +354,7 @@ int move_virsh(struct bench *b, const struct tool *t, struct bench_guest *g, str
 	struct virsh_move m = {b, t, g, &o->target, w, now_ns() + b->opt.timeout_s * 1000000000ULL, 0};
 	int r = target_make(&m, e);
 
-	r = r ? r : watch_open(&w->source, g, e);
-	r = r ? r : limit_downtime(&m, e);
-	r = r ? r : begin(&m, e);
-	r = r ? r : follow(&m, e);
-	r = r ? r : settle(&m, o, e);
+	r = r ?: watch_open(&w->source, g, e) ?: limit_downtime(&m, e) ?: begin(&m, e) ?: follow(&m, e) ?: settle(&m, o, e);
 	give_up(&m);
 	return r;
 }

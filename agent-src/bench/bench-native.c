@@ -99,8 +99,7 @@ static int configure(const struct native *n, struct qmp *q, struct err *e)
 	if (n->source->disk_count)
 		on[i++] = "pause-before-switchover";
 	on[i] = NULL;
-	r = settings_capabilities(q, now, on, e);
-	r = r ? r : settings_parameters(q, now, parameters(n), e);
+	r = settings_capabilities(q, now, on, e) ?: settings_parameters(q, now, parameters(n), e);
 	json_decref(now);
 	return r;
 }
@@ -197,7 +196,7 @@ static int end_mirrors(struct native *n, struct err *e)
 
 	for (i = 0; i < n->source->disk_count && !r; i++)
 		r = qmp_call(n->w->source.qmp, "block-job-cancel", json_pack("{s:o}", "device", json_sprintf("m%u", i)), NULL, e);
-	r = r ? r : wait_count(n, &n->w->jobs_completed, n->source->disk_count, "the end of the disks' mirror", e);
+	r = r ?: wait_count(n, &n->w->jobs_completed, n->source->disk_count, "the end of the disks' mirror", e);
 	for (i = 0; i < n->source->disk_count && !r; i++)
 		r = qmp_call(n->w->source.qmp, "blockdev-del", json_pack("{s:o}", "node-name", json_sprintf("t%u", i)), NULL, e);
 	return r ? r : qmp_call(n->w->target.qmp, "nbd-server-stop", NULL, NULL, e);
@@ -222,7 +221,7 @@ static int start(struct native *n, struct err *e)
 		return r;
 	uri = tcp_uri(target_side(n)->listen, port);
 	r = qmp_call(n->w->target.qmp, "migrate-incoming", json_pack("{s:s}", "uri", uri), NULL, e);
-	r = r ? r : qmp_call(n->w->target.qmp, "query-migrate", NULL, &info, e);
+	r = r ?: qmp_call(n->w->target.qmp, "query-migrate", NULL, &info, e);
 	if (r)
 		return r;
 	said = json_text(json_array_get(json_object_get(info, "socket-address"), 0), "port");
@@ -244,7 +243,7 @@ static int carry(struct native *n, struct err *e)
 		if (w->seen.pre_switchover_ns && !ended) {
 			ended = true;
 			r = end_mirrors(n, e);
-			r = r ? r : qmp_call(w->source.qmp, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"), NULL, e);
+			r = r ?: qmp_call(w->source.qmp, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"), NULL, e);
 			if (r)
 				return r;
 		}
@@ -291,19 +290,14 @@ int move_native(struct bench *b, const struct tool *t, struct bench_guest *g, st
 
 	if (!r && !b->sides[o->target.side].there)
 		w->process[ROLE_TARGET_QEMU].pid = o->target.pid;
-	r = r ? r : watch_open(&w->source, g, e);
-	r = r ? r : open_target(&n, e);
-	r = r ? r : tls_begin(&n, w->source.qmp, g, "client", e);
-	r = r ? r : tls_begin(&n, w->target.qmp, &o->target, "server", e);
-	r = r ? r : configure(&n, w->source.qmp, e);
-	r = r ? r : configure(&n, w->target.qmp, e);
+	r = r ?: watch_open(&w->source, g, e) ?: open_target(&n, e) ?: tls_begin(&n, w->source.qmp, g, "client", e);
+	r = r ?: tls_begin(&n, w->target.qmp, &o->target, "server", e) ?: configure(&n, w->source.qmp, e);
+	r = r ?: configure(&n, w->target.qmp, e);
 	if (!r && g->disk_count)
 		r = serve_disks(&n, e);
 	if (!r && g->disk_count)
 		r = mirror_disks(&n, e);
-	r = r ? r : start(&n, e);
-	r = r ? r : carry(&n, e);
-	r = r ? r : finish(&n, o, e);
+	r = r ?: start(&n, e) ?: carry(&n, e) ?: finish(&n, o, e);
 	if (r && n.w->source.qmp && qmp_alive(n.w->source.qmp))
 		qmp_call(n.w->source.qmp, "migrate_cancel", NULL, NULL, &none);
 	return r;

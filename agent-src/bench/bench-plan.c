@@ -373,10 +373,10 @@ int plan_from_json(struct bench_plan *p, const json_t *plan, struct err *e)
 	int r = take_array(p, json_object_get(plan, "links"), &p->link_count, take_planned_link, e);
 	size_t i;
 
-	r = r ? r : take_array(p, json_object_get(plan, "mem_mib"), &p->mem_count, take_mem, e);
-	r = r ? r : take_array(p, json_object_get(plan, "workloads"), &p->workload_count, take_workload, e);
-	r = r ? r : take_array(p, json_object_get(plan, "tools"), &p->tool_count, take_tool, e);
-	r = r ? r : plan_content(p, json_text(plan, "content") ?: contents[CONTENT_NOISE], e);
+	r = r ?: take_array(p, json_object_get(plan, "mem_mib"), &p->mem_count, take_mem, e);
+	r = r ?: take_array(p, json_object_get(plan, "workloads"), &p->workload_count, take_workload, e);
+	r = r ?: take_array(p, json_object_get(plan, "tools"), &p->tool_count, take_tool, e);
+	r = r ?: plan_content(p, json_text(plan, "content") ?: contents[CONTENT_NOISE], e);
 	for (i = 0; i < ARRAY_LEN(numbers); i++) {
 		json_int_t n = json_integer_value(json_object_get(plan, numbers[i].name));
 

@@ -199,7 +199,7 @@ static int move_once(struct bench *b, const struct planned_cell *c, const struct
 	int moved = wait_heard(b, e), harmed = 0;
 
 	collector_clear(b->collector);
-	moved = moved ? moved : pause_ms(b, BEFORE_MS, e);
+	moved = moved ?: pause_ms(b, BEFORE_MS, e);
 	if (moved)
 		return moved;
 	quiet_ns = realtime_ns();
@@ -355,7 +355,7 @@ int bench_run(struct bench *b, struct err *e)
 	if (!r && p.all)
 		fprintf(stderr, "%u moves, results in %s\n", p.all, b->opt.out);
 	r = r ? r : bench_save(b, e); /* an error in writing is better known now */
-	r = r ? r : each_cell(b, run_cell, &p, e);
+	r = r ?: each_cell(b, run_cell, &p, e);
 	if (r)
 		return r;
 	json_object_set_new(b->run, "ended_at", json_real((double)realtime_ns() / 1e9));

@@ -164,7 +164,7 @@ static int there_file(struct side *s, const char *path, const char *text, struct
 	struct there *t = s->there;
 	int r = send_order(t, json_pack("{s:s,s:s,s:I}", "order", "file", "path", relative(t, path), "bytes", (json_int_t)strlen(text)), e);
 
-	r = r ? r : put(t, text, strlen(text), e);
+	r = r ?: put(t, text, strlen(text), e);
 	return r ? r : answered(t, NULL, e);
 }
 
@@ -303,7 +303,7 @@ static int start_helper(struct there *t, struct err *e)
 	struct bootstrap_config bc = {.binary = t->b->helper, .args = args};
 	int r = ssh_bootstrap(t->ssh, &bc, &t->proc, &t->fd, NULL, e);
 
-	r = r ? r : answered(t, &t->hello, e);
+	r = r ?: answered(t, &t->hello, e);
 	if (r)
 		return r;
 	t->dir = json_text(t->hello, "dir");
@@ -329,7 +329,7 @@ static int send_file(struct there *t, const char *name, struct err *e)
 		r = n <= 0 ? err_set(e, EIO, "cannot read %s", path) : put(t, piece, (size_t)n, e);
 	}
 	t->lost |= r != 0;
-	r = r ? r : answered(t, NULL, e);
+	r = r ?: answered(t, NULL, e);
 	return r ? err_prefix(e, "sending the guest's %s", name) : 0;
 }
 
@@ -503,14 +503,8 @@ int there_open(struct bench *b, struct err *e)
 		r = net_parse_ports(dest->data_ports, &ports, e);
 	t->first_port = ports.first;
 	t->last_port = ports.last;
-	r = r ? r : log_in(t, dest, e);
-	r = r ? r : start_helper(t, e);
-	r = r ? r : check_room(t, e);
-	r = r ? r : find_qemu(t, e);
-	r = r ? r : find_interface(t, e);
-	r = r ? r : check_collector(t, e);
-	r = r ? r : send_file(t, "vmlinuz", e);
-	r = r ? r : send_file(t, "initrd.img", e);
+	r = r ?: log_in(t, dest, e) ?: start_helper(t, e) ?: check_room(t, e) ?: find_qemu(t, e) ?: find_interface(t, e);
+	r = r ?: check_collector(t, e) ?: send_file(t, "vmlinuz", e) ?: send_file(t, "initrd.img", e);
 	if (!r)
 		make_sides(b, t);
 	return r;

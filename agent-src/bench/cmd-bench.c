@@ -354,7 +354,7 @@ static int find_all(struct bench *b, struct err *e)
 	if (!b->opt.qemu)
 		b->opt.qemu = getenv("QEMU");
 	r = b->host ? 0 : need(&b->opt.lab_script, find(base, scripts), "the script that makes the lab (scripts/lab)", e);
-	r = r ? r : need(&b->opt.guest_dir, find(base, guests), "the test guest: build it (tests/guest/build-guest) or say --guest DIR", e);
+	r = r ?: need(&b->opt.guest_dir, find(base, guests), "the test guest: build it (tests/guest/build-guest) or say --guest DIR", e);
 	if (!r && !b->opt.qemu)
 		b->opt.qemu = find(base, qemus);
 	if (!b->opt.qemu)
@@ -412,8 +412,7 @@ static int prepare(struct bench *b, struct choice *c, struct err *e)
 		r = check_not_in_run("--dir", b->opt.dir, true, e);
 	if (!r && !b->host)
 		r = check_not_in_run(c->resume ? "--resume" : "--output", b->opt.out, false, e);
-	r = r ? r : check_room(b, e);
-	r = r ? r : find_all(b, e);
+	r = r ?: check_room(b, e) ?: find_all(b, e);
 	return r ? r : make_work(b, e);
 }
 
@@ -453,11 +452,8 @@ static int inside(struct bench *b, struct err *e)
 
 	for (i = 0; i < ARRAY_LEN(numbers); i++)
 		sigaction(numbers[i], &on, NULL);
-	r = loop_new(&b->loop, 64, e);
-	r = r ? r : collector_new(&b->collector, NULL, 0, e);
-	r = r ? r : make_sides(b, e);
-	r = r ? r : tls_prepare(b, e);
-	r = r ? r : libvirt_prepare(b, e);
+	r = loop_new(&b->loop, 64, e) ?: collector_new(&b->collector, NULL, 0, e) ?: make_sides(b, e) ?: tls_prepare(b, e);
+	r = r ?: libvirt_prepare(b, e);
 	if (!r)
 		environment = bench_environment(b);
 	if (!r && b->run)
@@ -466,7 +462,7 @@ static int inside(struct bench *b, struct err *e)
 		b->run = json_pack("{s:i,s:s,s:f,s:O,s:o,s:[]}", "schema", 1, "software", VMFERRY_VERSION, "began_at",
 				   (double)realtime_ns() / 1e9, "environment", environment, "plan", plan_json(&b->plan), "moves");
 	json_decref(environment);
-	r = r ? r : bench_run(b, e);
+	r = r ?: bench_run(b, e);
 	libvirt_fini(b);
 	tls_fini(b);
 	there_close(b);

@@ -79,7 +79,7 @@ static int sample_piece(const struct recheck *r, const struct digest_key *key, u
 	unsigned i;
 	int code = qemu_memory_present(&r->memory, host, MEMORY_PIECE_PAGES, there, NULL, &e);
 
-	code = code ? code : qemu_memory_read(&r->memory, host, MEMORY_PIECE_PAGES, there, buf, &e);
+	code = code ?: qemu_memory_read(&r->memory, host, MEMORY_PIECE_PAGES, there, buf, &e);
 	for (i = 0; i < MEMORY_PIECE_PAGES && !code; i++) {
 		const uint8_t *page = buf + (size_t)i * PAGE_BYTES;
 
@@ -203,7 +203,7 @@ static int look(const struct recheck *r, struct recheck_at *at, const struct pie
 		there[i] |= swapped[i];
 		wanted[i] = is_wanted(sums, p->object, p->offset + i * PAGE_BYTES, there[i]);
 	}
-	code = code ? code : qemu_memory_read(&r->memory, p->host, p->pages, wanted, at->buf, e);
+	code = code ?: qemu_memory_read(&r->memory, p->host, p->pages, wanted, at->buf, e);
 	for (i = 0; i < p->pages && !code; i++) {
 		struct send_part part = {p->offset + i * PAGE_BYTES, at->buf + (size_t)i * PAGE_BYTES, PAGE_BYTES};
 

@@ -96,7 +96,7 @@ static int scan_block(struct seeds *s, unsigned block, uint8_t *piece, struct er
 		if (__atomic_load_n(&s->stop, __ATOMIC_RELAXED))
 			return err_set(e, ECANCELED, "the move is being rolled back");
 		r = qemu_memory_present(&s->memory, host + at * PAGE_BYTES, n, there, NULL, e);
-		r = r ? r : qemu_memory_read(&s->memory, host + at * PAGE_BYTES, n, there, piece, e);
+		r = r ?: qemu_memory_read(&s->memory, host + at * PAGE_BYTES, n, there, piece, e);
 		for (i = 0; !r && i < n; i++)
 			if (there[i])
 				note(s, block, at + i, piece + (size_t)i * PAGE_BYTES);
@@ -135,7 +135,7 @@ int seeds_scan(struct seeds *s, struct err *e)
 
 	if (s->first[s->count] >= SEED_PAGES_MAX || !piece)
 		r = err_set(e, EOVERFLOW, "the guest has too many pages for an index of them");
-	r = r ? r : qemu_memory_open(&s->memory, s->memory.pid, e);
+	r = r ?: qemu_memory_open(&s->memory, s->memory.pid, e);
 	for (i = 0; i < s->count && !r; i++)
 		r = scan_block(s, i, piece, e);
 	qemu_memory_close(&s->memory);

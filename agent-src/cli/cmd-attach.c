@@ -86,10 +86,10 @@ static int attach(const char *vm, struct attach_options *o, struct err *e)
 	struct guest g;
 	int r = find(&g, vm, e);
 
-	r = r ? r : runtime_dir_get(&runtime, o->runtime_dir, e);
+	r = r ?: runtime_dir_get(&runtime, o->runtime_dir, e);
 	if (!r)
 		attach_sweep(runtime);
-	r = r ? r : attach_guest(&g, runtime, &a, e);
+	r = r ?: attach_guest(&g, runtime, &a, e);
 	if (!r) {
 		tell(&g, &a, o->json);
 		r = monitor_directory(&g, o->json ? NULL : stdout, e);

@@ -74,7 +74,7 @@ static int export(const struct export_options *o)
 	struct lent_monitor monitor = {.path = NULL};
 	int code = monitor_begin(&monitor, o->vm, &need);
 
-	code = code ? code : export_run(o);
+	code = code ?: export_run(o);
 	monitor_end(&monitor);
 	return code;
 }

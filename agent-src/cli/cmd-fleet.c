@@ -109,8 +109,7 @@ static int read_rules(struct fleet_command *c, struct err *e)
 {
 	int r = rules_read(&c->rules, e);
 
-	r = r ?: add_rules(c, RULE_APART, &c->f.apart, e);
-	r = r ?: add_rules(c, RULE_TOGETHER, &c->f.together, e);
+	r = r ?: add_rules(c, RULE_APART, &c->f.apart, e) ?: add_rules(c, RULE_TOGETHER, &c->f.together, e);
 	return r ?: rules_settle(&c->rules, e) ?: rules_hosts(&c->rules, c->f.to, &c->hosts, &c->host_count, e);
 }
 

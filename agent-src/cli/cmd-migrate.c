@@ -285,7 +285,7 @@ static int move_or_check(struct move_options *o)
 	struct lent_monitor monitor = {.path = NULL};
 	int code = monitor_begin(&monitor, needs_monitor(o) ? o->vm : NULL, &need);
 
-	code = code ? code : move_by_kind(o);
+	code = code ?: move_by_kind(o);
 	monitor_end(&monitor);
 	if (!code && o->estimate && !o->json && !o->script)
 		say_that_it_can(o);

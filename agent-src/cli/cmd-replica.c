@@ -179,8 +179,7 @@ static int add(struct replica_conf *c, int argc, char **argv)
 	(void)argc;
 	c->to = argv[1];
 	c->pair = pair;
-	code = replica_onward_choose(c, guest) ?: check_new(c, guest);
-	code = code ?: begin_replica(c, guest);
+	code = replica_onward_choose(c, guest) ?: check_new(c, guest) ?: begin_replica(c, guest);
 	if (!code && c->goes_on)
 		fprintf(c->o.json ? stderr : stdout,
 			"%s: its points go on to %s from here, the newest with each vmferry replica sync %s; vmferry-replica@%s.service does that every %u s\n",

@@ -98,7 +98,7 @@ static int change(struct storage_options *o)
 	struct lent_monitor monitor = {.path = NULL};
 	int code = monitor_begin(&monitor, o->line ? NULL : o->vm, &need);
 
-	code = code ? code : storage_run(o);
+	code = code ?: storage_run(o);
 	monitor_end(&monitor);
 	return code;
 }

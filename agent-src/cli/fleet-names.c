@@ -148,8 +148,7 @@ int fleet_check_names(const struct fleet_command *c, struct err *e)
 		for (i = 0; i < c->guest_count; i++) /* a rule may have the same words */
 			words_add(&k.names, &k.count, xstrdup(c->guests[i]));
 	}
-	r = r ?: check_option(c, &k, "--keep", &c->f.keep, e);
-	r = r ?: check_option(c, &k, "--apart", &c->f.apart, e);
+	r = r ?: check_option(c, &k, "--keep", &c->f.keep, e) ?: check_option(c, &k, "--apart", &c->f.apart, e);
 	r = r ?: check_option(c, &k, "--together", &c->f.together, e);
 	for (i = 0; i < k.count; i++)
 		free(k.names[i]);

@@ -192,8 +192,7 @@ int dest_ssh_run(struct dest *d, const struct dest_config *cfg, const char *prog
 	int status, r = open_ssh(d, cfg, 0, e);
 
 	*text = NULL;
-	r = r ?: ssh_bootstrap(d->ssh, &bc, &d->agent_proc, &d->agent_fd, NULL, e);
-	r = r ?: read_all(d, text, e);
+	r = r ?: ssh_bootstrap(d->ssh, &bc, &d->agent_proc, &d->agent_fd, NULL, e) ?: read_all(d, text, e);
 	if (!r && (ssh_wait(d->agent_proc, LAST_MS, &status, e) || status))
 		r = agent_failed(d, "has failed", e);
 	if (r) {

@@ -472,13 +472,12 @@ int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(
 	if (!r && m.stops_first)
 		r = stop_first(&m, e);
 	fault_point("export-stops-first");
-	r = r ? r : begin(&m, file, rate, e);
-	r = r ?: copy(&m, e) ?: while_it_stands(&m, at_rest, ctx, e);
+	r = r ?: begin(&m, file, rate, e) ?: copy(&m, e) ?: while_it_stands(&m, at_rest, ctx, e);
 	if (r && m.ours)
 		woken = call_off(&m, &why);
 	if (!woken && x->broken)
 		woken = stopped_by_error(x->broken, &why);
-	woken = woken ? woken : wake_until(&(struct woken){x->g, x->images, x->q}, x->l, m.ours, m.stopped && !x->resumed, &why);
+	woken = woken ?: wake_until(&(struct woken){x->g, x->images, x->q}, x->l, m.ours, m.stopped && !x->resumed, &why);
 	if (!woken && settings_restore(x->q, m.was, &why))
 		x->unset = why;
 	guard_end(&m, !woken);

@@ -132,8 +132,7 @@ static void freeze_and_thaw(void *of)
 	bool in_time, refused;
 	int r;
 
-	r = agent_connect(a, at->path, at->pid, &e);
-	r = r ? r : agent_synchronize(a, &e);
+	r = agent_connect(a, at->path, at->pid, &e) ?: agent_synchronize(a, &e);
 	if (!r)
 		r = check_thawed(a, &e);
 	if (r) {

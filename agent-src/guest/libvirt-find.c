@@ -126,9 +126,8 @@ static int look(struct libvirt_guest *l, struct lv *v, enum libvirt_wanted wante
 {
 	int r = check_state(v, &l->domain, wanted, &l->state, e);
 
-	r = r ? r : check_persistent(l, v, wanted, e);
-	r = r ? r : check_checkpoints(v, &l->domain, e);
-	r = r ? r : read_definition(l, v, wanted == LIBVIRT_LIVE, e);
+	r = r ?: check_persistent(l, v, wanted, e) ?: check_checkpoints(v, &l->domain, e);
+	r = r ?: read_definition(l, v, wanted == LIBVIRT_LIVE, e);
 	return r ? r : find_volumes(l, v, e);
 }
 
@@ -213,8 +212,8 @@ int libvirt_is_as_defined(const struct libvirt_guest *l, struct lv *v, struct er
 	const char *what = NULL, *how = "";
 	int r = lv_xml(v, &l->domain, true, &now.xml, e);
 
-	r = r ? r : lv_autostart(v, &l->domain, &now.autostart, e) ?: lv_autostart_once(v, &l->domain, &now.autostart_once, e);
-	r = r ? r : lv_snapshots(v, &l->domain, &now.snapshots, &now.snapshot_count, &now.current, e);
+	r = r ?: lv_autostart(v, &l->domain, &now.autostart, e) ?: lv_autostart_once(v, &l->domain, &now.autostart_once, e);
+	r = r ?: lv_snapshots(v, &l->domain, &now.snapshots, &now.snapshot_count, &now.current, e);
 	if (!r && strcmp(now.xml, l->xml))
 		what = "definition", how = "was changed (virsh edit)";
 	else if (!r && (now.autostart != l->autostart || now.autostart_once != l->autostart_once))

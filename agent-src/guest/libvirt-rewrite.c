@@ -226,7 +226,7 @@ static const struct libvirt_change *find_net(struct rewriter *w, const struct li
 		for (i = 0; i < w->c->net_count; i++)
 			if (is_meant(&w->c->nets[i], n, names[k], k)) {
 				w->nets_found[i] = true;
-				found = found ? found : &w->c->nets[i];
+				found = found ?: &w->c->nets[i];
 			}
 	return found;
 }
@@ -381,7 +381,7 @@ static int change_domain(struct rewriter *w, xmlNode *domain, struct err *e)
 
 	if (!r)
 		r = change_nvram(w, libvirt_at(domain, "os/nvram"), e);
-	r = r ? r : change_boot_files(w, libvirt_child(domain, "os"), e);
+	r = r ?: change_boot_files(w, libvirt_child(domain, "os"), e);
 	for (n = libvirt_child(devices, "interface"); n && !r; n = libvirt_next(n, "interface"))
 		r = change_nic(w, n, e);
 	if (w->c->listen)

@@ -272,7 +272,7 @@ static int describe(struct guest *g, pid_t pid)
 	g->exe = process_program(pid);
 	cmdline = read_proc(pid, "cmdline", g->foreign ? FOREIGN_MAX : PROC_FILE_MAX, &len);
 	if (r || !cmdline || !len) {
-		r = r ? r : !cmdline ? -errno : -ESRCH;
+		r = r ?: !cmdline ? -errno : -ESRCH;
 		guest_fini(g);
 		return r;
 	}

@@ -212,8 +212,7 @@ static int check_devices(struct guest *g, struct qmp *q, struct obstacles *o, st
 	if (r < 0)
 		return r;
 	ids = ids_on_line(g);
-	r = write_in_plugged(g, q, present, ids, o, e);
-	r = r ?: check_unplugged(present, ids, o, e);
+	r = write_in_plugged(g, q, present, ids, o, e) ?: check_unplugged(present, ids, o, e);
 	json_decref(ids);
 	json_decref(present);
 	r = r ?: list(g, q, "/machine/peripheral-anon", &present, e);
@@ -562,7 +561,7 @@ int guest_check_drift(struct guest *g, struct qmp *q, struct obstacles *o, struc
 			obstacles_add(o, &one);
 		if (!r)
 			*e = one;
-		r = r ? r : -one.code;
+		r = r ?: -one.code;
 	}
 	note_limits(g);
 	return r;

@@ -312,7 +312,7 @@ static int measure(struct import *m, struct err *e)
 
 	for (i = 0; i < m->d.disk_count && !r; i++)
 		r = m->disks[i] ? measure_disk(m, i, &needs[i], e) : 0;
-	r = r ? r : find_room(m, needs, e);
+	r = r ?: find_room(m, needs, e);
 	if (r != -ENOSPC)
 		return r;
 	life_stage(life_now(), "looking for zeros");

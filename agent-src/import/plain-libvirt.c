@@ -449,9 +449,7 @@ int plain_libvirt_make(struct plain_libvirt *out, const struct plain_guest *g, s
 	p.domain = xmlNewNode(NULL, (const xmlChar *)"domain");
 	xmlDocSetRootElement(doc, p.domain);
 	p.nets_used = xcalloc(g->net_count + 1, sizeof(*p.nets_used));
-	r = read_words(&p, e);
-	r = r ? r : compose(&p, e);
-	r = r ? r : write_xml(&p, e);
+	r = read_words(&p, e) ?: compose(&p, e) ?: write_xml(&p, e);
 	fini(&p);
 	if (r)
 		plain_libvirt_fini(out);

@@ -302,7 +302,7 @@ int life_open(struct life *l, pid_t known_as, struct err *e)
 		r = control_open(&l->control, l->loop, l->runtime_dir, known_as, on_request, l, e);
 	else
 		life_notice(l, "`vmferry status` and `vmferry cancel` do not reach this: there is no directory for its socket");
-	r = r ? r : guest_claim(known_as, &l->claim, e);
+	r = r ?: guest_claim(known_as, &l->claim, e);
 	l->report.follow = on_follow;
 	l->report.ctx = l;
 	return r;

@@ -53,7 +53,7 @@ int ahead_take_back(struct transfer *t, struct err *e)
 	char state[32];
 	int r = cutover_open_monitor_again(&t->src, e);
 
-	r = r ? r : source_run_state(&t->src, state, now_ns() + SOURCE_SETTLES_MS * 1000000ULL, e);
+	r = r ?: source_run_state(&t->src, state, now_ns() + SOURCE_SETTLES_MS * 1000000ULL, e);
 	if (!r && !strcmp(state, "postmigrate")) {
 		t->end.migrated_away = true;
 		return err_set(e, ECANCELED, MIGRATED_AWAY);

@@ -208,8 +208,7 @@ int switchover_enter(void *ctx, struct err *e)
 	struct transfer *t = ctx;
 	int r = source_images_named(&t->src.guest, t->src.images, e);
 
-	r = r ? r : unit_block(&t->unit, e);
-	r = r ? r : aside_scripts(&t->aside, e);
+	r = r ?: unit_block(&t->unit, e) ?: aside_scripts(&t->aside, e);
 	if (r)
 		return r;
 	guard_tell(&t->guard, true);

@@ -31,7 +31,7 @@ static int start_ram(struct transfer *t, struct err *e)
 	AUTO_FREE char *notice = NULL;
 	int r = unit_hold(&t->unit, e) ?: definition_set_aside(&t->definition, e);
 
-	r = r ? r : ram_recheck(&t->ram, &notice, e);
+	r = r ?: ram_recheck(&t->ram, &notice, e);
 	if (notice)
 		report_notice(&t->life.report, "%s", notice);
 	if (!t->src.is_held) /* QEMU stops the guest when it likes */
@@ -387,7 +387,7 @@ static int begin(struct transfer *t, struct err *e)
 		r = ram_seed(&t->ram, &notice, e);
 	if (notice)
 		report_notice(&t->life.report, "%s", notice);
-	r = r ? r : parts_begin(&t->parts, e);
+	r = r ?: parts_begin(&t->parts, e);
 	if (!r && !t->disks.count)
 		r = start_ram(t, e);
 	t->pace.begun = !r;

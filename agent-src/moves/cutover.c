@@ -192,7 +192,7 @@ static int end_source(struct attempt *a, struct err *e)
 			"when it "
 			"ends, and",
 			(int)t->src.guest.pid);
-	r = r ? r : end_qemu(t, e);
+	r = r ?: end_qemu(t, e);
 
 	if (!r) {
 		disk_locks_drop(t); /* a client that starts the guest again from now on does so at once, and is seen */

@@ -108,7 +108,7 @@ static int prepare_both(struct transfer *t, struct err *e)
 	bool at_once = definition_is_live(&t->definition);
 	int r = at_once ? definition_begin_job(&t->definition.part, e) ?: have_it_prepared(t, e) : 0;
 
-	r = r ? r : parts_prepare(&t->parts, e);
+	r = r ?: parts_prepare(&t->parts, e);
 	return r || at_once ? r : have_it_prepared(t, e);
 }
 

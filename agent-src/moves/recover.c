@@ -167,8 +167,7 @@ static int ask_to_drop(struct transfer *t, struct err *e)
 		return r;
 	attempt_connect(&t->a, link, &t->data.shared.pacer);
 	loop_timer_set(t->a.loop, &t->end.patience, ANSWER_MS);
-	r = attempt_step(&t->a, EV_RESEND, HO_NONE, e);
-	r = r ? r : conductor_run(&t->a.con, e);
+	r = attempt_step(&t->a, EV_RESEND, HO_NONE, e) ?: conductor_run(&t->a.con, e);
 	if (r || t->peer.aborted)
 		return r;
 	return t->end.why.code ? *e = t->end.why, -e->code : err_set(e, ETIMEDOUT, "the destination does not answer");
@@ -181,7 +180,7 @@ int move_drop_kept(const struct move_taken_up *u, const char *finished, struct e
 	struct journal *j;
 	int r = confine_prepare(true, e);
 
-	r = r ? r : journal_look(&j, finished, e);
+	r = r ?: journal_look(&j, finished, e);
 	if (r)
 		return r;
 	r = transfer_new(&t, &opt, &entry_recover, e);

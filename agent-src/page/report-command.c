@@ -217,7 +217,7 @@ static int make_report(const struct choice *c, char *const *words, size_t count,
 		if (paths_lead_to_one(words[i], *output))
 			return err_set(e, EINVAL, "%s is what the report is to be made of; another place for the page: -o FILE", *output);
 	r = c->last ? read_last(&in, words[0], &guest, e) : read_all_of(&in, words, count, of_run, e);
-	r = r ? r : render(&in, of_run, name, c->only_medians, &page, &n, e);
+	r = r ?: render(&in, of_run, name, c->only_medians, &page, &n, e);
 	input_fini(&in);
 	if (!*output && guest)
 		*output = path_with_name("%n-move.html", guest);

@@ -378,7 +378,7 @@ static int each_image(const struct aside *a, const json_t *files, int (*act)(con
 		one = act(file, rebooted, &why);
 		if (one && !r)
 			*e = why;
-		r = r ? r : one;
+		r = r ?: one;
 	}
 	return r;
 }

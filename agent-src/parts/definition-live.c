@@ -157,7 +157,7 @@ static int begin(struct definition *d, struct lv_cookie *cookie, char **xml, str
 	const struct lv_params params = {0};
 	int r = lv_open(&d->job, ASK_MS, e);
 
-	r = r ? r : lv_begin(d->job, &d->guest.domain, &params, flags_of(d), cookie, xml, e);
+	r = r ?: lv_begin(d->job, &d->guest.domain, &params, flags_of(d), cookie, xml, e);
 	fault_point("src-libvirt-begun");
 	return r;
 }
@@ -259,7 +259,7 @@ int definition_is_as_found(const struct definition *d, struct err *e)
 	r = lv_is_persistent(v, &d->guest.domain, &is_defined, e);
 	if (!r && !is_defined)
 		r = err_set(e, ENOENT, "guest %s was undefined in libvirt here (virsh undefine) while it was moved", d->guest.def.name);
-	r = r ? r : libvirt_is_as_defined(&d->guest, v, e);
+	r = r ?: libvirt_is_as_defined(&d->guest, v, e);
 	lv_close(v);
 	return r;
 }
@@ -503,8 +503,7 @@ static int forget_without_qemu(struct definition *d, bool *noted, struct err *e)
 		"libvirt here waits for the QEMU of guest %s (process %d), which is held, as another client has asked for something (virsh "
 		"resume): that QEMU is ended first",
 		g->name, (int)g->pid);
-	r = process_end(g->pid, g->start_time, ENDS_MS, e);
-	r = r ? r : forget(d, noted, e);
+	r = process_end(g->pid, g->start_time, ENDS_MS, e) ?: forget(d, noted, e);
 	for (tries = 1; r == -EBUSY && tries < UNDEFINE_TRIES; tries++) {
 		poll(NULL, 0, UNDEFINE_PAUSE_MS);
 		r = forget(d, noted, e);

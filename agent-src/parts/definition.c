@@ -443,7 +443,7 @@ static int undefine(struct definition *d, struct lv *v, struct err *e)
 	int r = note(d, ASKED, e);
 
 	fault_point("src-undefining");
-	r = r ? r : lv_undefine(v, &d->guest.domain, e);
+	r = r ?: lv_undefine(v, &d->guest.domain, e);
 	if (r && lv_error_code(v))
 		note(d, REFUSED, &ignored);
 	return r;
@@ -508,7 +508,7 @@ static int undefine_for_certain(struct lv *v, json_t *kept, struct err *e)
 	r = lv_xml(v, &domain, true, &xml, e);
 	if (!r)
 		json_object_set_new(kept, "xml", json_string(xml));
-	r = r ? r : lv_undefine(v, &domain, e);
+	r = r ?: lv_undefine(v, &domain, e);
 	lv_domain_fini(&domain);
 	return r == -ENOENT || r == -EALREADY
 		       ? 0
@@ -523,9 +523,7 @@ static int define_again(json_t *kept, json_t *failed, struct err *e)
 
 	if (r)
 		return r;
-	r = undefine_for_certain(v, kept, e);
-	r = r ? r : kept_definition_define(v, kept, e);
-	r = r ? r : kept_definition_complete(v, kept, failed, e);
+	r = undefine_for_certain(v, kept, e) ?: kept_definition_define(v, kept, e) ?: kept_definition_complete(v, kept, failed, e);
 	lv_close(v);
 	return r;
 }
@@ -540,8 +538,7 @@ static int take_back(struct definition *d, json_t *kept, struct err *e)
 	if (!word || strcmp(word, ASKED) != 0) /* libvirt has it as it was, or as somebody else wants it */
 		return 0;
 	failed = json_array();
-	r = define_again(kept, failed, e);
-	r = r ? r : note(d, UNDONE, e);
+	r = define_again(kept, failed, e) ?: note(d, UNDONE, e);
 	if (!r && json_array_size(failed))
 		r = err_set(e, EREMOTEIO, "%s", json_string_value(json_array_get(failed, 0)));
 	json_decref(failed);

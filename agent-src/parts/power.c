@@ -81,8 +81,7 @@ static int prepare(struct part *p, struct err *e)
 	int r;
 
 	w->no_reboot = !strcmp(json_text(actions, "reboot"), "shutdown");
-	r = attempt_own(p->a, "shutdown-action", actions, e);
-	r = r ? r : set_actions(w->src, "pause", NULL, e);
+	r = attempt_own(p->a, "shutdown-action", actions, e) ?: set_actions(w->src, "pause", NULL, e);
 	fault_point("src-shutdown-action");
 	return r;
 }
@@ -109,7 +108,7 @@ int power_press(struct power *p, unsigned patience_s, struct err *e)
 	p->until_ns = p->asked_ns + patience_s * 1000000000ULL;
 	r = note(p, true, e);
 	fault_point("src-power-noted");
-	r = r ? r : qmp_call(p->src->qmp, "system_powerdown", NULL, NULL, e);
+	r = r ?: qmp_call(p->src->qmp, "system_powerdown", NULL, NULL, e);
 	fault_point("src-power-pressed");
 	return r;
 }
@@ -194,7 +193,7 @@ static int boot(struct power *p, char state[32], struct err *e)
 			return err_set(e, ETIMEDOUT, "the source QEMU does not reset the guest (it says: %s)", state);
 		r = loop_step(s->part.a->loop, PAUSE_MS, e);
 	}
-	r = r ? r : qmp_call(s->qmp, "cont", NULL, NULL, e);
+	r = r ?: qmp_call(s->qmp, "cont", NULL, NULL, e);
 	return r ? r : let_firmware_reset(p, e);
 }
 

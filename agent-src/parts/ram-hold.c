@@ -110,8 +110,7 @@ int hold_begin(struct ram_hold *h, struct source *s, const json_t *settings, str
 		return 0;
 	node_name(node, s);
 	r = attempt_own(s->part.a, "hold", json_pack("{s:s,s:O*}", "node", node, "mapping", before), e);
-	r = r ? r : make_bitmap(s, node, !settings_has_parameter(settings, "avail-switchover-bandwidth"), e);
-	r = r ? r : name_bitmap(s, node, e);
+	r = r ?: make_bitmap(s, node, !settings_has_parameter(settings, "avail-switchover-bandwidth"), e) ?: name_bitmap(s, node, e);
 	h->begun = !r;
 	return r;
 }
@@ -140,8 +139,7 @@ int hold_undo(struct source *s, const json_t *detail, struct err *e)
 
 	if (!node)
 		return err_set(e, EBADMSG, "the journal does not name the node");
-	r = qemu_migration_settle(s->qmp, s->part.a->loop, e);
-	r = r ? r : put_mapping_back(s, detail, node, e);
-	r = r ? r : qmp_call(s->qmp, "blockdev-del", json_pack("{s:s}", "node-name", node), NULL, e);
+	r = qemu_migration_settle(s->qmp, s->part.a->loop, e) ?: put_mapping_back(s, detail, node, e);
+	r = r ?: qmp_call(s->qmp, "blockdev-del", json_pack("{s:s}", "node-name", node), NULL, e);
 	return r == -EREMOTEIO && strstr(e->msg, "find") ? 0 : r;
 }

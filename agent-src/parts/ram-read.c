@@ -95,8 +95,7 @@ static int recheck_start(struct ram *r, struct err *e)
 		return code;
 	if (!n)
 		code = err_set(e, ENOTSUP, "this QEMU does not tell where it has the guest's memory");
-	code = code ? code : try_to_read(r->src->guest.pid, e);
-	code = code ? code : recheck_new(&r->data->shared.recheck, r->src->guest.pid, told, n, e);
+	code = code ?: try_to_read(r->src->guest.pid, e) ?: recheck_new(&r->data->shared.recheck, r->src->guest.pid, told, n, e);
 	if (!code)
 		ram_measure_recheck(r);
 	free(told);
@@ -124,7 +123,7 @@ int ram_recheck(struct ram *r, char **notice, struct err *e)
 		r->unchecked = r->src->accel && !strcmp(r->src->accel, "tcg") && r->src->traits.carries_memory && !r->src->stopped;
 		return 0;
 	}
-	code = code ? code : recheck_start(r, &why);
+	code = code ?: recheck_start(r, &why);
 	r->unchecked = code && !strcmp(r->src->accel, "tcg");
 	if (code && !qmp_alive(r->src->qmp)) {
 		*e = why;

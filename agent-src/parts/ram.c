@@ -233,7 +233,7 @@ static int begin_hold(struct ram *r, struct err *e)
 	const char *on[8];
 	int code = check_capabilities(r, e);
 
-	code = code ? code : hold_begin(&r->hold, r->src, r->settings, e);
+	code = code ?: hold_begin(&r->hold, r->src, r->settings, e);
 	if (code || (!r->hold.begun && !r->multifd))
 		return code;
 	capabilities(r, true, on);

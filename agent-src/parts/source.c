@@ -135,7 +135,7 @@ int source_stop(struct source *s, bool whoever, struct err *e)
 	r = r || whoever ? r : source_run_state(s, state, 0, e); /* the journal took a while */
 	if (!r && !strcmp(state, "paused"))
 		return source_set_paused(s, true, e) ?: source_note_stopped(s, false, e);
-	r = r ? r : qmp_call(s->qmp, "stop", NULL, NULL, e);
+	r = r ?: qmp_call(s->qmp, "stop", NULL, NULL, e);
 	fault_point("src-stopped");
 	return r;
 }
@@ -319,7 +319,7 @@ static int watch(struct source *s, struct err *e)
 {
 	int r = guest_watch_begin(&s->watch, &s->guest, s->qmp, e);
 
-	r = r ? r : source_images_of(&s->guest, s->qmp, &s->images, e);
+	r = r ?: source_images_of(&s->guest, s->qmp, &s->images, e);
 	return r ? r : guest_watch_check(&s->watch, e);
 }
 

@@ -154,10 +154,8 @@ static int load_filter(bool notify, int *asks)
 	scmp_filter_ctx c = seccomp_init(SCMP_ACT_ALLOW);
 	int r = c ? 0 : -ENOMEM;
 
-	r = r ? r : add_calls(c, refused, ARRAY_LEN(refused), true);
-	r = r ? r : add_calls(c, pretended, ARRAY_LEN(pretended), false);
-	r = r ? r : add_limits(c);
-	r = r ? r : notify ? add_answered(c) : add_unanswered(c);
+	r = r ?: add_calls(c, refused, ARRAY_LEN(refused), true) ?: add_calls(c, pretended, ARRAY_LEN(pretended), false) ?: add_limits(c);
+	r = r ?: notify ? add_answered(c) : add_unanswered(c);
 	if (!r)
 		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, TIOCSTI));
 	if (!r)

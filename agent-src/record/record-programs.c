@@ -172,7 +172,7 @@ int record_write_programs(const struct record_qemus *q, int output)
 
 		r = write_program(name, head, text);
 	}
-	r = r ? r : write_program("real-mkdir", "", "exit 0\n");
+	r = r ?: write_program("real-mkdir", "", "exit 0\n");
 	return r ? r : write_program("swtpm", head, recorder);
 }
 

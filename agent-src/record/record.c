@@ -107,11 +107,9 @@ static int arrange_mounts(const struct record_qemus *q, const char *where, const
 	if (!r)
 		record_lay(layers, dirs);
 	r = r || !chdir(where) ? r : -errno; /* on top of the layer */
-	r = r ? r : record_mount_programs(q);
-	r = r ? r : keep_devices(true);
-	r = r ? r : set_mount("/", AT_RECURSIVE, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0);
-	r = r ? r : keep_devices(false);
-	r = r ? r : record_open_layers(layers);
+	r = r ?: record_mount_programs(q) ?: keep_devices(true);
+	r = r ?: set_mount("/", AT_RECURSIVE, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0) ?: keep_devices(false);
+	r = r ?: record_open_layers(layers);
 	return r ? r : set_mount("/run", 0, 0, MOUNT_ATTR_RDONLY);
 }
 
@@ -129,8 +127,7 @@ static int become_root_there(uid_t uid, gid_t gid)
 		       *gids = xasprintf("%u %u 1", (unsigned)gid, (unsigned)gid);
 	int r = prctl(PR_SET_DUMPABLE, 1) ? -errno : write_text("/proc/self/setgroups", "deny"); /* otherwise these files are root's */
 
-	r = r ? r : write_text("/proc/self/uid_map", uids);
-	r = r ? r : write_text("/proc/self/gid_map", gids);
+	r = r ?: write_text("/proc/self/uid_map", uids) ?: write_text("/proc/self/gid_map", gids);
 	return prctl(PR_SET_DUMPABLE, 0) ? -errno : r;
 }
 
@@ -201,11 +198,10 @@ static int give_up_rights(const struct record_layers *layers)
 
 	if (!r && mount("none", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL))
 		r = -errno;
-	r = r ? r : drop_capabilities();
+	r = r ?: drop_capabilities();
 	if (!r)
 		forbid_writing(layers);
-	r = r ? r : bound(RLIMIT_CPU, CPU_S);
-	r = r ? r : bound(RLIMIT_FSIZE, FILE_MAX);
+	r = r ?: bound(RLIMIT_CPU, CPU_S) ?: bound(RLIMIT_FSIZE, FILE_MAX);
 	return r ? r : bound(RLIMIT_CORE, 0);
 }
 
@@ -314,7 +310,7 @@ static int be_script(char **words, const char *text, int output, int to_first)
 {
 	int asks = -1, r = setsid() < 0 ? -errno : record_forbid_calls(&asks); /* a process group is one of the host, too */
 
-	r = r ? r : record_send_asks(to_first, asks);
+	r = r ?: record_send_asks(to_first, asks);
 	return r ? r : run_script(words, text, output);
 }
 
@@ -329,7 +325,7 @@ static int fork_script(pid_t *script, char **words, const char *text, struct rec
 	if (!*script)
 		_exit(be_script(words, text, w->output, pair[1]) ? 127 : 0);
 	close(pair[1]);
-	r = r ? r : record_receive_asks(pair[0], &w->asks);
+	r = r ?: record_receive_asks(pair[0], &w->asks);
 	close(pair[0]);
 	return r;
 }
@@ -345,7 +341,7 @@ static int be_first(char **words, const char *text, int output, const struct rec
 	int r = null < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) || prctl(PR_SET_DUMPABLE, 0) ? -errno : give_up_rights(layers);
 	pid_t script;
 
-	r = r ? r : fork_script(&script, words, text, &w);
+	r = r ?: fork_script(&script, words, text, &w);
 	if (r)
 		return r;
 	if (w.asks < 0 && write(output, deaf, sizeof(deaf)) != (ssize_t)sizeof(deaf))

@@ -435,8 +435,7 @@ int replica_failover(struct replica_conf *c, const char *guest)
 	}
 	if (!c->point)
 		tidy_many(c, guest);
-	k = run_begin(&r, c, guest, "run", &e);
-	k = k ?: replica_check_absent(c->state_dir, guest, &r.store, &e) ?: plan(&r, c, &exe, &e);
+	k = run_begin(&r, c, guest, "run", &e) ?: replica_check_absent(c->state_dir, guest, &r.store, &e) ?: plan(&r, c, &exe, &e);
 	raised = !k;
 	k = k ?: raise_term(&r, &e) ?: make_and_start(&r, exe, &e);
 	if (!k) {

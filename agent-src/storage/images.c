@@ -149,11 +149,10 @@ int storage_image_make(struct storage *s, struct moving_disk *d, struct err *e)
 	fd = open(d->to, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_sys(e, errno, "cannot create %s", d->to);
-	r = own_file_know(d->to, d->to, &made, e);
-	r = r ? r : note(s, d, "made", made, e);
+	r = own_file_know(d->to, d->to, &made, e) ?: note(s, d, "made", made, e);
 	if (!r && !d->from_device)
 		r = rights_read(&rights, d->from, e);
-	r = r ? r : image_dress(fd, &im, e);
+	r = r ?: image_dress(fd, &im, e);
 	if (r > 0)
 		life_note(&s->life, "%s", e->msg);
 	return MIN(r, 0);

@@ -205,7 +205,7 @@ int storage_rest(struct storage *s, struct err *e)
 	life_stage(&s->life, "switchover");
 	if (!r)
 		r = starter_prepare(s, e);
-	r = r ? r : images_unchanged(&s->locked, e);
+	r = r ?: images_unchanged(&s->locked, e);
 	for (i = 0; i < s->count && !r; i++)
 		r = storage_image_sync(s, &s->disks[i], e);
 	for (i = 0; i < s->count && !r && !s->starter.path; i++)

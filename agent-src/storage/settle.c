@@ -145,7 +145,7 @@ static int in_qemu(struct storage *s, struct err *e)
 	r = mirrors_cancel(s, e);
 	if (storage_let_go_on(s, &why)) { /* the guest comes first */
 		*e = why;
-		r = r ? r : -why.code;
+		r = r ?: -why.code;
 	}
 	if (!r)
 		r = look_at_devices(s, committed, e);

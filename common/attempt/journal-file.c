@@ -42,7 +42,7 @@ int journal_file_read(int fd, const char *path, uint8_t **out, size_t *size, str
 
 	if (!r && !S_ISREG(st.st_mode))
 		r = -EFBIG;
-	r = r ? r : read_regular(fd, JOURNAL_FILE_MAX_BYTES, &bytes, size);
+	r = r ?: read_regular(fd, JOURNAL_FILE_MAX_BYTES, &bytes, size);
 	if (r)
 		return r == -EFBIG ? err_set(e, EBADMSG, "%s is not a journal", path) : err_sys(e, -r, "cannot read journal %s", path);
 	*out = (uint8_t *)bytes;

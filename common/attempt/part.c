@@ -71,7 +71,7 @@ int parts_agree(const struct parts *ps, const json_t *said, struct obstacles *o,
 			obstacles_add(o, &why);
 		if (one && !r)
 			*e = why;
-		r = r ? r : one;
+		r = r ?: one;
 	}
 	return r;
 }

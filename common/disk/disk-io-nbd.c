@@ -101,7 +101,7 @@ static int map_both(struct disk_io *d, struct disk_map *m, struct err *e)
 		select = (struct nbd_extents){NULL, 0};
 		r = nbd_map(n, d->loop, CTX_SELECT, 0, d->caps.size, &select.x, &select.count, e);
 	}
-	r = r ? r : cross(m, &alloc, &select, of(d)->most, e);
+	r = r ?: cross(m, &alloc, &select, of(d)->most, e);
 	free(alloc.x);
 	if (d->caps.selects)
 		free(select.x);
@@ -114,7 +114,7 @@ static int add_selected(struct disk_io *d, struct disk_map *m, const struct nbd_
 	int r = nbd_map(of(d)->nbd, d->loop, CTX_ALLOCATION, x->offset, x->offset + x->length, &alloc.x, &alloc.count, e);
 
 	align(&alloc);
-	r = r ? r : cross(m, &alloc, &all, 1, e);
+	r = r ?: cross(m, &alloc, &all, 1, e);
 	free(alloc.x);
 	return r;
 }

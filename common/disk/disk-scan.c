@@ -98,9 +98,7 @@ int disk_scan_run(struct disk_scan *s, struct disk_io *d, uint64_t bytes, uint64
 
 	s->extent = 0;
 	for (from = 0; !r && from < end; from += PIECES * step) {
-		r = f->before(f->ctx, e);
-		r = r ? r : read_window(s, d, from, step, end, e);
-		r = r ? r : hand_over(s, f, e);
+		r = f->before(f->ctx, e) ?: read_window(s, d, from, step, end, e) ?: hand_over(s, f, e);
 	}
 	disk_map_free(&s->map);
 	return MIN(r, 0);

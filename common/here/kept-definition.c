@@ -113,7 +113,7 @@ int kept_definition_compare(struct lv *v, const struct lv_domain *d, const json_
 	bool autostart = false, once = false, differs;
 	int r = lv_xml(v, d, true, &now, e) ?: lv_autostart(v, d, &autostart, e) ?: lv_autostart_once(v, d, &once, e);
 
-	r = r ? r : lv_snapshots(v, d, &snapshots, &count, &current, e);
+	r = r ?: lv_snapshots(v, d, &snapshots, &count, &current, e);
 
 	*xml = NULL;
 	if (r)

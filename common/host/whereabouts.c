@@ -201,7 +201,7 @@ static int add(const char *path, json_t *entry, json_t *(*with)(const json_t *al
 	json_t *all, *now;
 	int r = lock_dir(dirname(copy), &fd, e);
 
-	r = r ? r : whereabouts_read(path, &all, e);
+	r = r ?: whereabouts_read(path, &all, e);
 	if (r)
 		return r;
 	if (whereabouts_has_left_since(all, entry)) {

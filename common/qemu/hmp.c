@@ -88,7 +88,7 @@ static int has_keyboard(struct hmp *h, struct err *e)
 	const char keys[2] = {h->escape, 'h'};
 	int r = type_bytes(h, keys, sizeof(keys), e);
 
-	r = r ? r : wait_until(h, has_helped, HMP_ANSWER_MS, e);
+	r = r ?: wait_until(h, has_helped, HMP_ANSWER_MS, e);
 	if (r < 0)
 		return r;
 	return r ? hmp_text_greeted(&h->text)
@@ -103,7 +103,7 @@ static int take_keyboard(struct hmp *h, struct err *e)
 		return MIN(r, 0);
 	r = switch_keyboard(h, e);
 	h->took_keyboard = !r;
-	r = r ? r : wait_until(h, hmp_text_prompted, KEYBOARD_MS, e);
+	r = r ?: wait_until(h, hmp_text_prompted, KEYBOARD_MS, e);
 	return r < 0 ? r
 	       : r   ? 0
 		     : err_set(e, ENOTSUP, "the monitor %s shares its connection with the guest's console, and did not get the keyboard",
@@ -138,8 +138,7 @@ int hmp_ask(struct hmp *h, const char *line, char **answer, struct err *e)
 	int r;
 
 	hmp_text_forget(&h->text);
-	r = type_bytes(h, typed, strlen(typed), e);
-	r = r ? r : wait_until(h, has_answered, HMP_ANSWER_MS, e);
+	r = type_bytes(h, typed, strlen(typed), e) ?: wait_until(h, has_answered, HMP_ANSWER_MS, e);
 	if (r < 0)
 		return r;
 	if (!r)

@@ -154,7 +154,7 @@ int qemu_cpu_names(struct qmp *q, const json_t *only, json_t *cpu, struct err *e
 
 	if (!r)
 		r = only ? check_names(only, e) : list_features(q, path, &names, e);
-	r = r ? r : ask_for_all(q, path, names, features, e);
+	r = r ?: ask_for_all(q, path, names, features, e);
 	json_decref(names);
 	if (r)
 		json_decref(features);

@@ -286,7 +286,7 @@ int qmp_open_over(struct qmp **out, struct loop *l, struct lv *v, const struct l
 	lv_attach(v, l, &handlers, by);
 	if (by->pidfd < 0)
 		r = err_set(e, ESRCH, "the QEMU of guest %s (process %d) has ended", d->name, (int)pid);
-	r = r ? r : lv_watch(v, &by->domain, e);
+	r = r ?: lv_watch(v, &by->domain, e);
 	if (!r) {
 		watch_process(by);
 		r = qmp_meet_carried(by->q, e);
