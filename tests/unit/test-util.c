@@ -10,6 +10,7 @@
 #include "text-code.h"
 #include "nearest.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -516,6 +517,40 @@ static void a_text_takes_as_many_columns_as_a_terminal_may_need(void **state)
 	assert_int_equal(text_fitting("g\303\244ste", 2), 3);
 }
 
+static void a_word_leads_to_its_row_and_nothing_to_none(void **state)
+{
+	static const struct {
+		int number;
+		const char *word;
+	} rows[] = {{1, "one"}, {0, NULL}, {2, "two"}};
+	static const char *const pairs[][2] = {{"one", "eins"}, {"two", "zwei"}};
+
+	(void)state;
+	assert_int_equal(ROW_OF(rows, word, "two")->number, 2);
+	assert_null(ROW_OF(rows, word, "Two"));
+	assert_int_equal(ROW_OF_ANY_CASE(rows, word, "Two")->number, 2);
+	assert_null(ROW_OF(rows, word, "three"));
+	assert_null(ROW_OF(rows, word, NULL));
+	assert_string_equal(PAIR_OF(pairs, "two"), "zwei");
+	assert_null(PAIR_OF(pairs, "zwei"));
+	assert_null(PAIR_OF(pairs, NULL));
+}
+
+static void an_element_of_a_list_is_found_by_a_text_in_it(void **state)
+{
+	json_t *list = json_pack("[s,i,{s:s},{s:s,s:i},{s:s}]", "one", 2, "other", "one", "name", "one", "is", 1, "name", "one");
+
+	(void)state;
+	assert_ptr_equal(json_find(list, NULL, "one"), json_array_get(list, 0));
+	assert_ptr_equal(json_find(list, "name", "one"), json_array_get(list, 3));
+	assert_null(json_find(list, "name", "two"));
+	assert_null(json_find(list, "name", NULL));
+	assert_null(json_find(NULL, "name", "one"));
+	assert_true(json_has(list, json_array_get(list, 1)));
+	assert_false(json_has(list, NULL));
+	json_decref(list);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -542,6 +577,8 @@ int main(void)
 		cmocka_unit_test(rates_are_read_in_bytes_and_in_bits),
 		cmocka_unit_test(the_word_that_was_meant_is_found),
 		cmocka_unit_test(a_text_takes_as_many_columns_as_a_terminal_may_need),
+		cmocka_unit_test(a_word_leads_to_its_row_and_nothing_to_none),
+		cmocka_unit_test(an_element_of_a_list_is_found_by_a_text_in_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
