@@ -59,7 +59,7 @@ struct receive_shared {
 enum receive_kind {
 	RECEIVE_APPLIED,     /* group, number: this channel's part of a round is in place */
 	RECEIVE_DURABLE,     /* group, number: this channel's part of a round is on stable storage */
-	RECEIVE_COMPLETE,    /* all RAM and disks of this channel are here, digests equal */
+	RECEIVE_COMPLETE,    /* RAM and disks of this channel are here, digests equal */
 	RECEIVE_STREAM,	     /* bytes of the thin stream */
 	RECEIVE_STREAM_MARK, /* offset: where held pages go into the thin stream */
 	RECEIVE_STREAM_END,  /* a stream is whole, its digest equal; object */

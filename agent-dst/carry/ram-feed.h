@@ -14,7 +14,7 @@
 struct feed;
 
 struct feed_handlers {
-	void (*drained)(void *ctx);				/* all that was written has been taken by QEMU */
+	void (*drained)(void *ctx);				/* QEMU has taken everything that was written */
 	void (*message)(void *ctx, const struct rp_message *m); /* return path */
 	void (*closed)(void *ctx, const struct err *why);	/* called once */
 };

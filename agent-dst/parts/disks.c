@@ -61,7 +61,7 @@ static int make_image(struct disks *ds, struct arriving_disk *d, char *const *en
 	}
 	if (!r) /* the image must not be found unused before our QEMU has it open */
 		d->held_fd = open(temp, O_RDONLY | O_CLOEXEC);
-	if (!r && d->empty && fsync(d->held_fd)) /* nobody writes to an empty disk any more */
+	if (!r && d->empty && fsync(d->held_fd)) /* an empty disk is written to no more */
 		r = err_sys(e, errno, "cannot write %s", d->path);
 	if (!r && d->as_file)
 		r = image_lock(temp, IMAGE_OWN, &d->lock_fd, e);

@@ -41,7 +41,7 @@ int living_definition_note(const char *path, struct lv *v, const struct lv_domai
 	}
 	json_object_set_new(kept, DEVICES, devices);
 	r = kept_definition_check(kept, e);
-	if (!r && unlink(path)) /* nobody misses the file if we die now */
+	if (!r && unlink(path)) /* the file is not missed if we die now */
 		r = err_sys(e, errno, "cannot replace %s", path);
 	r = r ?: kept_definition_write(path, kept, e);
 	json_decref(kept);

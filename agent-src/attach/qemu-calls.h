@@ -35,7 +35,7 @@ struct calls_data {
 	uint64_t chardev;  /* address that QEMU returned */
 	char where[16];	   /* file name, in QEMU's profile, of who takes the lock */
 	char label[64];	   /* label of the character device */
-	char socket[512];  /* its options */
+	char socket[512];  /* options of the socket */
 	char monitor[256]; /* options of the object, where a monitor is one */
 };
 

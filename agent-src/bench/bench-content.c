@@ -91,7 +91,7 @@ static void read_files(struct content *c, uint8_t *to, size_t bytes)
 		size_t padding = n > 0 ? (PAGE - (size_t)n % PAGE) % PAGE : 0;
 
 		if (n <= 0) {
-			if (fruitless++ > c->count) /* all have gone meanwhile */
+			if (fruitless++ > c->count) /* the files have gone meanwhile */
 				n = (ssize_t)(bytes - at), memset(to + at, 0x5a, bytes - at);
 			else
 				next_file(c);

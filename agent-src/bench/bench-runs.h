@@ -33,14 +33,14 @@ enum figure {
 struct run_tool {
 	const char *name;
 	bool ours;	     /* some vmferry */
-	const json_t **good; /* its counted moves that went well, the shortest total_ms first */
+	const json_t **good; /* counted moves that went well, the shortest total_ms first */
 	size_t good_count;
-	const json_t **bad; /* its moves that did not, those to warm up, too */
+	const json_t **bad; /* moves that did not go well, those to warm up, too */
 	size_t bad_count, damaged;
 };
 
 struct run_cell {
-	const json_t *first;	     /* its first move */
+	const json_t *first;	     /* the first of its moves */
 	const char *link, *workload; /* may be NULL */
 	double mem_mib;
 	struct run_tool *tools; /* native ones first, each in the order of the plan */

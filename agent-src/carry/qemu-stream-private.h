@@ -34,7 +34,7 @@ struct qemu_stream {
 	void *ctx;
 
 	step_fn *step; /* parser of the item being read; NULL: device state, bytes only */
-	size_t need;   /* its length, at least 1 and at most sizeof(hold) */
+	size_t need;   /* length of the item, at least 1 and at most sizeof(hold) */
 	size_t held;   /* bytes of it in hold */
 	bool paused;
 	struct err failed; /* code != 0: the walker has stopped for good */

@@ -216,7 +216,7 @@ static int ask(struct newest_question *q, const char *vm, struct starter *s, str
 		q->guest = s->name = xstrdup(g.name);
 	if (g.line.argv && runs_here_uuid(g.line.argv, g.line.argc))
 		s->uuid = xstrdup(runs_here_uuid(g.line.argv, g.line.argc));
-	if (g.name && (check_replaced(q, g.name, e) || check_replica(q, g.name, e))) /* its script may have another */
+	if (g.name && (check_replaced(q, g.name, e) || check_replica(q, g.name, e))) /* the script may have another name */
 		r = -e->code;
 	else
 		r = r ? ask_by_name(q, &why, a, e) : newest_copy_is_here(q, a, e);

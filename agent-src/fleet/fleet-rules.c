@@ -124,7 +124,7 @@ static int merge(struct fleet_rules *r, size_t into, size_t from, struct err *e)
 	return code;
 }
 
-/* Who is together with a guest is so with all that this one is together with. */
+/* A guest that is together with another is so with everything that is together with that one. */
 static int merge_together(struct fleet_rules *r, struct err *e)
 {
 	size_t i, k;

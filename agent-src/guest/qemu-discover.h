@@ -51,11 +51,11 @@ struct guest_disk {
 	bool named_by_json;	      /* the file is named by a json: name, so file and format alone do not describe it */
 	bool begins_later;	      /* a raw disk that is not at the beginning of its file */
 	bool ends_by_size;	      /* a raw disk that may end before its file does: size= */
-	bool ends_below;	      /* its image ends by size= of a raw driver below its format */
+	bool ends_below;	      /* the image ends by size= of a raw driver below its format */
 	int64_t limits[GUEST_LIMITS]; /* I/O limits, whoever set them: bps, bps_rd, bps_wr, iops, iops_rd, iops_wr; 0: none */
 	pid_t seen_by;		      /* the QEMU that alone sees the file, in a mount namespace of its own; 0: none */
 	bool block_device;	      /* real_path is a block device, not a regular file */
-	struct guest_backing *chain;  /* its backing files, nearest first */
+	struct guest_backing *chain;  /* backing files, nearest first */
 	size_t chain_count;
 	/* things that a plain copy of the contents would lose: */
 	unsigned snapshot_count; /* internal snapshots */

@@ -6,7 +6,7 @@
 
 /* The program that is run: a script, or another program that starts a guest. */
 struct script_call {
-	char *const *words; /* its whole path, its own words, and a NULL */
+	char *const *words; /* the program's whole path, its words, and a NULL */
 	const char *dir;    /* NULL: ours */
 	char *const *env;   /* "NAME=VALUE", and a NULL; NULL: ours */
 };

@@ -92,7 +92,7 @@ struct described_nic {
 	char *name_there; /* name that a Linux guest there has for it: "ens160"; NULL: not known */
 	unsigned slot;	  /* the number of its slot, by which Linux calls it ens160; 0: not known */
 	bool keeps_slot;
-	bool unplugged; /* its cable was not plugged in */
+	bool unplugged; /* the cable was not plugged in */
 	struct described_forward forwards[GUEST_FORWARDS_MAX];
 	size_t forward_count;
 	bool has_pci, keeps_pci;
@@ -102,7 +102,7 @@ struct described_nic {
 /* A port of q35's that has a PCI bus of its own. */
 struct described_port {
 	unsigned bus;		/* behind it */
-	unsigned chassis, port; /* its number, and that of its slot */
+	unsigned chassis, port; /* number of the port, and of its slot */
 	bool multifunction;
 	struct described_pci pci;
 };
@@ -142,7 +142,7 @@ struct guest_description {
 	size_t nic_count;
 	struct described_port ports[GUEST_PORTS_MAX];
 	size_t port_count;
-	bool bridges_of_proxmox; /* its cards are on bus 6 or 7, behind what Proxmox VE adds to q35 */
+	bool bridges_of_proxmox; /* cards are on bus 6 or 7, behind what Proxmox VE adds to q35 */
 	unsigned odd_bus;	 /* the lowest bus behind something that is no such port; 0: there is none */
 	const char *wish;	 /* said before: which of several guests it is to be, by name; NULL: the only one */
 	bool no_slots;		 /* PCI slots have no number there: Linux calls a card enp0s3, and not ens3 */

@@ -32,7 +32,7 @@ static bool is_expected(const struct libvirt_definition *d, const struct args_fi
 {
 	static const char *const devices[] = {"/dev/urandom", "/dev/random", "/dev/hwrng", NULL};
 
-	if (f->role == ARGS_LISTEN) /* all are ours by now */
+	if (f->role == ARGS_LISTEN) /* the line's sockets are ours by now */
 		return true;
 	if (f->role == ARGS_TPM)
 		return d->has_tpm && d->tpm_is_emulator && text_starts_with(f->path, SWTPM_SOCKETS) && !strstr(f->path, "/../");

@@ -21,7 +21,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define MASTER_KEY     "masterKey0" /* with which libvirt's other secrets are encrypted */
+#define MASTER_KEY     "masterKey0" /* the key that encrypts libvirt's other secrets */
 #define AGENT_PORT     "org.qemu.guest_agent.0"
 #define SERIAL_CHARDEV "charserial"
 

@@ -139,7 +139,7 @@ static int hide_files(const char *program, const struct narrow *n)
 
 	for (i = 0; i < ARRAY_LEN(everybody_s); i++)
 		l[count++].path = everybody_s[i];
-	l[count++].path = "/proc/self"; /* its own; libraries that lie beside a program are found by it */
+	l[count++].path = "/proc/self"; /* the process's own; libraries that lie beside a program are found by it */
 	l[count++].path = "/dev/fd";
 	if (*program == '/' && real) {
 		dir = xasprintf("%.*s", (int)(strrchr(program, '/') - program), program);

@@ -15,7 +15,7 @@
 struct narrow {
 	char *const *read; /* the stranger's files */
 	size_t read_count;
-	const char *write;    /* its target; NULL: only reads */
+	const char *write;    /* target of the program; NULL: it only reads */
 	uint64_t write_bytes; /* size to which the program may make a file: the target, or one that it was given open */
 	unsigned more_s;      /* seconds of CPU time beyond NARROW_LOOK_S: for large tables, and for writing */
 };

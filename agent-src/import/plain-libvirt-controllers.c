@@ -134,7 +134,7 @@ static void take_usb(struct plain_work *p, struct word *w, const char *model)
 	xmlNode *c;
 
 	plain_no_place(w);
-	if (!strcmp(model, "ich9-ehci1")) /* with companions of fixed places */
+	if (!strcmp(model, "ich9-ehci1")) /* EHCI has companions of fixed places */
 		model = "qemu-xhci";
 	if (p->usb_controllers) {
 		plain_note(p, "it has one USB controller there");

@@ -11,7 +11,7 @@
 static const struct {
 	const char *type, *property;
 	enum { IN_DIRECTORY, VOLUME_GROUP, POOL } how;
-	bool is_shared; /* all nodes have the same */
+	bool is_shared; /* the same on each node */
 } types[] = {
 	{"dir", "path", IN_DIRECTORY, false},	{"nfs", "path", IN_DIRECTORY, true},	    {"cifs", "path", IN_DIRECTORY, true},
 	{"cephfs", "path", IN_DIRECTORY, true}, {"glusterfs", "path", IN_DIRECTORY, true},  {"btrfs", "path", IN_DIRECTORY, false},

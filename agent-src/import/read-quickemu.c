@@ -151,7 +151,7 @@ static int take_memory(struct settings *s, struct err *e)
 	uint64_t unit;
 
 	if (!number)
-		return 0; /* its host's memory decides */
+		return 0; /* the host's memory decides */
 	unit = ram[digits] ? described_unit(ram + digits) : MIB;
 	return unit ? described_memory(&s->d->memory_bytes, number, unit, e)
 		    : err_set(e, EINVAL, "the memory is in '%.40s', which is not a unit", ram + digits);

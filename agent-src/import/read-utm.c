@@ -86,7 +86,7 @@ static int take_numbers(struct utm *u, const xmlNode *system, struct err *e)
 
 	if (cpus && described_number(&n, cpus, 0, GUEST_CPUS_MAX, "the number of processors", e))
 		return -EINVAL;
-	u->d->cpu.count = cpus ? (unsigned)n : 0; /* its host's number counts */
+	u->d->cpu.count = cpus ? (unsigned)n : 0; /* the host's number counts */
 	return memory ? described_memory(&u->d->memory_bytes, memory, MIB, e) : 0;
 }
 
@@ -105,7 +105,7 @@ static void take_cpu(struct utm *u, const xmlNode *system)
 static void take_firmware(struct utm *u, const xmlNode *qemu)
 {
 	u->d->firmware = is_on(qemu, "UEFIBoot") ? FIRMWARE_UEFI : FIRMWARE_BIOS;
-	if (is_on(qemu, "TPMDevice")) { /* with which UTM has secure boot */
+	if (is_on(qemu, "TPMDevice")) { /* UTM has secure boot with a TPM */
 		u->d->secure_boot = u->d->firmware == FIRMWARE_UEFI;
 		description_note(u->d, "the TPM does not come along: have the recovery key of a disk that is unlocked by it (BitLocker)");
 	}

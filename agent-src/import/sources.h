@@ -23,7 +23,7 @@ struct sources {
 	bool is_ova;
 	struct ova ova;
 	char *tar;			    /* the archive that this is in: the description's file, or what was unpacked of it */
-	const struct archive_kind *archive; /* its disks are to be unpacked (packed-sources.h); NULL: they are files */
+	const struct archive_kind *archive; /* the kind by which disks are unpacked (packed-sources.h); NULL: they are files */
 	struct packed_content packed;
 	unsigned numbers[GUEST_DISKS_MAX], efi_number; /* numbers of the disks in the VMA */
 	struct image_source efi;		       /* the image of described efi; path NULL: it is not found */

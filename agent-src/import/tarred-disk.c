@@ -45,7 +45,7 @@ struct head {
 	struct tar_member m;
 	uint64_t size, bytes;	       /* bytes of its contents in the archive, and of the disk */
 	char name[TAR_NAME_MAX + 1];   /* "": as the member is called */
-	bool has_size, has_map_within; /* its contents begin with the map */
+	bool has_size, has_map_within; /* has_map_within: the contents begin with the map */
 	uint64_t real_size, major;
 };
 

@@ -19,11 +19,11 @@
 #define MADE_S	  (64ULL << 20) /* bytes of its disks for a second of CPU time, as most may be holes */
 
 struct heard {
-	char *text; /* all that was said but of its progress */
+	char *text; /* what was said, without progress */
 	size_t n, line;
 	size_t config;	/* bytes of a configuration that are to come: whatever they say */
 	uint64_t bytes; /* bytes of the archive */
-	bool is_told;	/* its progress */
+	bool is_told;	/* progress was told */
 };
 
 static void end_line(struct heard *h)

@@ -227,7 +227,7 @@ void model_estimate(const struct model_input *in, struct model_result *out)
 	struct model_result *r = out;
 
 	*r = (struct model_result){.seconds = fixed_s(in)};
-	if (in->seeded > 0) /* all is read for them first, in one thread */
+	if (in->seeded > 0) /* the memory is read for seeds first, in one thread */
 		r->seconds += there_is * measure(in) / 1e9;
 	if (in->disks.bytes > 0)
 		add_phase(in, &disks, r, &by_processors);

@@ -16,7 +16,7 @@
 #define ANSWER_WITHIN_S	   8
 #define RECONNECT_MS	   12000
 #define RECONNECT_PAUSE_MS 200
-#define RECONNECTS_MS	   100000 /* all of them together */
+#define RECONNECTS_MS	   100000 /* for the connections together */
 
 /* ---- losing the other side ---- */
 

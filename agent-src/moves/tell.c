@@ -198,7 +198,7 @@ uint64_t tell_left(struct transfer *t)
 {
 	uint64_t left = disks_left(&t->disks) + ram_left_to_come(&t->ram);
 
-	if (!t->src.traits.guest_runs) /* all has been read soon, and may be on its way for long */
+	if (!t->src.traits.guest_runs) /* disks have been read soon, and may be on their way for long */
 		left += data_plane_unacked(&t->data);
 	t->pace.most_left = MAX(t->pace.most_left, left);
 	return left;

@@ -14,10 +14,10 @@
 struct chart_bar {
 	const char *name;  /* above it; NULL: none, it belongs to the bar before */
 	const char *label; /* small, on its left; NULL in all bars of a chart, or in none */
-	const char *class; /* its fill; NULL: c0, c1 … for its parts */
+	const char *class; /* fill of the bar; NULL: c0, c1 … for its parts */
 	double from;
 	double part[CHART_PARTS];    /* lengths, one behind the other; 0: none, NAN in the first: not measured */
-	const struct spread *spread; /* its whiskers, and a dot for each value; may be NULL */
+	const struct spread *spread; /* whiskers, and a dot for each value; may be NULL */
 	const char *none;	     /* text where nothing was measured; NULL: a dash */
 };
 

@@ -188,7 +188,7 @@ static void change_disks(struct definition *d, struct changes *c, const json_t *
 {
 	unsigned i;
 
-	for (i = 0; i < d->disks->count + d->disks->stays; i++) { /* all are in the list until it is agreed which stay */
+	for (i = 0; i < d->disks->count + d->disks->stays; i++) { /* the list has each disk until it is agreed which stay */
 		const struct disk *one = i < d->disks->count ? d->disks->list[i] : d->disks->stay[i - d->disks->count];
 		const struct libvirt_disk *disk = disk_at(&d->guest.def, one->guest->file);
 		const json_t *plan = plan_of(accept, one->object);

@@ -90,7 +90,7 @@ static int prepare(struct part *p, struct err *e)
 
 void disks_begin_on_point(struct disks *ds, struct replica_sync *sync)
 {
-	static struct part_ops ops; /* all else is as of any move */
+	static struct part_ops ops; /* the rest is as in any move */
 
 	ops = *ds->part.ops;
 	ops.describe = describe;

@@ -644,7 +644,7 @@ void disks_fini(struct part *p)
 	struct disks *ds = disks_of(p);
 	unsigned i;
 
-	on_results(&ds->results); /* its last results are dropped with the conductor */
+	on_results(&ds->results); /* the reader's last results are dropped with the conductor */
 	disks_end_writeback(ds);
 	images_unlock(&ds->locked);
 	disks_unmark(ds);
@@ -652,7 +652,7 @@ void disks_fini(struct part *p)
 		free(ds->at[i].to);
 		free(ds->at[i].old);
 		disk_forget_bitmaps(&ds->at[i]);
-		have_free(ds->at[i].have); /* its reader has ended */
+		have_free(ds->at[i].have); /* the reader has ended */
 		have_free(ds->at[i].notes);
 	}
 	json_decref(ds->described);

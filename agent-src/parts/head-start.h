@@ -23,11 +23,11 @@ struct head_start {
 	uint64_t begin_ns;	/* begin of the first attempt */
 	uint64_t wire_bytes;	/* bytes on the wire of those attempts */
 	bool is_wanted;		/* the user has ended the wait (--hold) */
-	bool is_asked;		/* its owner, or the guest, was asked to shut it down */
+	bool is_asked;		/* the owner, or the guest, was asked to shut it down */
 	bool is_told;		/* we told the guest to shut down */
 	bool has_said_shutdown; /* QEMU has announced the guest's shutdown */
 	bool is_stopped;	/* stopped as by QEMU's own migration: it neither runs nor has shut down */
-	bool is_down;		/* its QEMU has ended */
+	bool is_down;		/* the guest's QEMU has ended */
 	bool is_over;		/* the move itself follows; tries: how often it was tried again */
 	unsigned tries;
 	uint64_t down_ns;

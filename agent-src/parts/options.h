@@ -107,7 +107,7 @@ struct move_options {
 	time_t at;		  /* earliest stop of the guest; 0: whenever that is best */
 	bool hold, dry_run, json, json_fine;
 	bool now;		/* do not wait for other moves of either host */
-	bool estimate, script;	/* with dry_run: measure; print a script instead of the plan */
+	bool estimate, script;	/* for dry_run: measure; print a script instead of the plan */
 	bool install_unit;	/* install a unit at the destination */
 	bool keep_unit;		/* here: do not disable it */
 	enum guest_owner owner; /* caller of this command */

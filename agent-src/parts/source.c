@@ -325,7 +325,7 @@ static int watch(struct source *s, struct err *e)
 
 static int check_kind(struct source *s, struct err *e)
 {
-	if (s->traits.carries_memory && s->libvirt_uuid && !s->goes_plain) /* its devices are not on the line that is tried there */
+	if (s->traits.carries_memory && s->libvirt_uuid && !s->goes_plain) /* the guest's devices are not on the line that is tried there */
 		return examine_cpu(s, e);
 	if (s->traits.carries_memory)
 		return examine_cpu(s, e) ?: examine_rings(s, e) ?: examine_roms(s, e);

@@ -53,7 +53,7 @@ struct source {
 	bool migrating;		 /* the migration in QEMU is ours; also in a later life */
 	bool cannot_be_complete; /* a later life's: our migration had not come so far */
 	bool unreachable;	 /* QEMU is alive and its monitor does not answer */
-	bool examined;		 /* all checks have passed */
+	bool examined;		 /* the checks have passed */
 	bool adds_monitor;	 /* the command line at the destination gets a QMP monitor, which this one lacks */
 	bool is_libvirts;	 /* libvirt starts it */
 	uid_t libvirt_user;	 /* user of a QEMU that libvirt starts; 0: ours */

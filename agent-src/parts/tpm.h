@@ -17,7 +17,7 @@ struct tpm {
 	char *socket; /* absolute; NULL: the guest has no such TPM */
 	pid_t pid;
 	struct swtpm swtpm;
-	char *kept;	  /* its state file; NULL: not needed */
+	char *kept;	  /* state file; NULL: not needed */
 	struct stat sent; /* the state file's stat when it was sent; no inode: there was no file */
 	char *taken;	  /* state that tpm_take() read, in hexadecimal digits; NULL: none */
 };

@@ -373,7 +373,7 @@ int replica_conf_load(struct replica_conf *c, const char *guest, struct err *e)
 	}
 	if (!c->to || !c->pair || strlen(c->pair) != REPLICA_PAIR_LEN)
 		return err_set(e, EINVAL, "%s does not say where the replica is", path);
-	if (!take_said(c)) /* with the settings of a disk, say, its name is another's */
+	if (!take_said(c)) /* the name is another's, with the settings of a disk, say */
 		return err_set(e, EINVAL, "the command's options cannot be had together with those of %s", path);
 	return 0;
 }

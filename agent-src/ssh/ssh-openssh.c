@@ -289,7 +289,7 @@ static void look_up(struct openssh *o, const struct ssh_config *cfg)
 	char *host, *port, *user, *jump, *command;
 	AUTO_FREE char *text = NULL;
 
-	add(&a, "sh"); /* its whole output is longer than we keep */
+	add(&a, "sh"); /* the whole output is longer than we keep */
 	add(&a, "-c");
 	add(&a, "ssh -G \"$@\" | grep -E '^(hostname|port|user|proxyjump|proxycommand) '");
 	add(&a, "sh");

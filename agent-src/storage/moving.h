@@ -53,7 +53,7 @@ struct moving_disk {
 struct starter {
 	char *path;	 /* path of the script; NULL: not known */
 	char *draft;	 /* new version with the new images, until it gets the script's name */
-	char *text;	 /* its text when it was read */
+	char *text;	 /* text of the script when it was read */
 	char *why;	 /* if path is NULL: why, as a sentence */
 	bool other_line; /* the script lies beside the guest's files, but the guest was started otherwise */
 	char *other;	 /* something else that would start the guest from its old images; NULL: none known */

@@ -125,7 +125,7 @@ static const struct rule rules[] = {
 	{S, EV_ABORT, 0, 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
 	{S, EV_PEER_FENCED, 0, 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
 	{S, EV_QEMU_DEAD, 0, END | READY, 0, HO_SRC_COMMITTED, DO(ACT_JOURNAL, ACT_SEND_STATE)},
-	{S, EV_QEMU_DEAD, 0, END, 0, S, DO(ACT_SEND_STATE)}, /* all was sent: the destination may yet be READY */
+	{S, EV_QEMU_DEAD, 0, END, 0, S, DO(ACT_SEND_STATE)}, /* everything was sent: the destination may yet be READY */
 	{S, EV_QEMU_DEAD, 0, RESTARTED, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_QEMU_DEAD, 0, 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
 	{S, EV_END_SENT, 0, ALIVE, RESTARTED, S, NOTHING},

@@ -12,7 +12,7 @@ int json_message_send(struct channel *c, uint16_t type, const uint8_t attempt[16
 	size_t n = (text ? strlen(text) : 0) + 16;
 	AUTO_FREE uint8_t *buf = xmalloc(n);
 	struct writer w = writer_of(buf, n);
-	struct msg_describe m; /* all of these have this shape */
+	struct msg_describe m; /* each of these messages has this shape */
 
 	json_decref(body);
 	if (!text || n > FRAME_PAYLOAD_MAX)

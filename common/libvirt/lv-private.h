@@ -57,7 +57,7 @@ enum lv_procedure {
 enum lv_qemu_procedure { LV_MONITOR_COMMAND = 1, LV_MONITOR_EVENT_REGISTER = 4, LV_MONITOR_EVENT = 6 };
 
 /* The head of a message, behind the word with its length: six words (src/rpc/virnetprotocol.x). */
-#define LV_HEAD_BYTES	28U /* with that word */
+#define LV_HEAD_BYTES	28U /* that word included */
 #define LV_PROGRAM	0x20008086U
 #define LV_QEMU_PROGRAM 0x20008087U
 #define LV_KEEPALIVE	0x6b656570U

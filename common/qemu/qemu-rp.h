@@ -23,7 +23,7 @@ struct rp_message {
 	const uint8_t *data; /* data in the decoder; valid until its next push */
 };
 
-struct rp_decoder { /* all zero to start */
+struct rp_decoder { /* begins zeroed */
 	size_t have;
 	bool told; /* the message in buf was handed out */
 	uint8_t buf[4 + RP_DATA_MAX];
