@@ -17,7 +17,6 @@
 #include <sys/uio.h>
 
 #define BLOCKS_MAX	OBJECT_RAM_MAX
-#define HELD_BYTES_MAX	(20 * MIB)   /* bytes of all blocks that cannot be placed: video memory and ROMs at most */
 #define PAGEMAP_PRESENT (3ULL << 62) /* present or swapped */
 #define IOV_PER_CALL	512
 
@@ -194,13 +193,17 @@ int ram_place_open_at(struct ram_place **out, const struct ram_block_place *bloc
 
 int ram_place_open(struct ram_place **out, struct qmp *q, pid_t pid, struct err *e)
 {
+	const struct ram_block_place *missing;
 	struct ram_block_place *told;
 	size_t count;
-	int r = ram_blocks_ask(q, &told, &count, e);
+	int r = ram_blocks_ask(q, pid, &told, &count, e);
 
 	if (r)
 		return r;
-	r = ram_place_open_at(out, told, count, pid, e);
+	missing = ram_blocks_missing(told, count);
+	r = missing ? err_set(e, EACCES, "the destination QEMU does not tell where its RAM block %.100s is, and it is too large to hold",
+			      missing->name)
+		    : ram_place_open_at(out, told, ram_blocks_placed(told, count), pid, e);
 	free(told);
 	return r;
 }
@@ -234,27 +237,11 @@ const char *ram_place_how(const struct ram_place *p)
 
 /* ---- targets ---- */
 
-static bool may_be_resized(const char *name) /* True if QEMU may resize the block at load. */
-{
-	return !strncmp(name, "/rom@", 5);
-}
-
-bool ram_place_can_hold(const struct ram_block_place *blocks, size_t count)
-{
-	uint64_t bytes = 0;
-	size_t i;
-
-	for (i = 0; i < count; i++)
-		if (!blocks[i].host || may_be_resized(blocks[i].name))
-			bytes += MIN(blocks[i].max_bytes, HELD_BYTES_MAX + 1);
-	return bytes <= HELD_BYTES_MAX;
-}
-
 static const struct host_block *host_block(const struct ram_place *p, const char *name)
 {
 	size_t i;
 
-	if (may_be_resized(name))
+	if (ram_block_may_be_resized(name))
 		return NULL;
 	for (i = 0; i < p->block_count; i++)
 		if (!strcmp(p->blocks[i].name, name))
@@ -273,7 +260,7 @@ static int new_target(struct ram_place *p, const char *name, uint64_t bytes, str
 	if (b && bytes > b->max_bytes)
 		return err_set(e, EINVAL, "RAM block %s is %llu bytes at the source but only %llu here", name, (unsigned long long)bytes,
 			       (unsigned long long)b->max_bytes);
-	if (!b && bytes > HELD_BYTES_MAX - p->held_bytes)
+	if (!b && bytes > RAM_BLOCKS_SMALL - p->held_bytes)
 		return err_set(
 			e, ENOTSUP,
 			"the destination QEMU does not tell where its RAM block %s is, and it is too large to hold; use --ram-mode opaque",

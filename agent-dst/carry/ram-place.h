@@ -32,8 +32,6 @@ struct ram_place;
 int ram_place_open(struct ram_place **out, struct qmp *q, pid_t pid, struct err *e);
 /* Does the same as ram_place_open() with blocks whose addresses are known (name, max_bytes and host), for a QEMU that nobody may ask. */
 int ram_place_open_at(struct ram_place **out, const struct ram_block_place *blocks, size_t count, pid_t pid, struct err *e);
-/* Bytes that would be held here of these blocks (host 0: its address is not known) are no more than may be. */
-bool ram_place_can_hold(const struct ram_block_place *blocks, size_t count);
 void ram_place_free(struct ram_place *p);
 
 /* Finds the target of a block that the source announced; called from channels' threads. */

@@ -132,7 +132,7 @@ static const char not_told[] = "cannot tell the destination QEMU's memory blocks
 static int find_blocks(struct ram *r, struct ram_block_place *blocks, size_t *count, bool *enough, struct err *e)
 {
 	const json_t *told = json_object_get(r->target->description, "ram_blocks");
-	size_t i, n = 0, known = 0;
+	size_t i, n = 0;
 	json_t *one;
 	int code;
 
@@ -147,11 +147,8 @@ static int find_blocks(struct ram *r, struct ram_block_place *blocks, size_t *co
 		strcpy(blocks[n++].name, name);
 	}
 	code = ram_find(r->target->qemu.pid, blocks, n, e);
-	*enough = !code && ram_place_can_hold(blocks, n);
-	for (i = 0; i < n && !code; i++)
-		if (blocks[i].host)
-			blocks[known++] = blocks[i];
-	*count = known;
+	*enough = !code && !ram_blocks_missing(blocks, n);
+	*count = code ? 0 : ram_blocks_placed(blocks, n);
 	return code;
 }
 

@@ -65,7 +65,7 @@ void recheck_object(struct recheck *r, uint32_t object, const char *name, uint64
 		r->blocks = i + 1;
 	}
 	for (k = 0; k < r->told_count; k++)
-		if (!strcmp(r->told[k].name, name) && (r->told[k].used_bytes == bytes || r->told[k].used_bytes == UINT64_MAX))
+		if (!strcmp(r->told[k].name, name) && r->told[k].used_bytes == bytes)
 			r->block[i] = (struct checked_block){r->told[k].host, bytes};
 }
 
@@ -95,7 +95,7 @@ static const struct ram_block_place *largest(const struct recheck *r)
 	size_t i;
 
 	for (i = 0; i < r->told_count; i++)
-		if (r->told[i].used_bytes != UINT64_MAX && (!found || r->told[i].used_bytes > found->used_bytes))
+		if (!found || r->told[i].used_bytes > found->used_bytes)
 			found = &r->told[i];
 	return found;
 }
@@ -218,11 +218,11 @@ static int look(const struct recheck *r, struct recheck_at *at, const struct pie
 	return code;
 }
 
-/* Judges whether the guessed address was right, where a QEMU does not report its addresses (7.2): nearly all that is read there is as it
+/* Judges whether the addresses that were found are right, where a QEMU does not tell them (7.2): nearly all that is read there is as it
  * was carried, or else it was not the guest's memory. */
 static int judge(const struct recheck *r, const struct recheck_at *at, struct err *e)
 {
-	if (!r->told_count || r->told[0].used_bytes != UINT64_MAX || at->missed < MANY_PAGES || at->missed < at->read / 2)
+	if (!r->told_count || !r->told[0].is_found || at->missed < MANY_PAGES || at->missed < at->read / 2)
 		return 0;
 	return err_set(e, EIO,
 		       "QEMU's memory, read once more, is not what QEMU has sent: %llu pages of %llu differ (--recheck off believes QEMU)",

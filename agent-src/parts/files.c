@@ -99,10 +99,10 @@ static int check_bios(const struct files *fs, const json_t *entry, struct err *e
 	size_t n, i;
 
 	if (!fs->src->traits.carries_memory || !role || args_role_of(role) != ARGS_BIOS || !size ||
-	    ram_blocks_ask(fs->src->qmp, &told, &n, &ignored))
+	    ram_blocks_list(fs->src->qmp, &told, &n, &ignored))
 		return 0;
 	for (i = 0; i < n; i++)
-		differs |= !strcmp(told[i].name, "pc.bios") && told[i].used_bytes != UINT64_MAX && told[i].used_bytes != (uint64_t)size;
+		differs |= !strcmp(told[i].name, "pc.bios") && told[i].used_bytes != (uint64_t)size;
 	free(told);
 	return differs ? err_set(e, ENOTSUP,
 				 "%s (the guest's firmware) has another size than when its QEMU read it, and QEMU takes no memory of such a guest: put "

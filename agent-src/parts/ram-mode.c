@@ -73,16 +73,16 @@ bool ram_mode_runs_without_kvm(const struct ram *r)
 	return r->src->accel && !strcmp(r->src->accel, "tcg") && (!r->src->was_running || !r->src->traits.stops_first);
 }
 
-/* QEMU 7.2 does not tell where it has any block but pc.ram. */
+/* QEMU 7.2 does not tell where it has a block, and blocks of one size are not told apart. */
 static int can_be_compared(struct ram *r, bool *yes, struct err *e)
 {
 	struct ram_block_place *told;
 	size_t n;
-	int code = ram_blocks_ask(r->src->qmp, &told, &n, e);
+	int code = ram_blocks_ask(r->src->qmp, r->src->guest.pid, &told, &n, e);
 
 	if (code)
 		return code;
-	*yes = n && told[0].used_bytes != UINT64_MAX;
+	*yes = n && !ram_blocks_missing(told, n);
 	free(told);
 	return 0;
 }

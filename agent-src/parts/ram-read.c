@@ -20,7 +20,7 @@ static unsigned seed_blocks(const struct ram_block_place *told, size_t count, st
 	for (i = 0; i < count && n < SEED_BLOCKS_MAX; i++) {
 		uint64_t bytes = told[i].used_bytes;
 
-		if (bytes < SEED_BLOCK_MIN || bytes > told[i].max_bytes || told[i].max_bytes == UINT64_MAX || bytes % PAGE_BYTES ||
+		if (bytes < SEED_BLOCK_MIN || bytes > told[i].max_bytes || bytes % PAGE_BYTES ||
 		    bytes / PAGE_BYTES >= SEED_PAGES_MAX - pages)
 			continue;
 		pages += bytes / PAGE_BYTES;
@@ -47,12 +47,12 @@ int ram_readable_blocks(const struct ram *r, struct seed_block out[SEED_BLOCKS_M
 {
 	struct ram_block_place *told;
 	size_t n;
-	int code = ram_blocks_ask(r->src->qmp, &told, &n, e);
+	int code = ram_blocks_ask(r->src->qmp, r->src->guest.pid, &told, &n, e);
 
 	*count = 0;
 	if (code)
 		return code;
-	*count = seed_blocks(told, n, out);
+	*count = seed_blocks(told, ram_blocks_placed(told, n), out);
 	free(told);
 	return *count ? try_to_read(r->src->guest.pid, e) : 0;
 }
@@ -87,13 +87,16 @@ int ram_seed(struct ram *r, char **notice, struct err *e)
 
 static int recheck_start(struct ram *r, struct err *e)
 {
+	const struct ram_block_place *missing;
 	struct ram_block_place *told;
 	size_t n;
-	int code = ram_blocks_ask(r->src->qmp, &told, &n, e);
+	int code = ram_blocks_ask(r->src->qmp, r->src->guest.pid, &told, &n, e);
 
 	if (code)
 		return code;
-	if (!n)
+	missing = ram_blocks_missing(told, n);
+	n = ram_blocks_placed(told, n);
+	if (missing || !n)
 		code = err_set(e, ENOTSUP, "this QEMU does not tell where it has the guest's memory");
 	code = code ?: try_to_read(r->src->guest.pid, e) ?: recheck_new(&r->data->shared.recheck, r->src->guest.pid, told, n, e);
 	if (!code)

@@ -49,7 +49,7 @@ static int examine_blocks(struct ram *r, struct err *e)
 	struct ram_block_place *told;
 	char long_text[24], first_text[24];
 	size_t n, i, first = 0;
-	int code = ram_blocks_ask(r->src->qmp, &told, &n, e);
+	int code = ram_blocks_list(r->src->qmp, &told, &n, e);
 
 	if (code)
 		return code;
@@ -57,7 +57,7 @@ static int examine_blocks(struct ram *r, struct err *e)
 		if (!told[i].offset)
 			first = i;
 	for (i = 0; i < n && !code; i++)
-		if (told[i].used_bytes != UINT64_MAX && told[i].used_bytes > told[first].max_bytes)
+		if (told[i].used_bytes > told[first].max_bytes)
 			code = err_set(e, ENOTSUP,
 				       "QEMU without KVM does not survive its own migration of this guest: of its memory, %s (%s) is "
 				       "larger than %s (%s), which comes first",

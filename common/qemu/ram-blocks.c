@@ -1,5 +1,7 @@
 /* ram-blocks.c: see ram-blocks.h. */
 #include "ram-blocks.h"
+#include "log.h"
+#include "ram-find.h"
 #include "util.h"
 
 #include <inttypes.h>
@@ -44,23 +46,6 @@ static bool parse_line(const char *line, struct ram_block_place *b)
 	return true;
 }
 
-static int ask_gpa2hva(struct qmp *q, struct ram_block_place **out, size_t *count, struct err *e)
-{
-	AUTO_FREE char *text = NULL;
-	struct ram_block_place b = {.name = "pc.ram", .used_bytes = UINT64_MAX, .max_bytes = UINT64_MAX};
-	const char *at;
-
-	if (qmp_hmp(q, "gpa2hva 0", &text, e))
-		return -e->code;
-	at = strstr(text, " is 0x");
-	if (!at || sscanf(at, " is 0x%" SCNx64, &b.host) != 1)
-		return 0;
-	*out = xmalloc(sizeof(b));
-	**out = b;
-	*count = 1;
-	return 0;
-}
-
 int ram_blocks_list(struct qmp *q, struct ram_block_place **out, size_t *count, struct err *e)
 {
 	AUTO_FREE char *text = NULL;
@@ -81,14 +66,63 @@ int ram_blocks_list(struct qmp *q, struct ram_block_place **out, size_t *count, 
 	return 0;
 }
 
-int ram_blocks_ask(struct qmp *q, struct ram_block_place **out, size_t *count, struct err *e)
+/* The main memory of a PC, at the guest's address 0. */
+static uint64_t ask_gpa2hva(struct qmp *q)
 {
+	AUTO_FREE char *text = NULL;
+	struct err ignored;
+	uint64_t host = 0;
+	const char *at;
+
+	if (qmp_hmp(q, "gpa2hva 0", &text, &ignored))
+		return 0;
+	at = strstr(text, " is 0x");
+	return at && sscanf(at, " is 0x%" SCNx64, &host) == 1 ? host : 0;
+}
+
+int ram_blocks_ask(struct qmp *q, pid_t pid, struct ram_block_place **out, size_t *count, struct err *e)
+{
+	struct err why;
+	size_t i;
 	int r = ram_blocks_list(q, out, count, e);
 
 	if (r || (*count && (*out)->host))
 		return r;
-	free(*out);
-	*out = NULL;
-	*count = 0;
-	return ask_gpa2hva(q, out, count, e);
+	if (ram_find(pid, *out, *count, &why))
+		log_info("%s", why.msg);
+	for (i = 0; i < *count; i++) {
+		if (!(*out)[i].host && !strcmp((*out)[i].name, "pc.ram"))
+			(*out)[i].host = ask_gpa2hva(q);
+		(*out)[i].is_found = true;
+	}
+	return 0;
+}
+
+size_t ram_blocks_placed(struct ram_block_place *blocks, size_t count)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < count; i++)
+		if (blocks[i].host)
+			blocks[n++] = blocks[i];
+	return n;
+}
+
+bool ram_block_may_be_resized(const char *name)
+{
+	return !strncmp(name, "/rom@", 5);
+}
+
+const struct ram_block_place *ram_blocks_missing(const struct ram_block_place *blocks, size_t count)
+{
+	uint64_t bytes = 0;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (!blocks[i].host || ram_block_may_be_resized(blocks[i].name))
+			bytes += MIN(blocks[i].max_bytes, RAM_BLOCKS_SMALL + 1);
+		if (bytes > RAM_BLOCKS_SMALL)
+			return &blocks[i];
+	}
+	return NULL;
 }

@@ -19,7 +19,7 @@ int rom_sizes_ask(struct qmp *q, json_t **sizes, struct err *e)
 {
 	struct ram_block_place *told;
 	size_t n, i;
-	int r = ram_blocks_ask(q, &told, &n, e);
+	int r = ram_blocks_list(q, &told, &n, e);
 
 	if (r)
 		return r;

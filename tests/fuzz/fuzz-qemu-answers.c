@@ -186,7 +186,7 @@ static void try_ram_blocks(void)
 	struct ram_block_place *blocks;
 	struct err e;
 	size_t n, i;
-	int r = ram_blocks_ask(NULL, &blocks, &n, &e);
+	int r = ram_blocks_ask(NULL, getpid(), &blocks, &n, &e);
 
 	expect(r, &e);
 	require(n <= RAM_BLOCKS_MAX);

@@ -771,8 +771,8 @@ static void what_is_held_is_given_back_when_the_channel_ends(void **state)
 /* Memory of this process in place of QEMU's; no page of it is present yet. */
 static uint8_t *guest_memory(bool guess)
 {
-	struct ram_block_place told[BLOCKS] = {{.name = "one", .used_bytes = guess ? UINT64_MAX : BLOCK_PAGES * PAGE_BYTES},
-					       {.name = "two", .used_bytes = UINT64_MAX}};
+	struct ram_block_place told[BLOCKS] = {{.name = "one", .used_bytes = BLOCK_PAGES * PAGE_BYTES, .is_found = guess},
+					       {.name = "two", .used_bytes = BLOCK_PAGES * PAGE_BYTES}};
 	uint8_t *at = mmap(NULL, BLOCKS * BLOCK_PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct err e;
 
