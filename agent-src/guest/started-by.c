@@ -31,7 +31,8 @@ static size_t read_of(pid_t pid, const char *what, char out[WORDS_MAX])
 /* Programs of this list end with the one that they run, and do not start it again. */
 static bool only_passes_on(const char *comm)
 {
-	static const char *const names[] = {"sudo", "doas", "su", "runuser", "timeout", "setpriv", "unshare", "nsenter", "numactl", NULL};
+	static const char *const names[] = {"sudo",    "doas",	  "su",	  "runuser", "timeout", "setpriv", "unshare",
+					    "nsenter", "numactl", "make", "script",  "strace",	NULL};
 
 	return word_index(names, comm) >= 0;
 }
