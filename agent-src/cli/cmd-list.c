@@ -227,12 +227,6 @@ static void ask(struct entry *n, struct loop *loop)
 		look_for_another_way(n, xstrdup("the guest has no QMP monitor that vmferry can reach"));
 		return;
 	}
-	n->arriving = guest_is_arriving(&n->g);
-	if (n->arriving) { /* the agent refuses the guest of a QEMU that somebody else is connected to */
-		n->monitor = MONITOR_BUSY;
-		because(n, xstrdup("the guest is arriving: vmferry moves it here"), xstrdup("once the guest is here it can be moved on"));
-		return;
-	}
 	n->monitor = MONITOR_SILENT;
 	r = guest_open_qmp(&n->g, &q, loop, OPEN_MS, NULL, NULL, &e);
 	if (r == -EBUSY) {
@@ -263,6 +257,13 @@ static void stands(struct entry *n)
 		because(n, xstrdup("the guest's QEMU is stopped (SIGSTOP), as by a move that is not settled, and answers nothing"), NULL);
 }
 
+/* The agent refuses the guest of a QEMU that somebody else is connected to. */
+static void arrives(struct entry *n)
+{
+	n->monitor = MONITOR_BUSY;
+	because(n, xstrdup("the guest is arriving: vmferry moves it here"), xstrdup("once the guest is here it can be moved on"));
+}
+
 static void examine(struct entry *n, const struct listing *l)
 {
 	bool known = false;
@@ -288,8 +289,11 @@ static void examine(struct entry *n, const struct listing *l)
 	}
 	qemu_args_basics(&n->basics, n->g.line.expanded, n->g.line.expanded_count);
 	/* another program lives on that monitor, and would notice */
+	n->arriving = !n->moving && guest_is_arriving(&n->g);
 	if (is_stopped(n))
 		stands(n);
+	else if (n->arriving)
+		arrives(n);
 	else if (!n->moving && !n->g.owner_hint)
 		ask(n, l->loop);
 	else if (n->g.qmp.path)

@@ -7,6 +7,7 @@
 #include "qemu-discover.h"
 #include "cluster-resource.h"
 #include "deleted-file.h"
+#include "guest-brought.h"
 #include "guest-of-libvirt.h"
 #include "guest-ptys.h"
 #include "process.h"
@@ -345,7 +346,7 @@ static bool is_agent_there(pid_t pid)
 
 bool guest_is_arriving(const struct guest *g)
 {
-	return has_monitor_of_ours(g, "vmferry.qmp") && is_agent_there(process_parent(g->pid));
+	return (has_monitor_of_ours(g, "vmferry.qmp") && is_agent_there(process_parent(g->pid))) || guest_is_brought(g);
 }
 
 /* A QEMU that answers an agent's questions, or writes disks for it, has no guest. */

@@ -41,6 +41,13 @@ runs_at a b
 
 libvirt_move_start a b $web --hold
 held 'ready to switch over; the guest runs on here'
+# it has not arrived: the other host neither offers it, nor does a drain there take it, or tell anybody to end one of the two
+vmferry_at b list >"$DIR/list.out" 2>&1
+grep -E "^$web +[0-9]+ +arriving .* no\$" "$DIR/list.out" >/dev/null || fail "list at its destination: $(<"$DIR/list.out")"
+status=0
+vmferry_at b drain --to "${ADDRESS_AT[a]}" >"$DIR/drain.out" 2>&1 || status=$?
+assert_eq "$status" 3 "exit code of a drain at its destination ($(<"$DIR/drain.out"))"
+grep -q "^$web is arriving here" "$DIR/drain.out" || fail "a drain at its destination: $(<"$DIR/drain.out")"
 vmferry_at a switch --no-wait $web >/dev/null
 libvirt_move_wait
 runs_at b a
