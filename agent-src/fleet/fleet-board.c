@@ -218,11 +218,11 @@ static json_t *summary_of(const struct fleet_task *t)
 {
 	const json_t *r = t->result;
 	bool is_there = !strcmp(json_text(r, "where") ?: "", "destination");
-	json_t *o = json_pack("{s:s,s:s,s:b,s:i,s:s*,s:s*,s:s*,s:O*,s:O*}", "vm", t->guest, "destination", fleet_way_of(t)->dest, "begun",
-			      t->tries > 0 || t->found_done, "exit_code", t->state == FLEET_ENDED ? t->code : EXIT_REFUSED, "outcome",
-			      t->found_done ? "gone-before" : json_text(r, "outcome"), "where", json_text(r, "where"), "reason",
+	json_t *o = json_pack("{s:s,s:s,s:b,s:i,s:s*,s:s*,s:s*,s:O*,s:O*,s:O*}", "vm", t->guest, "destination", fleet_way_of(t)->dest,
+			      "begun", t->tries > 0 || t->found_done, "exit_code", t->state == FLEET_ENDED ? t->code : EXIT_REFUSED,
+			      "outcome", t->found_done ? "gone-before" : json_text(r, "outcome"), "where", json_text(r, "where"), "reason",
 			      json_text(r, "reason"), "total_ms", json_object_get(r, "total_ms"), "downtime_ms",
-			      json_object_get(json_object_get(r, "downtime_ms"), "total"));
+			      json_object_get(json_object_get(r, "downtime_ms"), "total"), "disabled", json_object_get(r, "disabled"));
 
 	if (is_there)
 		json_object_set_new(o, "back_options", fleet_back_options(t));
