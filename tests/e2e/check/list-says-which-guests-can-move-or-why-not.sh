@@ -81,7 +81,7 @@ wait_for 10 test -e "$DIR/sitting" || fail "nobody sits on the monitor"
 list --json >"$DIR/list.json"
 
 listed 'len(g) == 9'
-listed 'not g["arriving"]["movable"] and "it is arriving" in g["arriving"]["reasons"][0]["text"]'
+listed 'not g["arriving"]["movable"] and "the guest is arriving" in g["arriving"]["reasons"][0]["text"]'
 [[ ! -S $DIR/arriving.hmp ]] || fail "somebody was at the monitor of a QEMU whose guest arrives"
 listed 'g["plain"]["movable"] and g["plain"]["reasons"] == []'
 listed 'g["plain"]["vcpus"] == 2 and g["plain"]["ram_bytes"] == 64 << 20 and g["plain"]["accel"] == "tcg"'
