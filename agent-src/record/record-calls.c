@@ -141,10 +141,11 @@ static int add_limits(scmp_filter_ctx c)
 	int r = 0;
 
 	for (i = 0; !r && i < ARRAY_LEN(limits); i++) {
-		r = added(seccomp_rule_add(c, SCMP_ACT_ERRNO(0), SCMP_SYS(prlimit64), 2, SCMP_A1(SCMP_CMP_EQ, (unsigned)limits[i]),
-					   SCMP_A2(SCMP_CMP_NE, 0)));
-		r = r ? r
-		      : added(seccomp_rule_add(c, SCMP_ACT_ERRNO(0), SCMP_SYS(setrlimit), 1, SCMP_A0(SCMP_CMP_EQ, (unsigned)limits[i])));
+		unsigned limit = (unsigned)limits[i];
+
+		r = added(seccomp_rule_add(c, SCMP_ACT_ERRNO(0), SCMP_SYS(prlimit64), 2, SCMP_A1(SCMP_CMP_EQ, limit, 0),
+					   SCMP_A2(SCMP_CMP_NE, 0, 0)))
+			    ?: added(seccomp_rule_add(c, SCMP_ACT_ERRNO(0), SCMP_SYS(setrlimit), 1, SCMP_A0(SCMP_CMP_EQ, limit, 0)));
 	}
 	return r;
 }
