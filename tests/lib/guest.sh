@@ -9,7 +9,7 @@
 #   MACHINE    machine type and its properties, or `old`: the newest that all three QEMUs have   (q35)
 #   MEM, SMP   MiB of RAM and processors        (512, 1)
 #   WITNESS    options of the witness, without their prefix: "rate=200 disks=vda"
-#   QUIET      not empty: whatever WITNESS says, the guest writes nothing to its memory (with QEMU=7.2)
+#   QUIET      not empty: whatever WITNESS says, the guest writes nothing to its memory (with QEMU=7.2, without KVM)
 #   APPEND     more words of the kernel's command line
 #   READY_S    how long a guest may take until the witness is ready (180)
 #   GUEST_IS_BUILT   not empty: tests/guest/build-guest need not look whether it is
@@ -28,7 +28,7 @@ qemu_called() { # VERSION|FILE: prints the file
 	esac
 }
 
-[[ ${QEMU:-} != 7.2 ]] || export QUIET=yes # TCG of QEMU 7.2 loses guest writes to memory while that is migrated
+[[ ${QEMU:-} != 7.2 || ${ACCEL:-} == kvm ]] || export QUIET=yes # TCG of QEMU 7.2 loses guest writes to memory while that is migrated
 QEMU=$(qemu_called "${QEMU:-10.0}")
 [[ -z ${QEMU_THERE:-} ]] || QEMU_THERE=$(qemu_called "$QEMU_THERE")
 [[ ${MACHINE:-} != old ]] || MACHINE=pc-q35-7.2
