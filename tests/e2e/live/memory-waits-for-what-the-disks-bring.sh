@@ -7,7 +7,6 @@ seconds() { # progress of a second each, so far
 	result 'sum(ev.get("second", False) for ev in of("progress"))'
 }
 
-[[ $QEMU != "$(qemu_called 7.2)" ]] || skip "this QEMU does not say where it has the guest's memory, so nothing of it travels with the disks"
 guest_a
 
 export VMFERRY_FAULT=dst-applied:stop:"$DIR/fault" VMFERRY_FAULT_BEFORE=src-migrate:stop:"$DIR/begun"
