@@ -47,7 +47,7 @@ for there in 10.0 7.2; do
 	[[ -x $(qemu_called $there) ]] || continue
 	launch "$QEMU" pc-q35-7.2
 	mkdir "$DIR/old"
-	vmferry check b local --disk-dir "$DIR/old" --qemu "$(qemu_called $there)" >"$DIR/check.out" 2>&1 </dev/null || fail "to QEMU $there: $(<"$DIR/check.out")"
+	vmferry check b local -v --disk-dir "$DIR/old" --qemu "$(qemu_called $there)" >"$DIR/check.out" 2>&1 </dev/null || fail "to QEMU $there: $(<"$DIR/check.out")"
 	grep -q 'written as -mon chardev=c,mode=control,id=m' "$DIR/check.out" || fail "the plan does not say what becomes of its monitor: $(<"$DIR/check.out")"
 	move b local --qemu "$(qemu_called $there)"
 	assert_eq "$(status_of "$TO/b.obj")" running "the guest in QEMU $there"
