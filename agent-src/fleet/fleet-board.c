@@ -297,7 +297,7 @@ static void print_ways_back(const struct fleet *f, const char *back_to)
 	}
 }
 
-/* What the move of one guest alone would tell at its end, and no one would look for among the results of many. */
+/* Tells of each guest what its move alone would tell at its end: nobody would look for that among the results of many. */
 static void print_to_heed(const struct fleet_task *t)
 {
 	static const struct report_style plain = {"", "", "", ""};
@@ -310,7 +310,7 @@ static void print_to_heed(const struct fleet_task *t)
 	json_decref(shown);
 }
 
-/* A journal is left of these, and the next command would refuse the guest. */
+/* True if a journal of the move is left, for which the next command would refuse the guest. */
 static bool is_unsettled(const struct fleet_task *t)
 {
 	return t->state == FLEET_ENDED && (t->code == EXIT_LEFTOVERS || t->code == EXIT_UNDECIDED || t->code == EXIT_PEER_LOST);

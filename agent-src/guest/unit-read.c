@@ -270,7 +270,7 @@ int unit_take(const struct kv_list *l, const struct unit_names *names, const cha
 	return r;
 }
 
-/* What the unit gives its QEMU of this host, or keeps from it: "Nice=5, CPUAffinity=0-3"; malloc'ed, "": nothing. */
+/* Settings by which the unit gives its QEMU something of this host, or keeps it from it: "Nice=5, CPUAffinity=0-3"; malloc'ed, "": none. */
 static char *grants_of(const struct kv_list *l)
 {
 	static const char *const keys[] = {"Nice",

@@ -133,7 +133,8 @@ static int add_unanswered(scmp_filter_ctx c)
 	return add_calls(c, makes, ARRAY_LEN(makes), false) ?: add_calls(c, reaches, ARRAY_LEN(reaches), true);
 }
 
-/* What root raises outside, and a script may end without (ulimit -l unlimited || exit): limits that do not bound what it does here. */
+/* Limits that root raises outside, and without which a script may end (ulimit -l unlimited || exit), are said to be raised: none of them bounds
+ * what it does here. */
 static int add_limits(scmp_filter_ctx c)
 {
 	static const int limits[] = {RLIMIT_MEMLOCK, RLIMIT_NOFILE, RLIMIT_CORE, RLIMIT_NICE, RLIMIT_RTPRIO};

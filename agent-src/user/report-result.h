@@ -12,7 +12,7 @@
 bool report_is_success(const json_t *ev);
 /* Prints the part of report_result() that tells the user what to do, or to know. */
 void report_to_do(FILE *to, const json_t *ev, const struct report_style *style);
-/* Of this only what could start the guest twice, or not again, or was not done. */
+/* Prints of report_to_do() what could start the guest twice, or not again, or was not done: the rest is for one who moves that guest alone. */
 void report_to_heed(FILE *to, const json_t *ev, const struct report_style *style);
 /* details: also memory and processor time used, and the result of each disk. */
 void report_result(FILE *to, const json_t *ev, const struct report_style *style, bool details);

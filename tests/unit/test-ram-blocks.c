@@ -48,7 +48,7 @@ static json_t *carry_out(const char *command, const json_t *args)
 				 row[0], row[1], row[2]));
 }
 
-/* One guest's memory, with a page before it and one behind it that nobody may touch, as QEMU has it. */
+/* Memory of a guest, with a page before it and one behind it that nobody may touch, as QEMU has it. */
 static uint64_t map(size_t bytes)
 {
 	uint8_t *p = mmap(NULL, bytes + 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
