@@ -155,9 +155,25 @@ static void a_trial_says_what_it_would_do(void **state)
 	assert_says(PLAN, "{\"guest\":\"a\",\"pid\":1,\"how\":\"disks\",\"trial\":true}", false, "would copy the disks of guest a ");
 }
 
+static void network_that_was_another_here_is_not_called_the_same(void **state)
+{
+	AUTO_FREE char *text =
+		text_of(PLAN,
+			"{\"guest\":\"a\",\"nics\":[{\"netdev\":\"n0\",\"type\":\"user\",\"to_type\":\"user\"},"
+			"{\"netdev\":\"n1\",\"type\":\"bridge\",\"attach\":\"br0\",\"to_type\":\"bridge\",\"to_attach\":\"br0\"},"
+			"{\"netdev\":\"n2\",\"type\":\"bridge\",\"attach\":\"br0\",\"to_type\":\"tap\",\"to_attach\":\"t1\"}]}",
+			false, &plain);
+
+	(void)state;
+	assert_non_null(strstr(text, "  network  n0: user, QEMU's own NAT\n"));
+	assert_non_null(strstr(text, "  network  n1: bridge br0, as here\n"));
+	assert_non_null(strstr(text, "  network  n2: bridge br0 -> tap t1\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(network_that_was_another_here_is_not_called_the_same),
 		cmocka_unit_test(paused_guest_has_no_downtime),
 		cmocka_unit_test(table_is_not_said_again_below_it),
 		cmocka_unit_test(memory_is_what_the_guest_has_used_of_it),
