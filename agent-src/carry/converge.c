@@ -8,9 +8,9 @@
 #define GAIN		0.95 /* less than this of the best so far counts as better */
 #define FIXED_MS	25.0 /* stop, last disk round, device state, load, cont: measured 20 to 30 where nobody else is busy */
 #define BUSY_MS		15.0 /* more of it, for each thread of others that waits for a processor: measured 12 to 18 with 3 to 10 beside 2 */
-#define URGENT_FIXED_MS 16.0 /* FIXED_MS where our threads come before those of others (urgent.h): measured 13 to 30 with nobody else */
+#define URGENT_FIXED_MS 14.0 /* FIXED_MS where our threads come before those of others (urgent.h): measured 9 to 20 with nobody else */
 #define URGENT_BUSY_MS                                                                                                                     \
-	1.5 /* BUSY_MS then: measured 0 to 1 with 8 threads that only compute beside 2 processors, 1 to 7 with 7 to 17 of tests */
+	0.75 /* BUSY_MS then: measured 0 to 1 with 8 threads that only compute beside 2 processors, 1 to 7 with 7 to 17 of tests */
 #define LIBVIRT_MS	20.0 /* libvirt there takes the guest over: measured 8 to 21, and its QEMU has more devices to load */
 #define LIBVIRT_BUSY_MS 8.0  /* BUSY_MS of libvirt, which waits for others though we do not */
 #define ROUND_TRIPS	3    /* measured as 3.0 at 50, 100 and 200 ms */

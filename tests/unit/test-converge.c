@@ -220,9 +220,9 @@ static void everything_that_is_known_is_in_what_is_decided_by(void **state)
 	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
 	s.fixed.urgent = true; /* only QEMU's threads wait for others */
 	assert_float_equal(converge_recheck_ms(&s.fixed), 40, 0.001);
-	assert_float_equal(converge_fixed_ms(&s.fixed), 16 + 1.5 + 40, 0.001);
+	assert_float_equal(converge_fixed_ms(&s.fixed), 14 + 0.75 + 40, 0.001);
 	s.fixed.libvirts = true; /* libvirt, too */
-	assert_float_equal(converge_fixed_ms(&s.fixed), 16 + 1.5 + 40 + 20 + 8, 0.001);
+	assert_float_equal(converge_fixed_ms(&s.fixed), 14 + 0.75 + 40 + 20 + 8, 0.001);
 	s.fixed.libvirts = false;
 	s.fixed.urgent = false;
 	s.fixed.stretch = 0; /* 0: unknown */
