@@ -16,6 +16,7 @@ upgrade() {
 }
 upgrade
 PROGRAM=$DIR/q/usr/bin/qemu-system-x86_64
+QEMU_THERE= # the program of the same name
 QEMU=$PROGRAM
 if [[ -n $root ]]; then # with the script that says where its files are
 	cp "$root/bin/qemu-system-x86_64" "$DIR/q/bin"

@@ -5,13 +5,14 @@
 . "$(dirname "$0")/../../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"
 
-settings() {
-	local query
+settings() { # [NAME]
+	local query monitor
+	monitor=$(monitor "${1:-a}")
 	for query in query-migrate-capabilities query-migrate-parameters query-block-exports; do
-		qmp "$(monitor a)" "{\"execute\": \"$query\"}"
+		qmp "$monitor" "{\"execute\": \"$query\"}"
 	done
-	qmp "$(monitor a)" '{"execute": "query-block"}' | grep -o '"dirty-bitmaps[^]]*' || true
-	qmp "$(monitor a)" '{"execute": "nbd-server-stop"}' 2>&1 || true # an error, as none runs
+	qmp "$monitor" '{"execute": "query-block"}' | grep -o '"dirty-bitmaps[^]]*' || true
+	qmp "$monitor" '{"execute": "nbd-server-stop"}' 2>&1 || true # an error, as none runs
 }
 
 # A source QEMU that was held by a bitmap (7.2, 11.1) keeps an empty list, which it cannot unset; QEMU says so itself.
@@ -36,6 +37,13 @@ for mode in pages opaque; do
 	diff -u "$DIR/fresh" <(settings_at_source) || fail "the source QEMU has other settings after a cancelled move ($mode)"
 	assert_nothing_left
 	move a local --ram-mode $mode
+	if [[ -n ${QEMU_THERE:-} && $mode == pages ]]; then
+		"$QEMU_IMG" create -q -f qcow2 "$DIR/fresh.qcow2" 32M
+		QEMU=$QEMU_THERE MACHINE=$(result 'plan["machine"]') MEM=256 WITNESS="ram_mb=32 disks=vda disk_mb=8" tiny_start fresh \
+			$(guest_drive d1 "$DIR/fresh.qcow2" qcow2)
+		settings fresh >"$DIR/fresh"
+		QEMU=$QEMU_THERE
+	fi
 	diff -u "$DIR/fresh" <(settings) || fail "the destination QEMU has other settings than a fresh one ($mode)"
 done
 guest_verify "$(orders a)" blocks
