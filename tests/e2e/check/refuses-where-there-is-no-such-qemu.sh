@@ -2,6 +2,7 @@
 # No such QEMU at the destination, or one that does not take the guest: refused, with its own words.
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
+QEMU_THERE= # the program of the same name
 # QEMU is the system's own, or was unpacked beside everything that it needs, with a script that starts it.
 qemu=$(readlink -f "$QEMU")
 root=

@@ -24,5 +24,6 @@ after=$(records)
 vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait
 assert_nothing_unfinished
+settings_become_those_there
 assert_eq "$(settings_of a | grep -v '^node')" "$(grep -v '^node' <<<"$SETTINGS")" "settings of QEMU"
 guest_verify "$(orders a)" blocks
