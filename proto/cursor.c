@@ -26,9 +26,8 @@ static uint64_t read_le(struct reader *r, unsigned n)
 {
 	struct slice s = read_bytes(r, n);
 	uint64_t v = 0;
-	unsigned i;
 
-	for (i = 0; i < s.n; i++)
+	for (unsigned i = 0; i < s.n; i++)
 		v |= (uint64_t)s.p[i] << (8 * i);
 	return v;
 }
@@ -56,10 +55,9 @@ uint64_t read_u64(struct reader *r)
 uint64_t read_varint(struct reader *r)
 {
 	uint64_t v = 0;
-	unsigned shift;
 	uint8_t b;
 
-	for (shift = 0; shift < 64; shift += 7) {
+	for (unsigned shift = 0; shift < 64; shift += 7) {
 		b = read_u8(r);
 		if (shift == 63 && b > 1)
 			break;
@@ -95,9 +93,8 @@ void write_bytes(struct writer *w, const void *p, size_t n)
 static void write_le(struct writer *w, uint64_t v, unsigned n)
 {
 	uint8_t b[8];
-	unsigned i;
 
-	for (i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++)
 		b[i] = (uint8_t)(v >> (8 * i));
 	write_bytes(w, b, n);
 }

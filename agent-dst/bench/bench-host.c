@@ -219,11 +219,10 @@ static json_t *order_spawn(struct host *h, const json_t *order, const char *path
 	AUTO_FREE char *log = within(h, order, "log");
 	const json_t *words = json_object_get(order, "argv");
 	char *argv[ARGS_MAX + 1] = {NULL};
-	size_t i;
 	pid_t pid;
 
 	(void)path;
-	for (i = 0; i < json_array_size(words) && i < ARGS_MAX; i++)
+	for (size_t i = 0; i < json_array_size(words) && i < ARGS_MAX; i++)
 		argv[i] = (char *)json_string_value(json_array_get(words, i));
 	if (!argv[0] || !log)
 		return wrong("no program, or no log");
@@ -268,9 +267,8 @@ static json_t *obey(struct host *h, const json_t *order)
 {
 	const char *name = json_text(order, "order");
 	AUTO_FREE char *path = within(h, order, "path");
-	size_t i;
 
-	for (i = 0; name && i < ARRAY_LEN(orders); i++)
+	for (size_t i = 0; name && i < ARRAY_LEN(orders); i++)
 		if (!strcmp(orders[i].name, name))
 			return orders[i].has_path && !path ? wrong("a path is not within the directory") : orders[i].run(h, order, path);
 	return wrong("no such order");
@@ -339,10 +337,9 @@ int bench_host(void)
 	const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
 	struct sigaction on = {.sa_handler = on_signal};
 	struct host h = {.dir = xstrdup(PARENT_DIR "/vmferry-bench.XXXXXX")};
-	size_t i;
 
 	signal(SIGPIPE, SIG_IGN);
-	for (i = 0; i < ARRAY_LEN(numbers); i++)
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
 		sigaction(numbers[i], &on, NULL);
 	umask(077);
 	if (!mkdtemp(h.dir)) {

@@ -136,11 +136,10 @@ static int look_for(void *ctx, uint64_t at, const uint8_t *buf, uint32_t bytes, 
 	struct alike_fill *f = ctx;
 	enum cpu_stage before = cpu_stage_enter_for(CPU_HASH, bytes);
 	const struct alike_block *b;
-	uint32_t k;
 	int r = 0;
 
 	(void)at;
-	for (k = 0; k + BLOCK_BYTES <= bytes && !r; k += BLOCK_BYTES) {
+	for (uint32_t k = 0; k + BLOCK_BYTES <= bytes && !r; k += BLOCK_BYTES) {
 		struct hash128 hash = hash_content(&f->shared->key, buf + k, BLOCK_BYTES);
 		bool hit = false;
 
@@ -209,10 +208,9 @@ static int look_through(struct alike_fill *f, const struct alike_image *im, stru
 
 static int look_at_all(struct alike_fill *f, struct err *e)
 {
-	unsigned i;
 	int r = 0;
 
-	for (i = 0; i < f->count && !r && !is_stopped(f) && now_ns() < f->until_ns; i++) {
+	for (unsigned i = 0; i < f->count && !r && !is_stopped(f) && now_ns() < f->until_ns; i++) {
 		const struct alike_image *im = &f->images[i];
 		uint64_t found = alike_table_found(f->table);
 
@@ -251,10 +249,9 @@ static void make_room(struct alike_fill *f, uint32_t object, const char *path)
 
 static int open_disks(struct alike_fill *f, struct err *e)
 {
-	uint32_t i;
 	int r = 0;
 
-	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX && !r; i++) {
+	for (uint32_t i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX && !r; i++) {
 		struct disk_at at = f->shared->disk[i].at;
 
 		if (!f->shared->disk[i].alike)
@@ -269,9 +266,7 @@ static int open_disks(struct alike_fill *f, struct err *e)
 
 static void close_disks(struct alike_fill *f)
 {
-	uint32_t i;
-
-	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++) {
+	for (uint32_t i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++) {
 		disk_io_close(f->disk[i]);
 		f->disk[i] = NULL;
 	}
@@ -281,9 +276,8 @@ static void close_disks(struct alike_fill *f)
 static void tell(struct alike_fill *f, bool good)
 {
 	uint64_t i = 0, n = alike_table_wanted(f->table);
-	uint32_t object;
 
-	for (object = OBJECT_DISK_BASE; object <= OBJECT_DISK_MAX; object++) {
+	for (uint32_t object = OBJECT_DISK_BASE; object <= OBJECT_DISK_MAX; object++) {
 		if (!f->shared->disk[object].alike)
 			continue;
 		have_teller_begin(&f->teller, f->shared->events, object);

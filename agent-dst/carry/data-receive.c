@@ -127,11 +127,10 @@ static int on_object(struct receiver *r, const uint8_t *p, size_t n, struct err 
 static bool on_its_channel(const struct receiver *r, uint32_t object, uint64_t offset, uint64_t bytes)
 {
 	unsigned first = r->shared->streams + 1, n = r->shared->channels - r->shared->streams;
-	uint64_t place;
 
 	if (object_is_stream(object))
 		return true;
-	for (place = offset >> PLACE_SHIFT; place <= (offset + bytes - 1) >> PLACE_SHIFT; place++)
+	for (uint64_t place = offset >> PLACE_SHIFT; place <= (offset + bytes - 1) >> PLACE_SHIFT; place++)
 		if (r->number < first || place_channel(object, place << PLACE_SHIFT, n) != r->number - first)
 			return false;
 	return true;
@@ -141,7 +140,6 @@ int receive_decode(struct receiver *r, struct data *d, uint64_t object_bytes, un
 {
 	struct reader rd;
 	uint64_t sum = 0;
-	unsigned i;
 
 	if (d->m.extents > DATA_EXTENTS_MAX || !d->m.extents || d->m.raw_bytes > DATA_RAW_MAX || d->m.base || d->m.codec >= CODEC_COUNT)
 		return receive_refuse(
@@ -150,7 +148,7 @@ int receive_decode(struct receiver *r, struct data *d, uint64_t object_bytes, un
 			"codec %u (at most %d)",
 			d->m.extents, DATA_EXTENTS_MAX, d->m.raw_bytes, DATA_RAW_MAX, d->m.base, d->m.codec, CODEC_COUNT - 1);
 	rd = reader_of(d->m.body.p, d->m.body.n);
-	for (i = 0; i < d->m.extents; i++) {
+	for (unsigned i = 0; i < d->m.extents; i++) {
 		struct data_extent *x = &d->x[i];
 		uint64_t bytes;
 
@@ -316,15 +314,13 @@ static int on_round_end(struct receiver *r, const uint8_t *p, size_t n, struct e
 
 static int complete(struct receiver *r, struct err *e)
 {
-	unsigned i;
-
 	if (r->complete)
 		return err_set(e, EPROTO, "channel %u is said to be complete twice", r->number);
 	r->complete = true;
-	for (i = 0; i < r->ram.count; i++)
+	for (unsigned i = 0; i < r->ram.count; i++)
 		if (!r->ram.blocks[i].ended)
 			return err_set(e, EBADMSG, "no digest came for RAM block %s", r->ram.blocks[i].target->name);
-	for (i = OBJECT_DISK_BASE; r->number > r->shared->streams && i <= OBJECT_DISK_MAX; i++)
+	for (unsigned i = OBJECT_DISK_BASE; r->number > r->shared->streams && i <= OBJECT_DISK_MAX; i++)
 		if (r->shared->disk[i].name && !r->disk[i].ended)
 			return err_set(e, EBADMSG, "no digest came for disk %s", r->shared->disk[i].name);
 	receive_tell(r, receive_event_new(r, RECEIVE_COMPLETE, NULL, 0));
@@ -461,9 +457,8 @@ static void on_stop(struct task *t)
 static void settle_writes(struct receiver *r)
 {
 	struct err e;
-	unsigned i;
 
-	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++) {
+	for (unsigned i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++) {
 		while (r->disk[i].in_flight || r->disk[i].syncing)
 			if (loop_step(r->loop, 1000, &e))
 				break;
@@ -476,14 +471,13 @@ static void *run(void *arg)
 {
 	struct receiver *r = arg;
 	struct err e;
-	unsigned i;
 
 	cpu_thread_begin(r->shared->cpu, CPU_RECEIVE);
 	if (loop_run(r->loop, &e))
 		receive_lost(r, &e);
 	r->failed = true;
 	channel_free(r->ch);
-	for (i = 0; i < OBJECT_STREAM_MAX; i++)
+	for (unsigned i = 0; i < OBJECT_STREAM_MAX; i++)
 		feed_close(r->stream[i].feed);
 	settle_writes(r);
 	cpu_thread_end();
@@ -545,16 +539,15 @@ void receiver_end(struct receiver *r)
 void receiver_stop(struct receiver *r)
 {
 	struct write_batch *b;
-	unsigned i;
 
 	if (!r)
 		return;
 	receiver_end(r);
 	next_link_drop_all(&r->links);
 	queue_fini(&r->links);
-	for (i = 0; i < r->ram.count; i++)
+	for (unsigned i = 0; i < r->ram.count; i++)
 		unit_set_fini(&r->ram.blocks[i].round);
-	for (i = 0; i < OBJECT_STREAM_MAX; i++)
+	for (unsigned i = 0; i < OBJECT_STREAM_MAX; i++)
 		XXH3_freeState(r->stream[i].state);
 	for (b = r->writes.free; b; b = b->next)
 		free(b->buf);

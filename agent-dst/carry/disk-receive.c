@@ -173,10 +173,9 @@ struct kept {
 static int check_kept(struct receiver *r, const struct kept *k, const uint8_t *raw, struct err *e)
 {
 	const struct disk_target *t = &r->shared->disk[k->object];
-	unsigned i;
 
 	cpu_stage_enter_for(CPU_HASH, k->req.bytes);
-	for (i = 0; i < k->count; i++) {
+	for (unsigned i = 0; i < k->count; i++) {
 		const struct kept_part *p = &k->part[i];
 		uint64_t at = k->req.offset + p->at;
 
@@ -216,11 +215,10 @@ static void kept_read(struct disk_req *req, int res)
 	struct receiver *r = k->r;
 	struct err e;
 	int bad = take_kept(r, k, k->batch->buf, res, &e);
-	unsigned i;
 
 	if (bad)
 		receive_lost(r, &e);
-	for (i = 0; i < k->count; i++) {
+	for (unsigned i = 0; i < k->count; i++) {
 		struct kept_part *p = &k->part[i];
 
 		if (bad)
@@ -241,11 +239,10 @@ static void kept_read(struct disk_req *req, int res)
 static uint32_t kept_span(const struct receiver *r, const struct data *d)
 {
 	uint64_t first = d->x[0].offset, end = first;
-	unsigned i;
 
 	if (d->m.extents != 1 && (!r->shared->disk[d->m.object].alike || d->seeds))
 		return 0;
-	for (i = 0; i < d->m.extents; i++) {
+	for (unsigned i = 0; i < d->m.extents; i++) {
 		if (d->x[i].offset < end)
 			return 0;
 		end = d->x[i].offset + ((uint64_t)d->x[i].units << DISK_SHIFT);
@@ -257,7 +254,6 @@ static struct kept *kept_new(struct receiver *r, const struct data *d)
 {
 	struct reader hash = reader_of(d->payload.p, d->payload.n);
 	struct kept *k = xcalloc(1, sizeof(*k) + d->m.extents * sizeof(*k->part));
-	unsigned i;
 
 	k->r = r;
 	k->object = d->m.object;
@@ -267,7 +263,7 @@ static struct kept *kept_new(struct receiver *r, const struct data *d)
 	k->brought = (struct brought){d->m.object, d->m.raw_bytes, d->seeds, k->seed};
 	k->req.done = kept_read;
 	k->batch = batch_get(r);
-	for (i = 0; i < k->count; i++) {
+	for (unsigned i = 0; i < k->count; i++) {
 		struct kept_part *p = &k->part[i];
 
 		p->content.lo = read_u64(&hash);
@@ -326,7 +322,6 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 	struct write_batch *batch;
 	const uint8_t *raw;
 	size_t at = 0;
-	unsigned i;
 	int err;
 
 	if (!k->open || !k->in_round)
@@ -335,7 +330,7 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 	if (err)
 		return err;
 	if (d->m.codec == CODEC_ZERO || d->m.codec == CODEC_HOLE) {
-		for (i = 0; i < d->m.extents; i++) {
+		for (unsigned i = 0; i < d->m.extents; i++) {
 			struct write_req *w;
 
 			if (d->x[i].units > (1U << PLACE_SHIFT >> DISK_SHIFT))
@@ -366,7 +361,7 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 		return err;
 	}
 	cpu_stage_enter_for(CPU_HASH, d->m.raw_bytes);
-	for (i = 0; i < d->m.extents; i++) {
+	for (unsigned i = 0; i < d->m.extents; i++) {
 		uint32_t bytes = d->x[i].units << DISK_SHIFT;
 		struct write_req *w = write_req_new(r, d->m.object, &d->x[i], hash_content(&r->shared->key, batch->buf + at, bytes), batch);
 
@@ -412,9 +407,7 @@ static void round_end_step(struct received_disk *d)
 
 bool receive_disks_ending(const struct receiver *r)
 {
-	unsigned i;
-
-	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++)
+	for (unsigned i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++)
 		if (r->disk[i].ending)
 			return true;
 	return false;

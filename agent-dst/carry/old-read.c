@@ -52,10 +52,9 @@ static int hash_piece(void *ctx, uint64_t from, const uint8_t *buf, uint32_t byt
 {
 	struct old_reader *r = ctx;
 	enum cpu_stage before = cpu_stage_enter_for(CPU_HASH, bytes);
-	uint64_t at;
 
 	(void)e;
-	for (at = 0; at < bytes; at += BLOCK_BYTES) {
+	for (uint64_t at = 0; at < bytes; at += BLOCK_BYTES) {
 		uint64_t n = MIN(BLOCK_BYTES, r->whole - (from + at));
 
 		if (at + n <= bytes)
@@ -136,11 +135,9 @@ void old_reader_enough(struct old_reader *r, uint32_t object)
 
 void old_reader_stop(struct old_reader *r)
 {
-	uint32_t i;
-
 	if (!r)
 		return;
-	for (i = 0; i <= OBJECT_DISK_MAX; i++)
+	for (uint32_t i = 0; i <= OBJECT_DISK_MAX; i++)
 		old_reader_enough(r, i);
 	pthread_join(r->thread, NULL);
 	reader_free(r);

@@ -22,11 +22,10 @@ static void place(const uint8_t *piece, uint8_t *to)
 	struct iovec local = {(void *)piece, PIECE_BYTES}, remote = {to, PIECE_BYTES};
 	volatile uint64_t hash; /* never read */
 	struct digest_key key = {{0}};
-	uint64_t page;
 
 	if (process_vm_writev(getpid(), &local, 1, &remote, 1, 0) != (ssize_t)PIECE_BYTES)
 		memcpy(to, piece, PIECE_BYTES);
-	for (page = 0; page < PIECE_BYTES; page += PAGE_BYTES)
+	for (uint64_t page = 0; page < PIECE_BYTES; page += PAGE_BYTES)
 		hash = hash_content(&key, piece + page, PAGE_BYTES).lo;
 	(void)hash;
 }

@@ -45,11 +45,9 @@ struct ram_place {
 
 static void take_blocks(struct ram_place *p, const struct ram_block_place *told, size_t count)
 {
-	size_t i;
-
 	p->block_count = count;
 	p->blocks = xcalloc(p->block_count + 1, sizeof(*p->blocks));
-	for (i = 0; i < p->block_count; i++) {
+	for (size_t i = 0; i < p->block_count; i++) {
 		p->blocks[i] = (struct host_block){.max_bytes = told[i].max_bytes, .host = told[i].host, .fd = -1};
 		memcpy(p->blocks[i].name, told[i].name, sizeof(p->blocks[i].name));
 	}
@@ -132,9 +130,8 @@ static int probe(struct ram_place *p, struct err *e)
 {
 	uint8_t b[16];
 	struct iovec local = {b, sizeof(b)}, remote = {NULL, sizeof(b)};
-	size_t i;
 
-	for (i = 0; i < p->block_count; i++) {
+	for (size_t i = 0; i < p->block_count; i++) {
 		remote.iov_base = (void *)(uintptr_t)p->blocks[i].host;
 		if (process_vm_readv(p->pid, &local, 1, &remote, 1, 0) != sizeof(b) ||
 		    process_vm_writev(p->pid, &local, 1, &remote, 1, 0) != sizeof(b))
@@ -210,14 +207,12 @@ int ram_place_open(struct ram_place **out, struct qmp *q, pid_t pid, struct err 
 
 void ram_place_free(struct ram_place *p)
 {
-	size_t i;
-
 	if (!p)
 		return;
-	for (i = 0; i < p->target_count; i++) {
+	for (size_t i = 0; i < p->target_count; i++) {
 		FREE_ALL(p->targets[i]->held, p->targets[i]->table.hash, p->targets[i]);
 	}
-	for (i = 0; i < p->block_count; i++) {
+	for (size_t i = 0; i < p->block_count; i++) {
 		if (p->blocks[i].map)
 			munmap(p->blocks[i].map, p->blocks[i].max_bytes);
 		if (p->blocks[i].fd >= 0)
@@ -239,11 +234,9 @@ const char *ram_place_how(const struct ram_place *p)
 
 static const struct host_block *host_block(const struct ram_place *p, const char *name)
 {
-	size_t i;
-
 	if (ram_block_may_be_resized(name))
 		return NULL;
-	for (i = 0; i < p->block_count; i++)
+	for (size_t i = 0; i < p->block_count; i++)
 		if (!strcmp(p->blocks[i].name, name))
 			return p->mapped && !p->blocks[i].map ? NULL : &p->blocks[i];
 	return NULL;
@@ -291,11 +284,10 @@ static int new_target(struct ram_place *p, const char *name, uint64_t bytes, str
 
 int ram_place_target(struct ram_place *p, const char *name, uint64_t bytes, struct ram_target **out, struct err *e)
 {
-	size_t i;
 	int r = 1;
 
 	pthread_mutex_lock(&p->lock);
-	for (i = 0; i < p->target_count && r == 1; i++) {
+	for (size_t i = 0; i < p->target_count && r == 1; i++) {
 		if (strcmp(p->targets[i]->name, name))
 			continue;
 		*out = p->targets[i];
@@ -336,11 +328,10 @@ int ram_place_write(struct ram_place *p, struct ram_target *t, const struct data
 {
 	struct iovec remote[DATA_RAW_MAX / PAGE_BYTES];
 	size_t bytes = 0;
-	unsigned i;
 
 	if (n > ARRAY_LEN(remote))
 		return err_set(e, EPROTO, "a frame of pages has too many extents");
-	for (i = 0; i < n; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		size_t len = (size_t)x[i].units << PAGE_SHIFT;
 
 		if (t->held || t->map)
@@ -406,13 +397,10 @@ int ram_place_zero(struct ram_place *p, struct ram_target *t, uint64_t offset, u
 
 void ram_place_held(struct ram_place *p, void (*fn)(void *arg, const char *block, uint64_t offset, const uint8_t *data), void *arg)
 {
-	size_t i;
-	uint64_t page;
-
-	for (i = 0; i < p->target_count; i++) {
+	for (size_t i = 0; i < p->target_count; i++) {
 		struct ram_target *t = p->targets[i];
 
-		for (page = 0; t->held && page < t->table.pages; page++)
+		for (uint64_t page = 0; t->held && page < t->table.pages; page++)
 			if (!hash_equal(t->table.hash[page], (struct hash128){0, 0}))
 				fn(arg, t->name, page << PAGE_SHIFT, t->held + (page << PAGE_SHIFT));
 	}

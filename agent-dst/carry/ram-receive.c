@@ -66,7 +66,6 @@ int receive_ram_data(struct receiver *r, struct data *d, struct err *e)
 	unsigned i = d->m.object - OBJECT_RAM_BASE;
 	const uint8_t *raw, *at;
 	struct block *b;
-	uint32_t u;
 	int k = 0;
 
 	if (i >= r->ram.count)
@@ -95,7 +94,7 @@ int receive_ram_data(struct receiver *r, struct data *d, struct err *e)
 	k = ram_place_write(r->shared->ram, b->target, d->x, d->m.extents, raw, e);
 	cpu_stage_enter_for(CPU_HASH, d->m.raw_bytes);
 	for (i = 0, at = raw; i < d->m.extents && !k; i++)
-		for (u = 0; u < d->x[i].units; u++, at += PAGE_BYTES)
+		for (uint32_t u = 0; u < d->x[i].units; u++, at += PAGE_BYTES)
 			account_page(r, b, d->m.object, d->x[i].offset + (uint64_t)u * PAGE_BYTES,
 				     hash_content(&r->shared->key, at, PAGE_BYTES));
 	receive_count(&r->stats.pages, d->m.raw_bytes >> PAGE_SHIFT);
@@ -136,11 +135,10 @@ int receive_ram_delta(struct receiver *r, const struct msg_delta *m, struct err 
 int receive_ram_round_end(struct receiver *r, const struct msg_round_end *m, struct err *e)
 {
 	uint64_t units = 0;
-	unsigned i;
 
 	if (!r->ram.in_round || m->number != r->ram.round)
 		return err_set(e, EPROTO, "ROUND_END of RAM: round %u ends, and %u is the last that began", m->number, r->ram.round);
-	for (i = 0; i < r->ram.count; i++) {
+	for (unsigned i = 0; i < r->ram.count; i++) {
 		units += r->ram.blocks[i].round.count;
 		unit_set_clear(&r->ram.blocks[i].round);
 	}

@@ -52,7 +52,6 @@ static int to_qemu(struct receiver *r, uint32_t object, const uint8_t *p, size_t
 {
 	struct stream *s = &r->stream[object - OBJECT_STREAM_BASE];
 	bool is_main = object == OBJECT_STREAM_BASE;
-	unsigned i;
 
 	if (!s->feed) {
 		if (!is_main && !__atomic_load_n(&r->shared->main_connected, __ATOMIC_ACQUIRE)) {
@@ -67,7 +66,7 @@ static int to_qemu(struct receiver *r, uint32_t object, const uint8_t *p, size_t
 			return -e->code;
 		if (is_main) {
 			__atomic_store_n(&r->shared->main_connected, true, __ATOMIC_RELEASE);
-			for (i = 0; i < r->shared->channels; i++) {
+			for (unsigned i = 0; i < r->shared->channels; i++) {
 				struct receiver *other = __atomic_load_n(&r->shared->receivers[i], __ATOMIC_ACQUIRE);
 
 				if (other)

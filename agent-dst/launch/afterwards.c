@@ -78,10 +78,8 @@ static bool is_former(const char *path, const json_t *disks)
 
 void afterwards_replace(json_t *plan, json_t *disks)
 {
-	unsigned n;
-
 	json_object_set(plan, "disks", disks);
-	for (n = 1; n <= NAMES_MAX; n++) {
+	for (unsigned n = 1; n <= NAMES_MAX; n++) {
 		AUTO_FREE char *script = script_path(json_text(plan, "dir"), json_text(plan, "plain"), n);
 		struct stat st;
 
@@ -172,10 +170,9 @@ int afterwards_plan(json_t **out, const char *guest, const char *dir, const char
 	char *script = NULL;
 	json_t *plan;
 	struct stat st;
-	unsigned n;
 	int r;
 
-	for (n = 1; n <= NAMES_MAX; n++) {
+	for (unsigned n = 1; n <= NAMES_MAX; n++) {
 		free(script);
 		script = script_path(dir, plain, n);
 		if (lstat(script, &st))
@@ -224,9 +221,8 @@ int afterwards_prepare(struct journal *j, json_t *plan, const char *text, struct
 static int name_draft(const json_t *plan, char **path, struct err *e)
 {
 	const char *draft = json_text(plan, "draft"), *dir = json_text(plan, "dir"), *plain = json_text(plan, "plain");
-	unsigned n;
 
-	for (n = 1; n <= NAMES_MAX; n++) {
+	for (unsigned n = 1; n <= NAMES_MAX; n++) {
 		char *try = script_path(dir, plain, n);
 
 		if (!link(draft, try) || (errno == EEXIST && are_one_file(draft, try)) ||

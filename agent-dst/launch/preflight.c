@@ -29,9 +29,7 @@ struct words {
 
 static void free_words(struct words *w)
 {
-	size_t i;
-
-	for (i = 0; i < w->n; i++)
+	for (size_t i = 0; i < w->n; i++)
 		free(w->v[i]);
 	free(w->v);
 }
@@ -207,9 +205,7 @@ static const struct {
 
 static const char *alias_of_kind(const char *type)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(kinds); i++)
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		if (!strncmp(type, kinds[i].begin, strlen(kinds[i].begin)))
 			return kinds[i].alias;
 	return NULL;

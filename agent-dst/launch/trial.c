@@ -116,9 +116,8 @@ char *trial_reason(const char *said)
 	AUTO_FREE char *words = without_warnings(said);
 	AUTO_FREE char *bridge = strstr(words, "bridge helper failed") ? bridge_remedy(words) : NULL;
 	const char *remedy = bridge;
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(remedies) && !remedy; i++)
+	for (size_t i = 0; i < ARRAY_LEN(remedies) && !remedy; i++)
 		if (strstr(words, remedies[i].said))
 			remedy = remedies[i].words;
 	return remedy ? xasprintf("%s (QEMU, tried there: %s)", remedy, *words ? words : said)
@@ -183,12 +182,11 @@ json_t *trial_reasons(const struct trial *t, struct loop *l, struct trial_misfit
 	json_t *reasons = json_array();
 	struct args_trial line;
 	struct err e;
-	unsigned i;
 	int r;
 
 	*misfits = (struct trial_misfits){.rings = NULL};
 	args_trial_of(&line, t->argv, t->argc, path_is_directory);
-	for (i = 0; i < TRIES && (r = try_once(t, l, &line, misfits, &e)); i++) {
+	for (unsigned i = 0; i < TRIES && (r = try_once(t, l, &line, misfits, &e)); i++) {
 		AUTO_FREE char *reason = r == -ECHILD ? trial_reason(e.msg) : NULL;
 
 		if (!reason) {

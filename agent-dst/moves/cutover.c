@@ -88,10 +88,9 @@ static void tell_state(struct transfer *t, const char *error, bool undecided)
 int cutover_ask_libvirt(struct transfer *t, cutover_asks ask, enum handoff_event *what, struct err *why)
 {
 	struct err ignored;
-	unsigned tries;
 	int r = ask(t, what, why);
 
-	for (tries = 0; r && tries < ASK_TRIES; tries++) {
+	for (unsigned tries = 0; r && tries < ASK_TRIES; tries++) {
 		if (!tries)
 			tell_state(t, why->msg, false);
 		loop_step(t->a.loop, ASK_PAUSE_MS, &ignored);
@@ -130,7 +129,6 @@ static void say_that_it_stands(const struct transfer *t, struct err *e)
 static int start_guest(struct transfer *t, enum handoff_event *out, struct err *e)
 {
 	enum run_state state = UNKNOWN;
-	unsigned try;
 	int r;
 
 	*out = EV_CONT_OK;
@@ -146,7 +144,7 @@ static int start_guest(struct transfer *t, enum handoff_event *out, struct err *
 	disks_unlock(&t->disks); /* QEMU has not taken its locks yet, as long as some of ours stay */
 	if (target_is_paused(&t->target))
 		return 0;
-	for (try = 0; try < CONT_TRIES && t->target.qmp && qmp_alive(t->target.qmp); try++) {
+	for (unsigned try = 0; try < CONT_TRIES && t->target.qmp && qmp_alive(t->target.qmp); try++) {
 		t->cont_sent = true;
 		r = qmp_call(t->target.qmp, "cont", NULL, NULL, e);
 		/* a `cont` may be taken, and come to nothing */

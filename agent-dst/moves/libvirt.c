@@ -14,10 +14,9 @@
 /* Disks that both hosts see: libvirt here gives them to its QEMU's user. */
 static int own_owners(struct transfer *t, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < t->disks.stays && !r; i++)
+	for (size_t i = 0; i < t->disks.stays && !r; i++)
 		r = domain_own_disk(&t->domain, t->disks.stay[i].path, e);
 	return r;
 }

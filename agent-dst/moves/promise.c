@@ -20,13 +20,12 @@ static bool runs_nothing(const struct transfer *t)
 static json_t *note_of(const struct transfer *t)
 {
 	json_t *files = json_array();
-	size_t i;
 
-	for (i = 0; i < t->disks.count; i++)
+	for (size_t i = 0; i < t->disks.count; i++)
 		if (!t->disks.list[i].device &&
 		    !(t->disks.point && t->disks.list[i].backing)) /* the size of an incremental point is unknown, so it is not counted */
 			promised_add_file(files, t->disks.list[i].path, t->disks.list[i].allocated);
-	for (i = 0; i < t->files.count; i++)
+	for (size_t i = 0; i < t->files.count; i++)
 		if (t->files.list[i].transfer == CARRY_COPY)
 			promised_add_file(files, t->files.list[i].to, t->files.list[i].size);
 	if (!runs_nothing(t))

@@ -53,7 +53,6 @@ static const struct recipe recipes[] = {
 int recipe_choose(struct transfer *t, const char *how, const char *owner, struct err *e)
 {
 	size_t i;
-	unsigned k;
 
 	for (i = 0; i < ARRAY_LEN(recipes) && (strcmp(recipes[i].how, how ?: "live") || !text_equal(recipes[i].owner, owner)); i++)
 		;
@@ -63,7 +62,7 @@ int recipe_choose(struct transfer *t, const char *how, const char *owner, struct
 	t->recipe = &recipes[i];
 	t->a.ops = t->recipe->cutover;
 	t->parts.count = 0;
-	for (k = 0; k < PARTS_MAX && t->recipe->parts[k]; k++)
+	for (unsigned k = 0; k < PARTS_MAX && t->recipe->parts[k]; k++)
 		parts_add(&t->parts, (struct part *)((char *)t + t->recipe->parts[k]));
 	return 0;
 }

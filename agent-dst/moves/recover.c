@@ -189,7 +189,6 @@ static int settled(const struct transfer *t, struct err *e)
 int move_settle(const struct move_config *cfg, const char *journal_path, bool fenced, struct err *e)
 {
 	struct transfer *t;
-	unsigned i;
 	int r = transfer_new(&t, cfg, e);
 
 	if (r)
@@ -200,7 +199,7 @@ int move_settle(const struct move_config *cfg, const char *journal_path, bool fe
 		r = disks_may_be_vouched_for(&t->disks, e);
 	/* START and STARTED in one go, then DONE */
 	/* the guest's disks here may be the last copy */
-	for (i = 0; i < 2 && !r && fenced && t->a.handoff.state != HO_DST_NOVM && !t->a.con.finished; i++)
+	for (unsigned i = 0; i < 2 && !r && fenced && t->a.handoff.state != HO_DST_NOVM && !t->a.con.finished; i++)
 		r = attempt_step(&t->a, EV_PEER_FENCED, HO_NONE, e);
 	if (!r && fenced && t->a.handoff.state == HO_DST_NOVM && !t->a.dead)
 		r = cutover_keep_disks(t, e);

@@ -33,9 +33,8 @@ static char *roomiest(const struct host_settings *s, const char *guest, const js
 {
 	uint64_t most = 0, room, promised;
 	char *best = NULL;
-	size_t i;
 
-	for (i = 0; i < s->disk_dir_count; i++) {
+	for (size_t i = 0; i < s->disk_dir_count; i++) {
 		AUTO_FREE char *dir = path_with_name(s->disk_dirs[i], guest);
 
 		room = room_of(dir);
@@ -99,11 +98,10 @@ static char *begun(struct transfer *t, const struct host_settings *s, const char
 {
 	struct partials ps = {NULL, 0};
 	char *dir = NULL;
-	size_t i;
 
 	if (target_keep_partial_s(&t->target))
 		partials_open(&ps, t->cfg->state_dir, guest);
-	for (i = 0; i < s->disk_dir_count && !dir; i++) {
+	for (size_t i = 0; i < s->disk_dir_count && !dir; i++) {
 		dir = path_with_name(s->disk_dirs[i], guest);
 		if (are_begun(t, &ps, dir))
 			break;
@@ -158,9 +156,7 @@ static int choose_dir(struct transfer *t, const struct host_settings *s, struct 
 
 static const char *bridge_labelled(const struct host_settings *s, const char *label)
 {
-	size_t i;
-
-	for (i = 0; i < s->net_count; i++)
+	for (size_t i = 0; i < s->net_count; i++)
 		if (!strcmp(s->nets[i].label, label))
 			return s->nets[i].bridge;
 	return NULL;

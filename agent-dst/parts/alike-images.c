@@ -22,9 +22,7 @@ struct looking {
 
 static bool is_known(const struct alike_images *im, const struct stat *st)
 {
-	unsigned i;
-
-	for (i = 0; i < im->count; i++)
+	for (unsigned i = 0; i < im->count; i++)
 		if (im->list[i].device == st->st_dev && im->list[i].inode == st->st_ino)
 			return true;
 	return false;
@@ -117,9 +115,8 @@ void alike_images_add(struct alike_images *im, const char *path, const char *gue
 uint64_t alike_images_bytes(const struct alike_images *im)
 {
 	uint64_t sum = 0;
-	unsigned i;
 
-	for (i = 0; i < im->count; i++)
+	for (unsigned i = 0; i < im->count; i++)
 		sum += im->list[i].bytes;
 	return sum;
 }

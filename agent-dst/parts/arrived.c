@@ -13,12 +13,11 @@
 static json_t *list_paths(const struct disks *ds)
 {
 	json_t *out = json_array();
-	size_t i;
 
-	for (i = 0; i < ds->count; i++)
+	for (size_t i = 0; i < ds->count; i++)
 		if (ds->list[i].path)
 			json_array_append_new(out, json_string(ds->list[i].path));
-	for (i = 0; i < ds->stays; i++)
+	for (size_t i = 0; i < ds->stays; i++)
 		if (ds->stay[i].path)
 			json_array_append_new(out, json_string(ds->stay[i].path));
 	return out;

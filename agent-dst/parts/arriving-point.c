@@ -152,9 +152,8 @@ static uint64_t next_number(const struct arriving_point *a)
 static int check_disks(const struct arriving_point *a, const struct point *newest, struct err *e)
 {
 	const json_t *disks = json_object_get(a->target->description, "disks"), *had = json_object_get(newest->json, "disks");
-	size_t i;
 
-	for (i = 0; i < json_array_size(disks) || i < json_array_size(had); i++) {
+	for (size_t i = 0; i < json_array_size(disks) || i < json_array_size(had); i++) {
 		const json_t *is = json_array_get(disks, i), *was = json_array_get(had, i);
 
 		if (!is || !was || !point_has_disk(had, i, is, a->from))
@@ -239,9 +238,8 @@ static bool is_about_replica(const struct arriving_point *a)
 static bool has_left_out(const struct arriving_point *a, const struct point *newest)
 {
 	const json_t *disks = json_object_get(a->target->description, "disks");
-	size_t i;
 
-	for (i = 0; point_disk(newest, i); i++)
+	for (size_t i = 0; point_disk(newest, i); i++)
 		if (point_disk_is_left_out(newest, i) && !json_is_true(json_object_get(json_array_get(disks, i), "whole")))
 			return false;
 	return true;
@@ -439,9 +437,8 @@ static int mend(struct arriving_point *a, struct err *e)
 static void dress_again(struct arriving_point *a)
 {
 	const struct point *newest = points_newest(&a->store);
-	size_t i;
 
-	for (i = 0; newest && i < a->disks->count && point_disk(newest, i); i++)
+	for (size_t i = 0; newest && i < a->disks->count && point_disk(newest, i); i++)
 		if (a->disks->list[i].backing) /* a disk that comes whole is above nothing */
 			put_above(a, &a->disks->list[i], newest->slot, point_disk(newest, i));
 }
@@ -497,9 +494,8 @@ static int prepare(struct part *p, struct err *e)
 static json_t *list_disks(const struct arriving_point *a)
 {
 	json_t *out = json_array();
-	size_t i;
 
-	for (i = 0; i < a->disks->count; i++) {
+	for (size_t i = 0; i < a->disks->count; i++) {
 		const struct arriving_disk *d = &a->disks->list[i];
 		const json_t *o = target_described_disk(a->target, d->object);
 
@@ -522,9 +518,8 @@ static json_t *describe_point(const struct arriving_point *a, const json_t *said
 				json_object_get(said, "shut_down"), "delta_bytes", json_object_get(said, "delta_bytes"), "tpm",
 				json_object_get(said, "tpm"), "disks", list_disks(a));
 	json_t *guest = json_object();
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(kept); i++)
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
 		if (json_object_get(a->target->description, kept[i]))
 			json_object_set(guest, kept[i], json_object_get(a->target->description, kept[i]));
 	json_object_set_new(out, "guest", guest);

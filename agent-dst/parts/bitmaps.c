@@ -38,9 +38,7 @@ static int plan_one(struct arriving_bitmap *b, const json_t *said, uint64_t unit
 
 static bool has_name(const struct arriving_disk *d, const char *name)
 {
-	unsigned i;
-
-	for (i = 0; i < d->bitmap_count; i++)
+	for (unsigned i = 0; i < d->bitmap_count; i++)
 		if (!strcmp(d->bitmap[i].name, name))
 			return true;
 	return false;
@@ -73,9 +71,7 @@ int bitmaps_plan(struct arriving_disk *d, const json_t *described, struct err *e
 
 void bitmaps_fini(struct arriving_disk *d)
 {
-	unsigned i;
-
-	for (i = 0; i < d->bitmap_count; i++) {
+	for (unsigned i = 0; i < d->bitmap_count; i++) {
 		free(d->bitmap[i].name);
 		unit_set_fini(&d->bitmap[i].bits);
 	}
@@ -185,10 +181,9 @@ static int set_bits(struct disks *ds, const struct arriving_disk *d, const struc
 	struct loop *l = ds->part.a->loop;
 	struct setter *s = xcalloc(1, sizeof(*s));
 	uint64_t at = 0, first, n, gap = 1;
-	unsigned i;
 	int r = nbd_open(&s->nbd, l, ds->nbd_socket, export, NULL, OPEN_MS, e);
 
-	for (i = 0; i < IN_FLIGHT; i++)
+	for (unsigned i = 0; i < IN_FLIGHT; i++)
 		s->slot[i].of = s;
 	while (runs_with(which, gap) > runs_max)
 		gap *= 2;
@@ -238,12 +233,10 @@ typedef int each_fn(struct disks *ds, struct arriving_disk *d, unsigned i, struc
 
 static int each(struct disks *ds, each_fn *fn, struct err *e)
 {
-	unsigned i;
-	size_t k;
 	int r = 0;
 
-	for (k = 0; k < ds->count; k++)
-		for (i = 0; i < ds->list[k].bitmap_count && !r; i++)
+	for (size_t k = 0; k < ds->count; k++)
+		for (unsigned i = 0; i < ds->list[k].bitmap_count && !r; i++)
 			if (!ds->list[k].bitmap[i].dropped)
 				r = fn(ds, &ds->list[k], i, e);
 	return r;
@@ -327,7 +320,6 @@ static int fill_missing(struct disks *ds, struct arriving_disk *d, unsigned i, s
 static int fill_early(struct disks *ds, struct arriving_disk *d, const struct receive_event *rev, struct err *e)
 {
 	AUTO_FREE char *name = name_of(d, rev->number);
-	unsigned i;
 	int r = 0;
 
 	if (ds->late)
@@ -338,7 +330,7 @@ static int fill_early(struct disks *ds, struct arriving_disk *d, const struct re
 			       : err_set(e, EPROTO, "the source sent a BITMAP of disk %u after its disks' end", rev->group);
 	if (rev->kind == RECEIVE_BITMAP)
 		r = d->bitmap[rev->number].bits.count ? set_bits(ds, d, &d->bitmap[rev->number].bits, UINT64_MAX, name, e) : 0;
-	for (i = 0; i < d->bitmap_count && rev->kind == RECEIVE_APPLIED && !r; i++)
+	for (unsigned i = 0; i < d->bitmap_count && rev->kind == RECEIVE_APPLIED && !r; i++)
 		if (d->bitmap[i].complete && !d->bitmap[i].dropped)
 			r = fill_missing(ds, d, i, e);
 	return r ? err_prefix(e, "filling the guest's dirty bitmaps at the destination (--drop=bitmaps leaves such behind)") : 0;
@@ -391,12 +383,10 @@ static int fill_late(struct disks *ds, struct arriving_disk *d, unsigned i, stru
 /* Deletes the nodes of all bitmaps, also of dropped ones. */
 static int delete_nodes(struct disks *ds, struct err *e)
 {
-	unsigned i;
-	size_t k;
 	int r = 0;
 
-	for (k = 0; k < ds->count; k++)
-		for (i = 0; i < ds->list[k].bitmap_count && !r; i++) {
+	for (size_t k = 0; k < ds->count; k++)
+		for (unsigned i = 0; i < ds->list[k].bitmap_count && !r; i++) {
 			AUTO_FREE char *name = name_of(&ds->list[k], i);
 
 			if (ds->list[k].bitmap[i].has_node)
@@ -408,16 +398,14 @@ static int delete_nodes(struct disks *ds, struct err *e)
 static int make_all(struct disks *ds, struct err *e)
 {
 	json_t *actions = json_array();
-	size_t k;
-	unsigned i;
 	int r = 0;
 
-	for (k = 0; k < ds->count && !r; k++) {
+	for (size_t k = 0; k < ds->count && !r; k++) {
 		struct arriving_disk *d = &ds->list[k];
 
 		if (d->bitmap_count)
 			r = find_place(ds, d, e);
-		for (i = d->bitmap_count; i-- > 0 && !r;) /* QEMU lists the newest first */
+		for (unsigned i = d->bitmap_count; i-- > 0 && !r;) /* QEMU lists the newest first */
 			if (!d->bitmap[i].dropped)
 				take_over(actions, d, i, d->bitmap_node);
 	}

@@ -14,10 +14,9 @@ int cmd_tap_run(char *const *words, unsigned timeout_ms, struct err *e)
 {
 	char *argv[WORDS_MAX + 2] = {"/proc/self/exe"};
 	struct process_output out;
-	size_t i;
 	int r;
 
-	for (i = 0; words[i] && i < WORDS_MAX; i++)
+	for (size_t i = 0; words[i] && i < WORDS_MAX; i++)
 		argv[i + 1] = words[i];
 	r = process_run(argv, timeout_ms, &out, e);
 	out.text[strcspn(out.text, "\n")] = '\0';

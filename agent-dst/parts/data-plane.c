@@ -169,11 +169,9 @@ void data_plane_init(struct data_plane *d, struct attempt *a, const struct move_
 
 void data_plane_stop(struct data_plane *d)
 {
-	unsigned i;
-
-	for (i = 0; i < CHANNELS_MAX; i++)
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
 		receiver_end(d->receivers[i]);
-	for (i = 0; i < CHANNELS_MAX; i++) {
+	for (unsigned i = 0; i < CHANNELS_MAX; i++) {
 		receiver_stop(d->receivers[i]);
 		d->receivers[i] = NULL;
 	}

@@ -62,9 +62,8 @@ static int check_is_free(struct definition *d, struct lv *v, const json_t *told,
 static char *joined(char **names, size_t count)
 {
 	char *all = xstrdup("");
-	size_t i;
 
-	for (i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		AUTO_FREE char *before = all;
 
 		all = xasprintf("%s%s%s", before, i ? ", " : "", names[i]);

@@ -140,9 +140,8 @@ static int define(struct definition *d, struct lv *v, const json_t *kept, enum h
 static void refresh_pools(const struct definition *d, struct lv *v)
 {
 	struct err ignored;
-	size_t i;
 
-	for (i = 0; i < d->disks->count; i++) {
+	for (size_t i = 0; i < d->disks->count; i++) {
 		AUTO_FREE char *copy = xstrdup(d->disks->list[i].path);
 		AUTO_FREE char *pool = NULL;
 

@@ -92,12 +92,11 @@ static int clear(struct loop *l, const char *path, uint64_t bytes, struct err *e
 {
 	struct clearing c = {.req.done = on_cleared};
 	struct disk_io *d;
-	uint64_t at;
 	int r = disk_io_open(&d, l, &(struct disk_at){.path = path, .writable = true}, e);
 
 	if (r)
 		return r;
-	for (at = 0; at < bytes && !r; at += CLEAR_BYTES)
+	for (uint64_t at = 0; at < bytes && !r; at += CLEAR_BYTES)
 		r = clear_part(d, &c, path, at, (uint32_t)MIN((uint64_t)CLEAR_BYTES, bytes - at), e);
 	disk_io_close(d);
 	return r;

@@ -25,10 +25,9 @@ static int compare_size(const struct disks *ds, json_t *drives, const struct sta
 static int check_sizes(const struct disks *ds, struct err *e)
 {
 	json_t *drives = NULL;
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < ds->stays && !r; i++) {
+	for (size_t i = 0; i < ds->stays && !r; i++) {
 		if (ds->stay[i].by_word && !drives)
 			r = qmp_call(ds->target->qmp, "query-block", NULL, &drives, e);
 		if (ds->stay[i].by_word && !r)
@@ -41,9 +40,8 @@ static int check_sizes(const struct disks *ds, struct err *e)
 static int note_names(struct disks *ds, struct err *e)
 {
 	json_t *names = json_array();
-	size_t i;
 
-	for (i = 0; i < ds->stays; i++)
+	for (size_t i = 0; i < ds->stays; i++)
 		if (ds->stay[i].by_word)
 			json_array_append_new(names, json_string(ds->stay[i].path));
 	return json_array_size(names) ? attempt_note(ds->part.a, "by_word", names, e) : (json_decref(names), 0);

@@ -25,9 +25,8 @@
 bool disks_path_taken(const struct disks *ds, const char *path)
 {
 	struct stat st;
-	size_t i;
 
-	for (i = 0; i < ds->count; i++)
+	for (size_t i = 0; i < ds->count; i++)
 		if (ds->list[i].path && !strcmp(ds->list[i].path, path))
 			return true;
 	return !lstat(path, &st);
@@ -85,9 +84,7 @@ static int refuse_taken(const struct disks *ds, const char *path, const char *re
 /* Checks the disk against those before it: each has a place of its own, and no old copy is where another is to be. */
 static int check_apart(const struct disks *ds, const struct arriving_disk *d, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < ds->count; i++) {
+	for (size_t i = 0; i < ds->count; i++) {
 		const struct arriving_disk *k = &ds->list[i];
 
 		if (same(k->path, d->path))
@@ -165,12 +162,10 @@ void arriving_disk_fini(struct arriving_disk *d)
 
 static bool has_number(const struct disks *ds, uint32_t object)
 {
-	size_t i;
-
-	for (i = 0; i < ds->count; i++)
+	for (size_t i = 0; i < ds->count; i++)
 		if (ds->list[i].object == object)
 			return true;
-	for (i = 0; i < ds->stays; i++)
+	for (size_t i = 0; i < ds->stays; i++)
 		if (ds->stay[i].object == object)
 			return true;
 	return false;
@@ -327,12 +322,10 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 
 static const char *first_file(const struct disks *ds)
 {
-	size_t i;
-
-	for (i = 0; i < ds->count; i++)
+	for (size_t i = 0; i < ds->count; i++)
 		if (!ds->list[i].device)
 			return ds->list[i].path;
-	for (i = 0; i < ds->stays; i++)
+	for (size_t i = 0; i < ds->stays; i++)
 		if (!ds->stay[i].by_word)
 			return ds->stay[i].path;
 	return NULL;
@@ -389,11 +382,9 @@ static bool may_be_filled(const struct arriving_disk *d)
 
 static void find_alike(struct disks *ds)
 {
-	size_t i;
-
 	if (!json_is_true(json_object_get(ds->target->description, "alike")) || fault_point("dst-knows-no-alike"))
 		return;
-	for (i = 0; i < ds->count; i++) {
+	for (size_t i = 0; i < ds->count; i++) {
 		struct arriving_disk *d = &ds->list[i];
 
 		d->alike = may_be_filled(d);
@@ -415,7 +406,6 @@ int disks_examine(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
 	const json_t *disks = json_object_get(ds->target->description, "disks");
-	size_t i;
 	int r = 0;
 
 	if (json_array_size(disks) > DISKS_MAX)
@@ -424,7 +414,7 @@ int disks_examine(struct part *p, struct err *e)
 	ds->stay = xcalloc(json_array_size(disks) + 1, sizeof(*ds->stay));
 	if (target_keep_partial_s(ds->target))
 		partials_open(&ds->partials, ds->state_dir, ds->target->name);
-	for (i = 0; i < json_array_size(disks) && !r; i++) {
+	for (size_t i = 0; i < json_array_size(disks) && !r; i++) {
 		r = plan_disk(ds, json_array_get(disks, i), e);
 		if (!r && ds->stays && ds->stay[ds->stays - 1].by_word && is_libvirts_live(ds))
 			r = err_set(
@@ -470,12 +460,11 @@ int disks_describe(struct part *p, json_t *accept, struct err *e)
 {
 	const struct disks *ds = disks_of(p);
 	json_t *out = json_array();
-	size_t i;
 
 	(void)e;
-	for (i = 0; i < ds->count; i++)
+	for (size_t i = 0; i < ds->count; i++)
 		json_array_append_new(out, describe_disk(&ds->list[i]));
-	for (i = 0; i < ds->stays; i++)
+	for (size_t i = 0; i < ds->stays; i++)
 		json_array_append_new(out, json_pack("{s:i,s:s,s:s,s:s}", "object", (int)ds->stay[i].object, "path", ds->stay[i].path,
 						     "format", ds->stay[i].format, "transfer", "shared"));
 	json_object_set_new(accept, "disks", out);

@@ -97,11 +97,10 @@ bool disks_are_here(const struct disks *ds)
 int disks_note_names(struct disks *ds, struct err *e)
 {
 	json_t *images = json_object();
-	size_t i;
 
-	for (i = 0; i < ds->stays; i++) /* a disk behind a network has no file name, and is not noted */
+	for (size_t i = 0; i < ds->stays; i++) /* a disk behind a network has no file name, and is not noted */
 		named_image_note(images, ds->stay[i].path);
-	for (i = 0; i < ds->count && ds->stays; i++)
+	for (size_t i = 0; i < ds->count && ds->stays; i++)
 		named_image_note(images, ds->list[i].path);
 	return json_object_size(images) ? attempt_note(ds->part.a, NAMES, images, e) : (json_decref(images), 0);
 }
@@ -119,9 +118,8 @@ int disks_are_named(const struct disks *ds, struct err *e)
 int disks_note_shared(struct disks *ds, struct err *e)
 {
 	json_t *written = json_object();
-	size_t i;
 
-	for (i = 0; i < ds->stays; i++)
+	for (size_t i = 0; i < ds->stays; i++)
 		if (!ds->stay[i].by_word)
 			json_object_set_new(written, ds->stay[i].path, json_integer(file_written_ns(ds->stay[i].path)));
 	return json_object_size(written) ? attempt_note(ds->part.a, "shared", written, e) : (json_decref(written), 0);

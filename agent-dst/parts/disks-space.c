@@ -72,12 +72,11 @@ static int need_space_for_disk(struct space *s, const struct disks *d, const str
 static void add_needs(struct space *s, const struct disks *d, const struct files *f, bool tells)
 {
 	struct err e;
-	size_t i;
 
-	for (i = 0; i < d->count; i++)
+	for (size_t i = 0; i < d->count; i++)
 		if (need_space_for_disk(s, d, &d->list[i], &e) && tells)
 			target_obstacle(d->target, &e);
-	for (i = 0; i < f->count; i++)
+	for (size_t i = 0; i < f->count; i++)
 		if (f->list[i].transfer == CARRY_COPY && need_space(s, d, f->list[i].to, f->list[i].size, &e) && tells)
 			target_obstacle(d->target, &e);
 }
@@ -86,10 +85,9 @@ json_t *space_volumes(const struct disks *d, const struct files *f)
 {
 	json_t *volumes = json_array();
 	struct space s = {.count = 0};
-	size_t i;
 
 	add_needs(&s, d, f, false);
-	for (i = 0; i < s.count; i++)
+	for (size_t i = 0; i < s.count; i++)
 		json_array_append_new(volumes, host_volume(s.volumes[i].dir, s.volumes[i].need));
 	space_fini(&s);
 	return volumes;
@@ -98,9 +96,8 @@ json_t *space_volumes(const struct disks *d, const struct files *f)
 static void tell_missing(const struct disks *d, struct space *s, const char *what)
 {
 	struct err e;
-	size_t i;
 
-	for (i = 0; i < s->count; i++)
+	for (size_t i = 0; i < s->count; i++)
 		if (space_check_volume(&s->volumes[i], what, &e)) {
 			err_prefix(&e, "at the destination");
 			target_obstacle(d->target, &e);
@@ -114,9 +111,8 @@ void space_for_point(const struct disks *d)
 	AUTO_FREE char *first = xasprintf("%s/-", d->target->dir);
 	struct space s = {.count = 0};
 	struct err ignored;
-	size_t i;
 
-	for (i = 0; i < d->count; i++)
+	for (size_t i = 0; i < d->count; i++)
 		need_space(&s, d, d->point->is_first ? first : d->list[i].path, d->list[i].least, &ignored);
 	tell_missing(d, &s, "the point's disks");
 }
@@ -127,11 +123,10 @@ static void check_file_limit(const struct disks *d)
 	char size[24], limit[24];
 	struct rlimit l;
 	struct err e;
-	size_t i;
 
 	if (getrlimit(RLIMIT_FSIZE, &l) || l.rlim_cur == RLIM_INFINITY)
 		return;
-	for (i = 0; i < d->count; i++)
+	for (size_t i = 0; i < d->count; i++)
 		if (!d->list[i].device && d->list[i].virtual_size + d->list[i].virtual_size / TABLES_PART > l.rlim_cur) {
 			err_set(&e, EFBIG,
 				"%s is to have %s at the destination, where vmferry-dst, and QEMU by it, may write files of %s at most: raise that limit for "
@@ -159,11 +154,10 @@ double space_store_bps(const struct disks *d)
 	double all = 0, longest_s = 0, bps;
 	struct space s = {.count = 0};
 	struct err ignored;
-	size_t i;
 
-	for (i = 0; i < d->count; i++)
+	for (size_t i = 0; i < d->count; i++)
 		need_space_for_disk(&s, d, &d->list[i], &ignored);
-	for (i = 0; i < MIN(s.count, STORES_TRIED); i++) {
+	for (size_t i = 0; i < MIN(s.count, STORES_TRIED); i++) {
 		const struct volume *v = &s.volumes[i];
 
 		bps = v->need ? store_bps(v->dir) : 0;

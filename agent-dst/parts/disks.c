@@ -93,12 +93,11 @@ static int note_kinds(struct disks *ds, struct err *e)
 {
 	const json_t *described = ds->target->description;
 	json_t *of;
-	size_t i;
 
 	if (!target_keep_partial_s(ds->target))
 		return 0;
 	of = json_object();
-	for (i = 0; i < ds->count; i++) {
+	for (size_t i = 0; i < ds->count; i++) {
 		json_t *kind = partial_kind(described, target_described_disk(ds->target, ds->list[i].object));
 
 		if (kind && !ds->list[i].device && !ds->list[i].unsafe)
@@ -110,10 +109,9 @@ static int note_kinds(struct disks *ds, struct err *e)
 
 static int make_disks(struct disks *ds, char *const *env, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < ds->count && !r; i++) {
+	for (size_t i = 0; i < ds->count && !r; i++) {
 		struct arriving_disk *d = &ds->list[i];
 
 		r = d->device ? disk_device_take(ds->part.a, d->path, d->virtual_size, &d->lock_fd, e) : make_disk(ds, d, env, e);
@@ -130,9 +128,7 @@ static void close_image(struct arriving_disk *d)
 
 void disks_close_images(struct disks *ds, bool is_over)
 {
-	size_t i;
-
-	for (i = 0; i < ds->count; i++) {
+	for (size_t i = 0; i < ds->count; i++) {
 		if (is_over && ds->list[i].held_fd >= 0)
 			partial_note_whole(ds->target, ds->list[i].path, ds->list[i].held_fd);
 		close_image(&ds->list[i]);
@@ -152,9 +148,7 @@ static int lock_image(struct arriving_disk *d, struct err *e)
 
 void disks_unlock(struct disks *ds)
 {
-	size_t i;
-
-	for (i = 0; i < ds->count; i++) {
+	for (size_t i = 0; i < ds->count; i++) {
 		if (ds->list[i].lock_fd >= 0)
 			close(ds->list[i].lock_fd);
 		ds->list[i].lock_fd = -1;
@@ -175,10 +169,9 @@ static int hold_device(struct disks *ds, const char *path, struct err *e)
 static int hold_images(struct disks *ds, struct err *e)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < ds->count && !r; i++) {
+	for (size_t i = 0; i < ds->count && !r; i++) {
 		struct arriving_disk *d = &ds->list[i];
 		AUTO_FREE char *mark = image_held_path(d->path);
 
@@ -435,11 +428,10 @@ static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_targ
 
 int disks_open(struct disks *ds, struct receive_shared *shared, struct err *e)
 {
-	size_t i;
 	int r = disks_look_at_word(ds, e);
 
 	ds->cache_bytes = memory_available() / 4 * 3; /* some is the source's, if that is on this host */
-	for (i = 0; i < ds->count && !r; i++)
+	for (size_t i = 0; i < ds->count && !r; i++)
 		if (!ds->list[i].empty)
 			r = open_disk(ds, &ds->list[i], &shared->disk[ds->list[i].object], e);
 	if (ds->alike_ms && !r)
@@ -462,9 +454,7 @@ void disks_take_alike(struct disks *ds, const json_t *prepare)
 
 int disks_compare(struct disks *ds, struct receive_shared *shared, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < ds->count; i++)
+	for (size_t i = 0; i < ds->count; i++)
 		if (ds->list[i].old.path || ds->list[i].partial.known || ds->list[i].above)
 			return old_reader_start(&ds->old_reader, shared, e);
 	return 0;
@@ -499,9 +489,7 @@ static bool has_its_length(const struct arriving_disk *d)
 
 int disks_have_their_length(const struct disks *ds, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < ds->count; i++)
+	for (size_t i = 0; i < ds->count; i++)
 		if (!has_its_length(&ds->list[i]))
 			return err_set(
 				e, ESTALE,
@@ -513,11 +501,9 @@ int disks_have_their_length(const struct disks *ds, struct err *e)
 
 int disks_let_go(struct disks *ds, struct err *e)
 {
-	size_t i;
-
 	if (disks_have_their_length(ds, e))
 		return -e->code;
-	for (i = 0; i < ds->count; i++)
+	for (size_t i = 0; i < ds->count; i++)
 		if (!is_in_place(&ds->list[i]))
 			return err_set(
 				e, ESTALE,
@@ -530,9 +516,7 @@ int disks_let_go(struct disks *ds, struct err *e)
 
 int disks_trim(struct disks *ds, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < ds->count; i++) {
+	for (size_t i = 0; i < ds->count; i++) {
 		const struct arriving_disk *d = &ds->list[i];
 
 		if (d->as_file && !d->device && (ftruncate(d->lock_fd, (off_t)d->file_bytes) || fsync(d->lock_fd)))
@@ -557,9 +541,7 @@ void disks_leave(struct disks *ds)
 
 bool disks_have_exports(const struct disks *ds)
 {
-	size_t i;
-
-	for (i = 0; i < ds->count; i++)
+	for (size_t i = 0; i < ds->count; i++)
 		if (ds->list[i].node || ds->list[i].old.node)
 			return ds->nbd_running;
 	return false;
@@ -567,10 +549,9 @@ bool disks_have_exports(const struct disks *ds)
 
 static int delete_exports(struct disks *ds, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < ds->count && !r; i++) {
+	for (size_t i = 0; i < ds->count && !r; i++) {
 		if (ds->list[i].old.node)
 			r = delete_export(ds, &ds->list[i], true, e);
 		if (!r && ds->list[i].node)
@@ -587,10 +568,9 @@ static int delete_node(struct disks *ds, const char *node, struct err *e)
 /* Deletes the nodes once the server has stopped: nothing uses them any more, while before that an export that was deleted may. */
 static int delete_nodes(struct disks *ds, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < ds->count && !r; i++) {
+	for (size_t i = 0; i < ds->count && !r; i++) {
 		if (ds->list[i].old.node)
 			r = delete_node(ds, ds->list[i].old.node, e);
 		if (!r && ds->helper.qmp && ds->list[i].node) /* closes the image as it is to be */
@@ -619,16 +599,15 @@ int disks_close_exports(struct disks *ds, struct err *e)
 static void fini(struct part *p)
 {
 	struct disks *ds = disks_of(p);
-	size_t i;
 
 	end_helper(ds);
 	disks_unlock(ds);
-	for (i = 0; i < ds->held_device_count; i++)
+	for (size_t i = 0; i < ds->held_device_count; i++)
 		close(ds->held_devices[i]);
 	disks_close_images(ds, false);
-	for (i = 0; i < ds->count; i++)
+	for (size_t i = 0; i < ds->count; i++)
 		arriving_disk_fini(&ds->list[i]);
-	for (i = 0; i < ds->stays; i++)
+	for (size_t i = 0; i < ds->stays; i++)
 		staying_disk_fini(&ds->stay[i]);
 	free(ds->stay);
 	alike_fill_free(ds->alike);

@@ -472,7 +472,6 @@ int domain_resume(struct domain *d, enum handoff_event *out, struct err *e)
 	const struct qemu_proc *q = &d->target->qemu;
 	enum lv_state state;
 	struct err why;
-	unsigned try;
 	int r, asked;
 
 	*out = EV_QEMU_DEAD;
@@ -485,7 +484,7 @@ int domain_resume(struct domain *d, enum handoff_event *out, struct err *e)
 	kill(q->pid, SIGCONT);
 	if (target_is_paused(d->target))
 		return 0;
-	for (try = 0; try < RESUME_TRIES; try++) {
+	for (unsigned try = 0; try < RESUME_TRIES; try++) {
 		if (!is_known(d) && ask_for_it(d, e))
 			return cannot_tell(e);
 		asked = lv_resume(d->events, &d->known, &why); /* refused, if it runs already */

@@ -73,9 +73,7 @@ static bool is_writable_dir_of(const char *path)
 /* The file that this move brings to that path, or NULL. */
 static const struct carried *carried_to(const struct files *fs, const char *path)
 {
-	size_t i;
-
-	for (i = 0; i < fs->count; i++)
+	for (size_t i = 0; i < fs->count; i++)
 		if (fs->list[i].transfer == CARRY_COPY && !strcmp(fs->list[i].to, path))
 			return &fs->list[i];
 	return NULL;
@@ -118,12 +116,11 @@ static char *nth_place(const struct files *fs, const char *path, unsigned n)
 static char *place_for(const struct files *fs, const char *path)
 {
 	char *to = xstrdup(path);
-	unsigned n;
 
 	if (!json_text(fs->target->description, "disk_dir") && !disks_path_taken(fs->disks, to) && !carried_to(fs, to) &&
 	    is_writable_dir_of(to) && !is_distributions(to))
 		return to;
-	for (n = 1;; n++) {
+	for (unsigned n = 1;; n++) {
 		free(to);
 		to = nth_place(fs, path, n);
 		if (!disks_path_taken(fs->disks, to) && !carried_to(fs, to))
@@ -143,9 +140,7 @@ static bool stays(const struct staying_disk *d, const json_t *file)
 
 static bool is_of_staying(const struct files *fs, const json_t *file)
 {
-	size_t i;
-
-	for (i = 0; i < fs->disks->stays; i++)
+	for (size_t i = 0; i < fs->disks->stays; i++)
 		if (stays(&fs->disks->stay[i], file))
 			return true;
 	return false;
@@ -157,17 +152,16 @@ static char *backing_place(const struct files *fs, const json_t *file)
 	const char *name = json_text(file, "name"), *above = NULL;
 	json_int_t parent = json_integer_value(json_object_get(file, "parent"));
 	AUTO_FREE char *copy = NULL;
-	size_t i;
 
 	if (!name || name[0] == '/')
 		return xstrdup(name);
-	for (i = 0; i < fs->disks->count && parent < 0; i++)
+	for (size_t i = 0; i < fs->disks->count && parent < 0; i++)
 		if (fs->disks->list[i].object == json_bytes(file, "object"))
 			above = fs->disks->list[i].path;
-	for (i = 0; i < fs->disks->stays && parent < 0; i++)
+	for (size_t i = 0; i < fs->disks->stays && parent < 0; i++)
 		if (stays(&fs->disks->stay[i], file))
 			above = fs->disks->stay[i].path;
-	for (i = 0; i < fs->count && parent >= 0; i++)
+	for (size_t i = 0; i < fs->count && parent >= 0; i++)
 		if ((json_int_t)fs->list[i].file == parent)
 			above = fs->list[i].to;
 	if (!above)
@@ -268,9 +262,7 @@ static int decide_by_name(const struct files *fs, struct carried *c, const json_
 
 static bool is_disk_s_place(const struct files *fs, const char *path)
 {
-	size_t i;
-
-	for (i = 0; i < fs->disks->count; i++)
+	for (size_t i = 0; i < fs->disks->count; i++)
 		if (fs->disks->list[i].path && !strcmp(fs->disks->list[i].path, path))
 			return true;
 	return false;
@@ -280,9 +272,7 @@ static bool is_disk_s_place(const struct files *fs, const char *path)
  * over. */
 static char *brought_before(const struct files *fs, const json_t *file)
 {
-	unsigned n;
-
-	for (n = 1;; n++) {
+	for (unsigned n = 1;; n++) {
 		char *at = nth_place(fs, json_text(file, "path"), n);
 		bool taken = disks_path_taken(fs->disks, at);
 		struct err ignored;
@@ -386,9 +376,8 @@ static json_t *told(const struct files *fs)
 {
 	static const char *const words[] = {[CARRY_PRESENT] = "present", [CARRY_COPY] = "copy", [CARRY_EJECT] = "eject"};
 	json_t *out = json_array();
-	size_t i;
 
-	for (i = 0; i < fs->count; i++)
+	for (size_t i = 0; i < fs->count; i++)
 		json_array_append_new(out, json_pack("{s:i,s:s,s:s*,s:b}", "file", (int)fs->list[i].file, "transfer",
 						     words[fs->list[i].transfer], "to", fs->list[i].to, "other", fs->list[i].other));
 	return out;
@@ -406,10 +395,9 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 static int prepare(struct part *p, struct err *e)
 {
 	struct files *fs = files_of(p);
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < fs->count && !r; i++) {
+	for (size_t i = 0; i < fs->count && !r; i++) {
 		struct carried *c = &fs->list[i];
 
 		if (c->transfer != CARRY_COPY)
@@ -430,9 +418,7 @@ static int prepare(struct part *p, struct err *e)
 
 static struct carried *awaited(struct files *fs, uint32_t file, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < fs->count; i++)
+	for (size_t i = 0; i < fs->count; i++)
 		if (fs->list[i].file == file && fs->list[i].fd >= 0)
 			return &fs->list[i];
 	err_set(e, EPROTO, "the source sent a file (%u) that is not expected", file);
@@ -513,9 +499,7 @@ static int event(struct part *p, const struct event *ev, struct err *e)
 
 void files_close(struct files *fs)
 {
-	size_t i;
-
-	for (i = 0; i < fs->count; i++) {
+	for (size_t i = 0; i < fs->count; i++) {
 		if (fs->list[i].fd >= 0)
 			close(fs->list[i].fd);
 		fs->list[i].fd = -1;
@@ -525,10 +509,9 @@ void files_close(struct files *fs)
 static void fini(struct part *p)
 {
 	struct files *fs = files_of(p);
-	size_t i;
 
 	files_close(fs);
-	for (i = 0; i < fs->count; i++) {
+	for (size_t i = 0; i < fs->count; i++) {
 		struct carried *c = &fs->list[i];
 
 		XXH3_freeState(c->hash);

@@ -45,10 +45,9 @@ static int look_at(const struct target *t, const struct args_file *f, struct err
 
 int in_place_examine(const struct target *t, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < t->args.file_count && r >= 0; i++)
+	for (size_t i = 0; i < t->args.file_count && r >= 0; i++)
 		if (in_place_is_taken(&t->args.files[i]))
 			r = look_at(t, &t->args.files[i], e);
 	return MIN(r, 0);
@@ -72,10 +71,9 @@ static int set_one_aside(struct target *t, const struct args_file *f, struct err
 
 int in_place_set_aside(struct target *t, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < t->args.file_count && !r; i++)
+	for (size_t i = 0; i < t->args.file_count && !r; i++)
 		if (in_place_is_taken(&t->args.files[i]))
 			r = set_one_aside(t, &t->args.files[i], e);
 	fault_point("dst-set-aside");

@@ -48,9 +48,7 @@ static char **strings(const json_t *array, size_t *count)
 /* True if the new command line has the disk at its place here. */
 static bool is_named(const struct line *l, const char *path)
 {
-	size_t i;
-
-	for (i = 0; i < l->target->args.file_count; i++)
+	for (size_t i = 0; i < l->target->args.file_count; i++)
 		if (l->target->args.files[i].to && !strcmp(l->target->args.files[i].to, path))
 			return true;
 	return false;
@@ -71,15 +69,13 @@ static size_t names_of(const struct line *l, const struct staying_disk *d, const
 /* A disk's, or a backing file's, which the line may not call read-only. */
 static bool is_known_here(const struct line *l, const char *path)
 {
-	size_t i;
-
-	for (i = 0; i < l->disks->count; i++)
+	for (size_t i = 0; i < l->disks->count; i++)
 		if (!strcmp(l->disks->list[i].path, path))
 			return true;
-	for (i = 0; i < l->disks->stays; i++)
+	for (size_t i = 0; i < l->disks->stays; i++)
 		if (!strcmp(l->disks->stay[i].path, path))
 			return true;
-	for (i = 0; i < l->files->count; i++)
+	for (size_t i = 0; i < l->files->count; i++)
 		if (l->files->list[i].to && !strcmp(l->files->list[i].to, path))
 			return true;
 	return false;
@@ -135,21 +131,20 @@ static bool must_be_shown(const struct arriving_disk *d)
 static void check_disks(const struct line *l, const bool *shown)
 {
 	struct err e;
-	size_t i;
 
-	for (i = 0; i < l->disks->count; i++)
+	for (size_t i = 0; i < l->disks->count; i++)
 		if (!is_named(l, l->disks->list[i].path) || (!shown[i] && must_be_shown(&l->disks->list[i]))) {
 			err_set(&e, ENOTSUP, "disk %s does not stand in the guest's command line in a way that can be rewritten",
 				l->disks->list[i].from);
 			target_obstacle(l->target, &e);
 		}
-	for (i = 0; i < l->disks->stays; i++)
+	for (size_t i = 0; i < l->disks->stays; i++)
 		if (!l->disks->stay[i].by_word && !is_named(l, l->disks->stay[i].path)) {
 			err_set(&e, ENOTSUP, "disk %s does not stand in the guest's command line in a way that can be rewritten",
 				l->disks->stay[i].from);
 			target_obstacle(l->target, &e);
 		}
-	for (i = 0; i < l->target->args.file_count; i++)
+	for (size_t i = 0; i < l->target->args.file_count; i++)
 		if (check_is_carried(l, &l->target->args.files[i], &e))
 			target_obstacle(l->target, &e);
 }
@@ -340,11 +335,10 @@ static void tell_of_nic(const struct line *l, const struct args_nic *n)
 static bool is_beside_a_disk_that_stays(const struct line *l, const char *path)
 {
 	struct stat it, disk;
-	size_t i;
 
 	if (stat(path, &it) || (!S_ISSOCK(it.st_mode) && !S_ISREG(it.st_mode)))
 		return false;
-	for (i = 0; i < l->disks->stays; i++)
+	for (size_t i = 0; i < l->disks->stays; i++)
 		if (!stat(l->disks->stay[i].path, &disk) && disk.st_dev == it.st_dev)
 			return true;
 	return false;
@@ -354,9 +348,8 @@ static bool is_beside_a_disk_that_stays(const struct line *l, const char *path)
 static void tell_of_logs(const struct line *l)
 {
 	struct stat st;
-	size_t i;
 
-	for (i = 0; i < l->target->args.file_count && !target_is_in_place(l->target); i++) {
+	for (size_t i = 0; i < l->target->args.file_count && !target_is_in_place(l->target); i++) {
 		const struct args_file *f = &l->target->args.files[i];
 
 		if (f->role == ARGS_LOG && f->to && !stat(f->to, &st) && S_ISREG(st.st_mode) && st.st_size)
@@ -452,9 +445,8 @@ static void check_surroundings(const struct line *l)
 {
 	const struct args_result *args = &l->target->args;
 	struct err e;
-	size_t i;
 
-	for (i = 0; i < args->file_count; i++) {
+	for (size_t i = 0; i < args->file_count; i++) {
 		if (check_there(l, &args->files[i], &e))
 			target_obstacle(l->target, &e);
 		if (check_made(l, &args->files[i], &e))
@@ -464,7 +456,7 @@ static void check_surroundings(const struct line *l)
 		target_obstacle(l->target, &e);
 	if (target_is_in_place(l->target) && taps_examine(l->target, &e))
 		target_obstacle(l->target, &e);
-	for (i = 0; i < args->nic_count; i++)
+	for (size_t i = 0; i < args->nic_count; i++)
 		if (check_nic(&args->nics[i], &e) || taps_check_free(&args->nics[i], &e) || taps_check_queues(args, &args->nics[i], &e))
 			target_obstacle(l->target, &e);
 	if (target_is_in_place(l->target))
@@ -499,9 +491,7 @@ static void add_misfit(struct target *t, char *why /* freed */)
 /* True if the guest has a file of such a role, by that option (NULL: any), which a trial is without. */
 static bool has_own(const struct args_result *args, enum args_role role, const char *option)
 {
-	size_t i;
-
-	for (i = 0; i < args->file_count; i++)
+	for (size_t i = 0; i < args->file_count; i++)
 		if (args->files[i].role == role && (!option || !strcmp(args->files[i].option, option)))
 			return true;
 	return false;
@@ -606,7 +596,6 @@ static bool is_to_be_done(const char *note)
 static int examine(struct part *p, struct err *e)
 {
 	struct line *l = line_of(p);
-	size_t i;
 	int r = rewrite(l, e);
 
 	if (r)
@@ -620,12 +609,12 @@ static int examine(struct part *p, struct err *e)
 	if (l->target->makes_below)
 		json_array_append_new(l->cautions, json_sprintf("the directory %s is not there, and is made", l->target->makes_below));
 	tell_of_logs(l);
-	for (i = 0; i < l->target->args.note_count; i++)
+	for (size_t i = 0; i < l->target->args.note_count; i++)
 		if (is_to_be_done(l->target->args.notes[i]))
 			json_array_append_new(l->cautions, json_string(l->target->args.notes[i]));
 	if (!target_is_in_place(l->target))
 		names_tell(l->disks->state_dir, &l->target->args, l->cautions);
-	for (i = 0; i < l->target->args.nic_count; i++)
+	for (size_t i = 0; i < l->target->args.nic_count; i++)
 		tell_of_nic(l, &l->target->args.nics[i]);
 	taps_tell(l->target, l->cautions);
 	return 0;
@@ -642,12 +631,11 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 	const struct line *l = line_of(p);
 	const struct args_result *args = &l->target->args;
 	json_t *argv = json_array(), *notes = json_array();
-	size_t i;
 
 	(void)e;
-	for (i = 0; i < args->argc; i++)
+	for (size_t i = 0; i < args->argc; i++)
 		json_array_append_new(argv, json_string(args->argv[i]));
-	for (i = 0; i < args->note_count; i++)
+	for (size_t i = 0; i < args->note_count; i++)
 		if (!l->findings || !is_to_be_done(args->notes[i])) /* no cautions are told without findings */
 			json_array_append_new(notes, json_string(args->notes[i]));
 	json_object_set_new(accept, "argv", argv);

@@ -51,9 +51,8 @@ int living_definition_note(const char *path, struct lv *v, const struct lv_domai
 static char *joined(const json_t *words)
 {
 	char *all = xstrdup("");
-	size_t i;
 
-	for (i = 0; i < json_array_size(words); i++) {
+	for (size_t i = 0; i < json_array_size(words); i++) {
 		AUTO_FREE char *before = all;
 
 		all = xasprintf("%s%s%s", before, i ? ", " : "", json_string_value(json_array_get(words, i)));

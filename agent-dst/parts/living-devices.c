@@ -49,8 +49,6 @@ static const char *next_tag(const char *p)
 /* False: what it is in ends, or it is no XML. */
 static bool next_element(const char *p, struct element *out)
 {
-	size_t depth;
-
 	p = next_tag(p);
 	out->begin = p;
 	out->inside = p && p[1] != '/' ? past_tag(p) : NULL;
@@ -58,7 +56,7 @@ static bool next_element(const char *p, struct element *out)
 		return false;
 	out->name_len = strcspn(p + 1, " \t\n/>");
 	out->end = out->inside;
-	for (depth = out->inside[-2] != '/'; depth; out->end = past_tag(p)) {
+	for (size_t depth = out->inside[-2] != '/'; depth; out->end = past_tag(p)) {
 		p = next_tag(out->end);
 		if (!p || !past_tag(p))
 			return false;

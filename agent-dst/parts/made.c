@@ -46,10 +46,9 @@ static int own_if_new(struct target *t, const char *path, struct err *e)
  * %d. */
 int made_own_what_qemu_makes(struct target *t, pid_t pid, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < t->args.file_count && !r; i++) {
+	for (size_t i = 0; i < t->args.file_count && !r; i++) {
 		const struct args_file *f = &t->args.files[i];
 		const char *number;
 

@@ -42,9 +42,7 @@ static bool is_memory(const struct args_file *f)
 
 static uint64_t bytes_of(const struct args_result *args, const struct args_file *f)
 {
-	size_t i;
-
-	for (i = 0; i < args->file_count && !f->bytes; i++)
+	for (size_t i = 0; i < args->file_count && !f->bytes; i++)
 		if (is_memory(&args->files[i]) && &args->files[i] != f)
 			return 0; /* the line does not say which of them has how much */
 	return f->bytes ?: first_memory(args);
@@ -69,9 +67,8 @@ static uint64_t bytes_to_come(const struct args_result *args, const struct args_
 static void add_needs(const struct target *t, struct space *s)
 {
 	struct err ignored;
-	size_t i;
 
-	for (i = 0; i < t->args.file_count; i++) {
+	for (size_t i = 0; i < t->args.file_count; i++) {
 		const struct args_file *f = &t->args.files[i];
 		AUTO_FREE char *name = is_memory(f) ? name_in_dir(f) : NULL;
 		AUTO_FREE char *copy = xstrdup(name);
@@ -93,10 +90,9 @@ void memory_room_examine(struct target *t)
 	struct space s = {.count = 0};
 	struct room room;
 	struct err e;
-	size_t i;
 
 	add_needs(t, &s);
-	for (i = 0; i < s.count; i++) {
+	for (size_t i = 0; i < s.count; i++) {
 		const struct volume *v = &s.volumes[i];
 		char a[24], b[24];
 
@@ -112,9 +108,7 @@ void memory_room_examine(struct target *t)
 
 void memory_room_promise(const struct target *t, json_t *files)
 {
-	size_t i;
-
-	for (i = 0; i < t->args.file_count; i++) {
+	for (size_t i = 0; i < t->args.file_count; i++) {
 		const struct args_file *f = &t->args.files[i];
 		AUTO_FREE char *name = is_memory(f) ? name_in_dir(f) : NULL;
 
@@ -128,10 +122,9 @@ void memory_room_beside(struct target *t, const json_t *others)
 	struct space s = {.count = 0};
 	struct room room;
 	struct err e;
-	size_t i;
 
 	add_needs(t, &s);
-	for (i = 0; i < s.count; i++)
+	for (size_t i = 0; i < s.count; i++)
 		if (tells(&s.volumes[i], &room) && promised_check_room(others, s.volumes[i].dir, "the files behind the guest's memory",
 								       s.volumes[i].need, room.disk, PROMISED_AT_DESTINATION, &e))
 			target_obstacle(t, &e);

@@ -186,10 +186,9 @@ static int hide_in_place(struct target *t, struct err *e)
 {
 	json_t *dirs = json_object();
 	struct stat st;
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < t->args.file_count && !r; i++) {
+	for (size_t i = 0; i < t->args.file_count && !r; i++) {
 		const struct args_file *f = &t->args.files[i];
 
 		if (!in_place_is_taken(f) || lstat(f->to, &st))
@@ -320,9 +319,8 @@ void monitors_let_go(struct target *t)
 static bool ends_with_our_port(const struct target *t, const char *peer)
 {
 	const char *colon = strrchr(peer, ':');
-	unsigned i;
 
-	for (i = 0; i < t->occupied_count && colon; i++)
+	for (unsigned i = 0; i < t->occupied_count && colon; i++)
 		if (net_local_port(t->occupied[i]) == atoi(colon + 1))
 			return true;
 	return false;

@@ -171,9 +171,7 @@ static bool is_taken(const struct args_file *f, const char *why)
 /* A network of passt, say, which the guest is without until somebody listens. */
 static void tell_of_clients(const struct args_result *line, json_t *sentences)
 {
-	size_t i;
-
-	for (i = 0; i < line->file_count; i++) {
+	for (size_t i = 0; i < line->file_count; i++) {
 		const char *path = line->files[i].to ?: line->files[i].path;
 
 		if (line->files[i].role == ARGS_RECONNECT && path && access(path, F_OK))

@@ -16,12 +16,11 @@
 static void let_go(struct outage *o)
 {
 	struct data_plane *d = o->data;
-	unsigned i;
 
 	loop_timer_clear(d->a->loop, &o->look);
 	if (d->a->control)
 		channel_outlive(d->a->control, false);
-	for (i = 1; i <= d->channels; i++)
+	for (unsigned i = 1; i <= d->channels; i++)
 		if (o->missing >> i & 1 && d->receivers[i - 1])
 			receiver_let_go(d->receivers[i - 1]);
 	o->missing = 0;

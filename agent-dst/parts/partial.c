@@ -32,7 +32,6 @@ json_t *partial_kind(const json_t *description, const json_t *disk)
 {
 	bool as_file = json_is_integer(json_object_get(disk, "file_bytes"));
 	json_t *kind;
-	size_t i;
 
 	if (!json_is_true(json_object_get(disk, "keep")) || (!as_file && json_object_get(disk, "backing")))
 		return NULL;
@@ -40,7 +39,7 @@ json_t *partial_kind(const json_t *description, const json_t *disk)
 	json_object_set(kind, "guest", json_object_get(description, "name"));
 	if (json_object_get(description, "host"))
 		json_object_set(kind, "host", json_object_get(description, "host"));
-	for (i = 0; i < ARRAY_LEN(kind_members); i++)
+	for (size_t i = 0; i < ARRAY_LEN(kind_members); i++)
 		if (json_object_get(disk, kind_members[i]))
 			json_object_set(kind, kind_members[i], json_object_get(disk, kind_members[i]));
 	if (!as_file)
@@ -229,10 +228,9 @@ void partials_open(struct partials *ps, const char *state_dir, const char *guest
 void partials_close(struct partials *ps)
 {
 	json_t *owned;
-	size_t i;
 	struct err e;
 
-	for (i = 0; i < ps->count; i++) {
+	for (size_t i = 0; i < ps->count; i++) {
 		bool empty = !journal_owned(ps->at[i], &owned) && !json_array_size(owned);
 
 		json_decref(owned);

@@ -7,9 +7,7 @@
 
 bool point_has_sizes(const struct point *newest, const json_t *disks)
 {
-	size_t i;
-
-	for (i = 0; point_disk(newest, i); i++)
+	for (size_t i = 0; point_disk(newest, i); i++)
 		if (!json_is_true(json_object_get(json_array_get(disks, i), "empty")) &&
 		    json_integer_value(json_object_get(json_array_get(disks, i), "virtual_size")) !=
 			    json_integer_value(json_object_get(point_disk(newest, i), "bytes")))
@@ -19,9 +17,7 @@ bool point_has_sizes(const struct point *newest, const json_t *disks)
 
 bool point_lacks_disk(const struct point *newest, const json_t *disks)
 {
-	size_t i;
-
-	for (i = 0; point_disk(newest, i); i++)
+	for (size_t i = 0; point_disk(newest, i); i++)
 		if (point_disk_is_left_out(newest, i) && !json_is_true(json_object_get(json_array_get(disks, i), "empty")) &&
 		    !json_is_true(json_object_get(json_array_get(disks, i), "whole")))
 			return true;
@@ -31,9 +27,7 @@ bool point_lacks_disk(const struct point *newest, const json_t *disks)
 /* True if another disk of the guest had that name when the point was made. */
 static bool is_another(const json_t *had, size_t i, const char *now)
 {
-	size_t k;
-
-	for (k = 0; k < json_array_size(had); k++) {
+	for (size_t k = 0; k < json_array_size(had); k++) {
 		const char *then = json_text(json_array_get(had, k), "from") ?: "";
 
 		if (k != i && (!strcmp(then, now) || !strcmp(path_base(then), path_base(now))))

@@ -25,9 +25,8 @@ static struct startup *startup_of(struct part *p)
 static json_t *list_disks(const struct disks *ds)
 {
 	json_t *out = json_array();
-	size_t i;
 
-	for (i = 0; i < ds->count; i++)
+	for (size_t i = 0; i < ds->count; i++)
 		json_array_append_new(out, json_string(ds->list[i].path));
 	return out;
 }
@@ -67,10 +66,8 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 /* Adds the mounts without which QEMU would not start. */
 static void need_mounts(const struct startup *s, const struct target *t)
 {
-	size_t i;
-
 	afterwards_need(s->plan, json_text(s->plan, "script"));
-	for (i = 0; i < t->args.file_count; i++) {
+	for (size_t i = 0; i < t->args.file_count; i++) {
 		const struct args_file *f = &t->args.files[i];
 
 		if ((args_role_is_content(f->role) || args_role_is_written(f->role)) && f->to && *f->to == '/')
@@ -138,9 +135,7 @@ static enum place place_in(const json_t *inserted, const char *path)
 
 static bool is_a_base(const struct disks *ds, const char *path)
 {
-	size_t i;
-
-	for (i = 0; i < ds->count; i++)
+	for (size_t i = 0; i < ds->count; i++)
 		if (ds->list[i].backing && !strcmp(ds->list[i].backing, path))
 			return true;
 	return false;
@@ -173,11 +168,10 @@ static char *doubt_by_images(const struct startup *s)
 	json_t *blocks = NULL;
 	char *words = NULL;
 	struct err e;
-	size_t i;
 
 	if (!q || !qmp_alive(q) || qmp_call(q, "query-block", NULL, &blocks, &e))
 		return NULL;
-	for (i = 0; i < s->disks->count && !words; i++) {
+	for (size_t i = 0; i < s->disks->count && !words; i++) {
 		const struct arriving_disk *d = &s->disks->list[i];
 		const char *instead = is_a_base(s->disks, d->path) ? NULL : instead_of(d, blocks);
 

@@ -61,9 +61,7 @@ static double quiet_s(const char *tap)
 
 void taps_tell(const struct target *t, json_t *cautions)
 {
-	size_t i;
-
-	for (i = 0; i < t->args.nic_count; i++) {
+	for (size_t i = 0; i < t->args.nic_count; i++) {
 		const struct args_nic *n = &t->args.nics[i];
 		double s = n->stand_in ? quiet_s(n->attach) : 0;
 
@@ -108,10 +106,9 @@ static int hold(struct target *t, const struct args_nic *n, struct err *e)
 
 static int each(struct target *t, int (*fn)(struct target *t, const struct args_nic *n, struct err *e), struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < t->args.nic_count && !r; i++)
+	for (size_t i = 0; i < t->args.nic_count && !r; i++)
 		if (t->args.nics[i].stand_in)
 			r = fn(t, &t->args.nics[i], e);
 	return r;

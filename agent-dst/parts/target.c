@@ -155,9 +155,7 @@ char **target_environment(const struct target *t)
 
 void target_free_environment(char **env)
 {
-	size_t i;
-
-	for (i = 0; env[i]; i++)
+	for (size_t i = 0; env[i]; i++)
 		free(env[i]);
 	free(env);
 }
@@ -410,9 +408,7 @@ static const char *const in_run_dir[] = {"vmferry.qmp", "incoming", "nbd", "help
 
 static int remove_dir(const char *path, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(in_run_dir); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(in_run_dir); i++) {
 		AUTO_FREE char *file = xasprintf("%s/%s", path, in_run_dir[i]);
 
 		if (unlink(file) && errno != ENOENT)

@@ -45,13 +45,12 @@ static json_t *description_of(const struct target *t)
 static void imagine_disks(struct imagined *g, const struct would_start *w)
 {
 	const struct disks *real = w->disks;
-	size_t i;
 
 	g->disks.list = xcalloc(real->count + 1, sizeof(*g->disks.list));
 	g->disks.count = real->count;
 	g->disks.state_dir = real->state_dir;
 	g->disks.refused = real->refused;
-	for (i = 0; i < real->count; i++)
+	for (size_t i = 0; i < real->count; i++)
 		g->disks.list[i] = (struct arriving_disk){.object = real->list[i].object,
 							  .from = real->list[i].from,
 							  .path = xasprintf("%s/run/disk%zu.qcow2", w->point->store.dir, i),
@@ -79,11 +78,9 @@ static void imagine(struct imagined *g, const struct would_start *w)
 
 static void imagined_fini(struct imagined *g)
 {
-	size_t i;
-
 	g->line.part.ops->fini(&g->line.part);
 	g->tpm.part.ops->fini(&g->tpm.part);
-	for (i = 0; i < g->disks.count; i++)
+	for (size_t i = 0; i < g->disks.count; i++)
 		free(g->disks.list[i].path);
 	free(g->disks.list);
 	args_result_fini(&g->target.args);
@@ -130,9 +127,8 @@ static void check_files(struct imagined *g)
 {
 	const struct args_result *args = &g->target.args;
 	struct err e;
-	size_t i;
 
-	for (i = 0; i < args->file_count; i++) {
+	for (size_t i = 0; i < args->file_count; i++) {
 		const struct args_file *f = &args->files[i];
 
 		if (!args_role_is_content(f->role) || args_file_is_disk(f) || !f->to || *f->to != '/' || !access(f->to, R_OK))
@@ -162,9 +158,8 @@ static void check_room(struct imagined *g)
 {
 	uint64_t need = 0;
 	struct err e;
-	size_t i;
 
-	for (i = 0; i < g->disks.count; i++) {
+	for (size_t i = 0; i < g->disks.count; i++) {
 		json_int_t n = json_integer_value(json_object_get(target_described_disk(&g->target, g->disks.list[i].object), "allocated"));
 
 		need += n > 0 ? (uint64_t)n : 0;

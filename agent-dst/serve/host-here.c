@@ -100,9 +100,7 @@ static char *program_of(pid_t pid)
 /* Skips QEMUs with `-machine none`, which only probe capabilities. */
 static bool runs_a_guest(char *const *words, size_t count)
 {
-	size_t i;
-
-	for (i = 1; i + 1 < count; i++)
+	for (size_t i = 1; i + 1 < count; i++)
 		if ((!strcmp(words[i], "-M") || !strcmp(words[i], "-machine")) && text_starts_with(words[i + 1], "none"))
 			return false;
 	return count > 1;

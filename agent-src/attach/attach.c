@@ -262,10 +262,9 @@ static void hold_signals(sigset_t *before)
 {
 	static const int held[] = {SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU};
 	sigset_t set;
-	size_t i;
 
 	sigemptyset(&set);
-	for (i = 0; i < ARRAY_LEN(held); i++)
+	for (size_t i = 0; i < ARRAY_LEN(held); i++)
 		sigaddset(&set, held[i]);
 	sigprocmask(SIG_BLOCK, &set, before);
 }

@@ -95,9 +95,8 @@ static uint64_t entry_of(pid_t pid)
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	Elf64_auxv_t all[64];
 	ssize_t n = fd < 0 ? -1 : read(fd, all, sizeof(all));
-	size_t i;
 
-	for (i = 0; n > 0 && i < (size_t)n / sizeof(all[0]); i++)
+	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(all[0]); i++)
 		if (all[i].a_type == AT_ENTRY)
 			return all[i].a_un.a_val;
 	return 0;
@@ -130,9 +129,8 @@ void exe_symbols_close(struct exe_symbols *s)
 uint64_t exe_symbol(const struct exe_symbols *s, const char *name, uint64_t *size)
 {
 	const Elf64_Sym *all = s->symbols;
-	size_t i;
 
-	for (i = 0; i < s->count; i++) {
+	for (size_t i = 0; i < s->count; i++) {
 		if (ELF64_ST_TYPE(all[i].st_info) != STT_FUNC || !all[i].st_value || all[i].st_name >= s->names_bytes ||
 		    strcmp(s->names + all[i].st_name, name))
 			continue;

@@ -35,9 +35,7 @@ static const char banner[] = "QEMU emulator version ";
 
 static const struct qemu_calls_row *row_for(int version)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(rows); i++)
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (version >= rows[i].from && version <= rows[i].to)
 			return &rows[i];
 	return NULL;
@@ -244,9 +242,7 @@ static void make_monitor(struct code *c, const struct qemu_calls *q)
 /* A system call that has returned 0: it has changed rax, rcx and r11 alone. */
 static void go_back(struct code *c, const struct user_regs_struct *waits)
 {
-	unsigned i;
-
-	for (i = 0; i < c->end_count; i++)
+	for (unsigned i = 0; i < c->end_count; i++)
 		land(c, c->ends[i]);
 	load(c, RDI, waits->rdi);
 	load(c, RSI, waits->rsi);

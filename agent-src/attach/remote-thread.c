@@ -265,9 +265,8 @@ bool remote_thread_is_within(const struct remote_thread *t, uint64_t from, uint6
 {
 	uint64_t words[STACK_WORDS];
 	ssize_t got = pread(t->memory, words, sizeof(words), (off_t)t->regs.rsp);
-	size_t i;
 
-	for (i = 0; got > 0 && i < (size_t)got / sizeof(words[0]); i++)
+	for (size_t i = 0; got > 0 && i < (size_t)got / sizeof(words[0]); i++)
 		if (words[i] - from < n)
 			return true;
 	return false;

@@ -46,11 +46,10 @@ bool working_dir_is_needed(const struct guest *g)
 	struct args_result line;
 	bool needed = false;
 	struct err e;
-	size_t i;
 
 	if (g->foreign || !g->cwd || *g->cwd != '/' || guest_look_at_line(g, true, &line, &e))
 		return false;
-	for (i = 0; i < line.file_count && !needed; i++)
+	for (size_t i = 0; i < line.file_count && !needed; i++)
 		needed = args_file_is_disk(&line.files[i]) && is_lost(g, line.files[i].path);
 	args_result_fini(&line);
 	return needed;

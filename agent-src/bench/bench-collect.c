@@ -204,9 +204,7 @@ static bool echo(struct connection *k)
 
 static void take_records(struct collector *c, struct connection *k, uint64_t now)
 {
-	size_t i;
-
-	for (i = 0; i < k->echo_end; i++) {
+	for (size_t i = 0; i < k->echo_end; i++) {
 		k->record[k->record_bytes++] = k->echo[i];
 		if (k->record_bytes < RECORD_BYTES)
 			continue;
@@ -282,11 +280,10 @@ static void *run(void *arg)
 {
 	struct collector *c = arg;
 	struct pollfd p[3 + CONNECTIONS] = {{c->stop, POLLIN, 0}, {c->udp, POLLIN, 0}, {c->tcp, POLLIN, 0}};
-	unsigned i;
 
 	go_first();
 	for (;;) {
-		for (i = 0; i < CONNECTIONS; i++) {
+		for (unsigned i = 0; i < CONNECTIONS; i++) {
 			const struct connection *k = &c->connections[i];
 
 			p[3 + i] = (struct pollfd){k->fd, k->echo_begin < k->echo_end ? POLLOUT : POLLIN, 0};
@@ -297,7 +294,7 @@ static void *run(void *arg)
 			return NULL;
 		if (p[1].revents)
 			receive_beats(c);
-		for (i = 0; i < CONNECTIONS; i++)
+		for (unsigned i = 0; i < CONNECTIONS; i++)
 			if (p[3 + i].revents)
 				connection_serve(c, &c->connections[i]);
 		if (p[2].revents)
@@ -387,10 +384,9 @@ static int start(struct collector *c, const char *address, unsigned port, struct
 int collector_new(struct collector **out, const char *address, unsigned port, struct err *e)
 {
 	struct collector *c = xcalloc(1, sizeof(*c));
-	unsigned i;
 
 	c->stop = c->udp = c->tcp = -1;
-	for (i = 0; i < CONNECTIONS; i++)
+	for (unsigned i = 0; i < CONNECTIONS; i++)
 		c->connections[i].fd = -1;
 	pthread_mutex_init(&c->lock, NULL);
 	c->record_at_ns = realtime_ns();
@@ -404,15 +400,13 @@ int collector_new(struct collector **out, const char *address, unsigned port, st
 
 void collector_free(struct collector *c)
 {
-	unsigned i;
-
 	if (!c)
 		return;
 	if (c->started) {
 		eventfd_write(c->stop, 1);
 		pthread_join(c->thread, NULL);
 	}
-	for (i = 0; i < CONNECTIONS; i++)
+	for (unsigned i = 0; i < CONNECTIONS; i++)
 		close_socket(&c->connections[i].fd);
 	close_socket(&c->stop);
 	close_socket(&c->udp);

@@ -160,11 +160,9 @@ void content_read(struct content *c, uint8_t *to, size_t bytes)
 
 void content_close(struct content *c)
 {
-	size_t i;
-
 	if (!c)
 		return;
-	for (i = 0; i < c->count; i++)
+	for (size_t i = 0; i < c->count; i++)
 		free(c->files[i].path);
 	free(c->files);
 	if (c->fd >= 0)

@@ -124,12 +124,11 @@ static void add_ssh(const struct dest_config *d, char **argv, size_t n)
 		char *option;
 		bool on;
 	} plain[] = {{"--ssh=openssh", d->openssh}, {"--ssh-accept-new", d->ssh_accept_new}, {"--keep-agent", d->keep_agent}};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(valued); i++)
+	for (size_t i = 0; i < ARRAY_LEN(valued); i++)
 		if (valued[i].value)
 			argv[n++] = valued[i].option, argv[n++] = (char *)valued[i].value;
-	for (i = 0; i < ARRAY_LEN(plain); i++)
+	for (size_t i = 0; i < ARRAY_LEN(plain); i++)
 		if (plain[i].on)
 			argv[n++] = plain[i].option;
 }
@@ -177,13 +176,12 @@ static int start_move(struct ferry *f, char *address, const char *key, struct er
 static void on_progress(struct ferry *f, const json_t *ev)
 {
 	const json_t *ram = json_object_get(ev, "ram_left"), *codec = json_object_get(ev, "codec");
-	size_t i;
 
 	f->w->now.disk_left = json_integer_value(json_object_get(ev, "disk_left"));
 	if (ram)
 		f->w->now.ram_left = json_integer_value(ram);
 	f->w->now.dirty_bytes_per_s = (int64_t)json_number_value(json_object_get(ev, "dirty_bps"));
-	for (i = 0; codec && codec_words[i]; i++)
+	for (size_t i = 0; codec && codec_words[i]; i++)
 		if (!strcmp(json_string_value(codec), codec_words[i]))
 			f->w->now.codec = codec_words[i];
 }
@@ -270,9 +268,8 @@ static json_t *breakdown(const json_t *downtime)
 {
 	static const char *const parts[] = {"disk", "ram", "recheck", "device_state", "take_over", "journal", "start"};
 	json_t *list = json_array();
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(parts); i++)
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
 		if (json_object_get(downtime, parts[i])) /* only libvirt takes a guest over */
 			json_array_append_new(list, json_pack("{s:s,s:f}", "name", parts[i], "ms",
 							      json_number_value(json_object_get(downtime, parts[i]))));
@@ -330,11 +327,10 @@ static void end_all(struct ferry *f)
 {
 	const pid_t pids[] = {f->pid, f->agent};
 	uint64_t until_ns = now_ns() + ROLL_BACK_MS * 1000000ULL;
-	size_t i;
 
 	if (f->pid)
 		kill(f->pid, SIGTERM); /* rolls back; the agent there ends with it */
-	for (i = 0; i < ARRAY_LEN(pids); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
 		while (pids[i] && waitpid(pids[i], NULL, WNOHANG) == 0) {
 			if (now_ns() > until_ns)
 				kill(pids[i], SIGKILL);

@@ -41,9 +41,8 @@ int bench_check_same(const struct bench *b, const json_t *now, struct err *e)
 	static const char *const members[] = {"cpu", "cores", "kernel", "qemu", "qemu_there", "libvirt", "accel", "tcp_congestion"};
 	const json_t *then = json_object_get(b->run, "environment");
 	const char *software = json_text(b->run, "software");
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(members); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
 		const json_t *was = json_object_get(then, members[i]), *is = json_object_get(now, members[i]);
 		AUTO_FREE char *was_text = json_dumps(was, JSON_ENCODE_ANY), *is_text = json_dumps(is, JSON_ENCODE_ANY);
 

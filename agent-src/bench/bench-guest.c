@@ -89,11 +89,10 @@ static int disk_fill(struct bench *b, struct content *c, const char *path, struc
 {
 	AUTO_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
 	AUTO_FREE uint8_t *piece = xmalloc(MIB);
-	uint64_t at;
 
 	if (fd < 0)
 		return err_sys(e, errno, "cannot open %s", path);
-	for (at = 0; at < b->plan.disk_data_mib * MIB; at += MIB) {
+	for (uint64_t at = 0; at < b->plan.disk_data_mib * MIB; at += MIB) {
 		if (bench_step(b, UINT64_MAX, 0, e))
 			return -e->code;
 		content_read(c, piece, MIB);
@@ -126,9 +125,8 @@ static int disks_fill(struct bench *b, const struct bench_guest *g, struct err *
 {
 	struct content *c = NULL;
 	int r = content_open(&c, b->plan.content, CONTENT_FROM, e);
-	unsigned i;
 
-	for (i = 0; i < g->disk_count && !r; i++) {
+	for (unsigned i = 0; i < g->disk_count && !r; i++) {
 		AUTO_FREE char *path = disk_path(g, i);
 
 		r = is_database(g, i) ? database_format(path, e) : disk_fill(b, c, path, e);
@@ -140,10 +138,9 @@ static int disks_fill(struct bench *b, const struct bench_guest *g, struct err *
 int bench_guest_disks(struct bench *b, struct bench_guest *g, struct err *e)
 {
 	struct side *s = &b->sides[g->side];
-	unsigned i;
 	int r = 0;
 
-	for (i = 0; i < g->disk_count && !r; i++) {
+	for (unsigned i = 0; i < g->disk_count && !r; i++) {
 		AUTO_FREE char *path = disk_path(g, i);
 
 		r = s->ops->image(s, path, b->plan.disk_mib * MIB, &g->direct, e);
@@ -155,9 +152,8 @@ uint64_t bench_guest_disk_allocated(struct bench *b, const struct bench_guest *g
 {
 	struct side *s = &b->sides[g->side];
 	uint64_t bytes = 0;
-	unsigned i;
 
-	for (i = 0; i < g->disk_count; i++) {
+	for (unsigned i = 0; i < g->disk_count; i++) {
 		AUTO_FREE char *path = disk_path(g, i);
 
 		bytes += s->ops->allocated(s, path);
@@ -226,7 +222,6 @@ static int guest_launch(struct bench *b, struct bench_guest *g, bool incoming, s
 	const char *direct = g->direct ? "on" : "off";
 	struct side *s = &b->sides[g->side];
 	struct words w = {0};
-	unsigned i;
 	int r;
 
 	add(&w, "%s", s->qemu);
@@ -244,7 +239,7 @@ static int guest_launch(struct bench *b, struct bench_guest *g, bool incoming, s
 	add(&w, "-serial"), add(&w, "unix:%s/bench.orders,server=on,wait=off", g->folder);
 	add(&w, "-netdev"), add(&w, b->host ? "user,id=n0" : "tap,id=n0,ifname=tap0,script=no,downscript=no");
 	add(&w, "-device"), add(&w, "virtio-net-pci,netdev=n0,mac=52:54:00:78:00:32");
-	for (i = 0; i < g->disk_count; i++) {
+	for (unsigned i = 0; i < g->disk_count; i++) {
 		add(&w, "-blockdev");
 		add(&w,
 		    "driver=raw,node-name=d%u,discard=unmap,detect-zeroes=unmap,cache.direct=%s,file.driver=file,"

@@ -35,9 +35,8 @@ size_t beats_gaps(const struct beat *beats, size_t count, uint64_t from_ns, uint
 {
 	struct gap_list list = {out, 0, max, from_ns, to_ns};
 	uint64_t last_ns = from_ns, highest = 0;
-	size_t i;
 
-	for (i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		if (i && beats[i].sequence <= highest)
 			continue;
 		highest = beats[i].sequence;
@@ -51,9 +50,8 @@ size_t beats_gaps(const struct beat *beats, size_t count, uint64_t from_ns, uint
 bool beats_go_on(const struct beat *beats, size_t count, uint64_t after_ns)
 {
 	const struct beat *newest = NULL;
-	size_t i;
 
-	for (i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		const struct beat *b = &beats[i];
 
 		if (newest && b->guest_ns + LATE_NS < newest->guest_ns)
@@ -109,10 +107,9 @@ static uint64_t take_done(uint64_t *counter, uint64_t *before)
 void beats_steps(const struct beat *beats, size_t count, uint64_t from_ns, uint64_t step_ns, struct beat_step *out, size_t steps)
 {
 	uint64_t ram_before = 0, disk_before = 0;
-	size_t i;
 
 	memset(out, 0, steps * sizeof(*out));
-	for (i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		const struct beat *b = &beats[i];
 		struct beat_step *step;
 
@@ -127,7 +124,7 @@ void beats_steps(const struct beat *beats, size_t count, uint64_t from_ns, uint6
 		step->ram_ops = MAX(step->ram_ops, b->ram_ops);
 		step->disk_ops = MAX(step->disk_ops, b->disk_ops);
 	}
-	for (i = 0; i < steps; i++) {
+	for (size_t i = 0; i < steps; i++) {
 		if (!out[i].beats)
 			continue;
 		ram_before = take_done(&out[i].ram_ops, &ram_before);

@@ -30,10 +30,9 @@ static int wait_inside(void)
 {
 	const int numbers[] = {SIGTERM, SIGHUP, SIGINT};
 	struct sigaction on = {.sa_handler = pass_on};
-	size_t i;
 	int status;
 
-	for (i = 0; i < ARRAY_LEN(numbers); i++)
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
 		sigaction(numbers[i], &on, NULL);
 	while (waitpid(inside, &status, 0) < 0)
 		if (errno != EINTR)

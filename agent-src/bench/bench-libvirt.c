@@ -95,12 +95,11 @@ int libvirt_prepare(struct bench *b, struct err *e)
 {
 	static const char *const ask[] = {"uri", NULL};
 	struct process_output out;
-	unsigned i;
 	int r = 0;
 
 	if (!plan_libvirt(&b->plan))
 		return 0;
-	for (i = 0; i < ARRAY_LEN(b->sides) && !r; i++) {
+	for (unsigned i = 0; i < ARRAY_LEN(b->sides) && !r; i++) {
 		b->sides[i].libvirt = bench_folder(b, i, e);
 		r = b->sides[i].libvirt ? daemon_start(b, &b->sides[i], e) : -e->code;
 		r = r ?: virsh(&b->sides[i], ask, &out, e);
@@ -110,9 +109,7 @@ int libvirt_prepare(struct bench *b, struct err *e)
 
 void libvirt_fini(struct bench *b)
 {
-	unsigned i;
-
-	for (i = 0; i < ARRAY_LEN(b->sides); i++) {
+	for (unsigned i = 0; i < ARRAY_LEN(b->sides); i++) {
 		if (b->sides[i].libvirtd)
 			b->sides[i].ops->remove(&b->sides[i], b->sides[i].libvirtd, NULL);
 		free(b->sides[i].libvirt);
@@ -171,9 +168,7 @@ static void put(FILE *f, const char *before, const char *text, const char *after
 
 static void put_disks(FILE *f, const struct bench_guest *g)
 {
-	unsigned i;
-
-	for (i = 0; i < g->disk_count; i++)
+	for (unsigned i = 0; i < g->disk_count; i++)
 		fprintf(f,
 			"<disk type='file' device='disk'><driver name='qemu' type='raw' cache='%s' discard='unmap' detect_zeroes='unmap'/>"
 			"<source file='" GUEST_DIR "/disk%u.raw'/><target dev='vd%c' bus='virtio'/></disk>\n",

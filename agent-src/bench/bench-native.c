@@ -149,7 +149,6 @@ static const char *target_address(const struct native *n)
 static int serve_disks(struct native *n, struct err *e)
 {
 	struct qmp *q = n->w->target.qmp;
-	unsigned i;
 	int r = target_side(n)->ops->port(target_side(n), NBD_PORT, &n->nbd_port, e);
 
 	r = r ? r
@@ -158,7 +157,7 @@ static int serve_disks(struct native *n, struct err *e)
 					       "port", json_sprintf("%u", n->nbd_port))),
 			 NULL, e);
 
-	for (i = 0; i < n->source->disk_count && !r; i++)
+	for (unsigned i = 0; i < n->source->disk_count && !r; i++)
 		r = qmp_call(q, "block-export-add",
 			     json_pack("{s:s,s:o,s:o,s:o,s:b}", "type", "nbd", "id", json_sprintf("e%u", i), "node-name",
 				       json_sprintf("d%u", i), "name", json_sprintf("d%u", i), "writable", 1),
@@ -169,10 +168,9 @@ static int serve_disks(struct native *n, struct err *e)
 static int mirror_disks(struct native *n, struct err *e)
 {
 	struct qmp *q = n->w->source.qmp;
-	unsigned i;
 	int r = 0;
 
-	for (i = 0; i < n->source->disk_count && !r; i++) {
+	for (unsigned i = 0; i < n->source->disk_count && !r; i++) {
 		r = qmp_call(q, "blockdev-add",
 			     with_tls(n, json_pack("{s:s,s:o,s:{s:s,s:s,s:o},s:o,s:s,s:s}", "driver", "nbd", "node-name",
 						   json_sprintf("t%u", i), "server", "type", "inet", "host", target_address(n), "port",
@@ -191,13 +189,12 @@ static int mirror_disks(struct native *n, struct err *e)
 /* The guest stands still: the mirrors end, and the images belong to the destination. */
 static int end_mirrors(struct native *n, struct err *e)
 {
-	unsigned i;
 	int r = 0;
 
-	for (i = 0; i < n->source->disk_count && !r; i++)
+	for (unsigned i = 0; i < n->source->disk_count && !r; i++)
 		r = qmp_call(n->w->source.qmp, "block-job-cancel", json_pack("{s:o}", "device", json_sprintf("m%u", i)), NULL, e);
 	r = r ?: wait_count(n, &n->w->jobs_completed, n->source->disk_count, "the end of the disks' mirror", e);
-	for (i = 0; i < n->source->disk_count && !r; i++)
+	for (unsigned i = 0; i < n->source->disk_count && !r; i++)
 		r = qmp_call(n->w->source.qmp, "blockdev-del", json_pack("{s:o}", "node-name", json_sprintf("t%u", i)), NULL, e);
 	return r ? r : qmp_call(n->w->target.qmp, "nbd-server-stop", NULL, NULL, e);
 }

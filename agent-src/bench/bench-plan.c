@@ -66,9 +66,8 @@ static double rate_bits(const char *text)
 	} units[] = {{"kbit", 1e3}, {"mbit", 1e6}, {"gbit", 1e9}};
 	char *end;
 	unsigned long number = strtoul(text, &end, 10);
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(units); i++)
+	for (size_t i = 0; i < ARRAY_LEN(units); i++)
 		if (end != text && *text != '-' && !strcmp(end, units[i].unit) && number <= 1000000)
 			return (double)number * units[i].bits;
 	return 0;
@@ -141,7 +140,6 @@ static int take_workload(struct bench_plan *p, const char *word, struct err *e)
 
 static int tool_option(struct tool *t, const char *word, struct err *e)
 {
-	size_t i;
 	unsigned most = t->kind == TOOL_VMFERRY ? CHANNELS_MAX - 1 : 16; /* limit of vmferry migrate; for QEMU, a sensible one */
 	char *end;
 
@@ -166,7 +164,7 @@ static int tool_option(struct tool *t, const char *word, struct err *e)
 		t->no_recheck = true;
 		return 0;
 	}
-	for (i = 0; t->kind == TOOL_VMFERRY && !strncmp(word, "codec=", 6) && codec_words[i]; i++) {
+	for (size_t i = 0; t->kind == TOOL_VMFERRY && !strncmp(word, "codec=", 6) && codec_words[i]; i++) {
 		if (!strcmp(word + 6, codec_words[i])) {
 			t->codec = codec_words[i];
 			return 0;
@@ -270,9 +268,7 @@ static const char *const contents[] = {[CONTENT_LIVING] = "living", [CONTENT_NOI
 
 int plan_content(struct bench_plan *p, const char *word, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(contents); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(contents); i++) {
 		if (!strcmp(word, contents[i])) {
 			p->content = (enum bench_content)i;
 			return 0;
@@ -283,21 +279,17 @@ int plan_content(struct bench_plan *p, const char *word, struct err *e)
 
 void plan_fini(struct bench_plan *p)
 {
-	unsigned i;
-
-	for (i = 0; i < p->link_count; i++)
+	for (unsigned i = 0; i < p->link_count; i++)
 		free(p->links[i]);
-	for (i = 0; i < p->own_count; i++)
+	for (unsigned i = 0; i < p->own_count; i++)
 		free(p->own[i]);
-	for (i = 0; i < p->tool_count; i++)
+	for (unsigned i = 0; i < p->tool_count; i++)
 		free(p->tools[i].text), free(p->tools[i].from);
 }
 
 const struct tool *plan_libvirt(const struct bench_plan *p)
 {
-	unsigned i;
-
-	for (i = 0; i < p->tool_count; i++)
+	for (unsigned i = 0; i < p->tool_count; i++)
 		if (p->tools[i].libvirt)
 			return &p->tools[i];
 	return NULL;
@@ -327,18 +319,17 @@ json_t *plan_json(const struct bench_plan *p)
 	json_t *o = json_pack("{s:[],s:[],s:[],s:[],s:f,s:f,s:f,s:s}", "links", "mem_mib", "workloads", "tools", "max_downtime_ms",
 			      p->max_downtime_ms, "delay_ms", p->delay_ms, "loss_percent", p->loss_percent, "content",
 			      contents[plan_really(p)]);
-	unsigned i;
 
-	for (i = 0; i < p->link_count; i++)
+	for (unsigned i = 0; i < p->link_count; i++)
 		json_array_append_new(json_object_get(o, "links"), json_string(p->links[i]));
-	for (i = 0; i < p->mem_count; i++)
+	for (unsigned i = 0; i < p->mem_count; i++)
 		json_array_append_new(json_object_get(o, "mem_mib"), json_integer(p->mem_mib[i]));
-	for (i = 0; i < p->workload_count; i++)
+	for (unsigned i = 0; i < p->workload_count; i++)
 		json_array_append_new(json_object_get(o, "workloads"),
 				      json_pack("{s:s,s:s}", "name", p->workloads[i].name, "text", p->workloads[i].text));
-	for (i = 0; i < p->tool_count; i++)
+	for (unsigned i = 0; i < p->tool_count; i++)
 		json_array_append_new(json_object_get(o, "tools"), json_string(p->tools[i].text));
-	for (i = 0; i < ARRAY_LEN(numbers); i++)
+	for (unsigned i = 0; i < ARRAY_LEN(numbers); i++)
 		json_object_set_new(o, numbers[i].name, json_integer(*(const unsigned *)((const char *)p + numbers[i].offset)));
 	return o;
 }
@@ -371,13 +362,12 @@ static int take_array(struct bench_plan *p, const json_t *list, unsigned *count,
 int plan_from_json(struct bench_plan *p, const json_t *plan, struct err *e)
 {
 	int r = take_array(p, json_object_get(plan, "links"), &p->link_count, take_planned_link, e);
-	size_t i;
 
 	r = r ?: take_array(p, json_object_get(plan, "mem_mib"), &p->mem_count, take_mem, e);
 	r = r ?: take_array(p, json_object_get(plan, "workloads"), &p->workload_count, take_workload, e);
 	r = r ?: take_array(p, json_object_get(plan, "tools"), &p->tool_count, take_tool, e);
 	r = r ?: plan_content(p, json_text(plan, "content") ?: contents[CONTENT_NOISE], e);
-	for (i = 0; i < ARRAY_LEN(numbers); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
 		json_int_t n = json_integer_value(json_object_get(plan, numbers[i].name));
 
 		*(unsigned *)((char *)p + numbers[i].offset) = n < 0 || n > numbers[i].max ? 0 : (unsigned)n;

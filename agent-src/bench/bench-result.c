@@ -72,10 +72,9 @@ static void add_beats(json_t *o, const struct beats *b, uint64_t from_ns, uint64
 {
 	AUTO_FREE struct beat_step *s = xcalloc(steps + 1, sizeof(*s));
 	json_t *beats = json_array(), *work = json_array();
-	size_t i;
 
 	beats_steps(b->all, b->count, from_ns, step_ns, s, steps);
-	for (i = 0; i < steps; i++) {
+	for (size_t i = 0; i < steps; i++) {
 		json_array_append_new(beats, json_integer((json_int_t)s[i].beats));
 		json_array_append_new(work, s[i].beats ? json_integer((json_int_t)(s[i].ram_ops + s[i].disk_ops)) : json_null());
 	}
@@ -125,9 +124,7 @@ static double wire_at(const struct watch *w, uint64_t at_ns, size_t *at)
 /* The time when that many bytes had left. */
 static uint64_t wire_when(const struct watch *w, double bytes)
 {
-	size_t i;
-
-	for (i = 1; i < w->sample_count; i++) {
+	for (size_t i = 1; i < w->sample_count; i++) {
 		const struct watch_sample *a = &w->samples[i - 1], *b = &w->samples[i];
 
 		if ((double)b->wire_bytes >= bytes && b->wire_bytes > a->wire_bytes)
@@ -179,9 +176,8 @@ static json_t *series_json(const struct watch *w, const struct beats *b, uint64_
 static json_t *events_json(const struct watch *w)
 {
 	json_t *list = json_array();
-	size_t i;
 
-	for (i = 0; i < w->event_count; i++)
+	for (size_t i = 0; i < w->event_count; i++)
 		json_array_append_new(list,
 				      json_pack("{s:f,s:s}", "t_ms", ms_since(w->events[i].at_ns, w->began_ns), "what", w->events[i].what));
 	return list;

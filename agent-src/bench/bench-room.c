@@ -11,9 +11,8 @@
 static uint64_t images_bytes(const struct bench_plan *p)
 {
 	uint64_t mib = (uint64_t)p->disks * MIN(p->disk_mib, (uint64_t)p->disk_data_mib + BENCH_WINDOWS_MIB);
-	unsigned i;
 
-	for (i = 0; i < p->workload_count; i++)
+	for (unsigned i = 0; i < p->workload_count; i++)
 		if (p->workloads[i].database)
 			return (mib + p->disk_mib) * MIB;
 	return mib * MIB;
@@ -22,9 +21,8 @@ static uint64_t images_bytes(const struct bench_plan *p)
 static uint64_t memory_bytes(const struct bench_plan *p)
 {
 	uint64_t most = 0;
-	unsigned i;
 
-	for (i = 0; i < p->mem_count; i++)
+	for (unsigned i = 0; i < p->mem_count; i++)
 		most = MAX(most, p->mem_mib[i]);
 	return most * MIB;
 }

@@ -130,11 +130,10 @@ static double yardstick_ms(void)
 	static const struct digest_key key;
 	struct hash128 sum = {0, 0};
 	uint64_t since;
-	unsigned i;
 
 	memset(from, 1, 2 * bytes);
 	since = now_ns();
-	for (i = 0; i < 8; i++) {
+	for (unsigned i = 0; i < 8; i++) {
 		memcpy(from + (i + 1) % 2 * bytes, from + i % 2 * bytes, bytes);
 		hash_add(&sum, hash_content(&key, from + i % 2 * bytes, bytes));
 		from[i] = (uint8_t)sum.lo;

@@ -55,9 +55,8 @@ double move_figure(const json_t *move, enum figure what)
 bool moves_compare(const json_t *a, const json_t *b)
 {
 	static const char *const members[] = {"link", "workload", "mem_mib", "delay_ms", "loss_percent", "cached_percent", "content"};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(members); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
 		const json_t *x = json_object_get(a, members[i]), *y = json_object_get(b, members[i]);
 
 		if ((x || y) && !json_equal(x, y))
@@ -93,9 +92,8 @@ typedef double value_fn(const json_t *move, const void *of);
 static struct spread spread_over(const struct run_tool *t, value_fn *value, const void *of)
 {
 	double *values = xcalloc(t->good_count + 1, sizeof(*values));
-	size_t i;
 
-	for (i = 0; i < t->good_count; i++)
+	for (size_t i = 0; i < t->good_count; i++)
 		values[i] = value(t->good[i], of);
 	return spread_of(values, t->good_count);
 }
@@ -128,9 +126,8 @@ static double part_of_other(const json_t *move, const void *other)
 {
 	const struct run_tool *t = other;
 	double round = value_of(move, "round");
-	size_t i;
 
-	for (i = 0; i < t->good_count; i++)
+	for (size_t i = 0; i < t->good_count; i++)
 		if (value_of(t->good[i], "round") == round && move_figure(t->good[i], FIGURE_TOTAL) > 0)
 			return move_figure(move, FIGURE_TOTAL) / move_figure(t->good[i], FIGURE_TOTAL);
 	return NAN;
@@ -161,9 +158,8 @@ const struct run_tool *cell_best_native(const struct run_cell *c, enum figure wh
 {
 	const struct run_tool *best = NULL;
 	double v, least = INFINITY;
-	size_t i;
 
-	for (i = 0; i < c->tool_count; i++) {
+	for (size_t i = 0; i < c->tool_count; i++) {
 		v = c->tools[i].ours ? NAN : tool_median(&c->tools[i], what);
 		if (v < least) {
 			least = v;
@@ -176,9 +172,8 @@ const struct run_tool *cell_best_native(const struct run_cell *c, enum figure wh
 const struct run_tool *cell_first_tool(const struct runs *r, const struct run_cell *c)
 {
 	const char *name = json_string_value(json_array_get(json_object_get(r->plan, "tools"), 0));
-	size_t i;
 
-	for (i = 0; name && i < c->tool_count; i++)
+	for (size_t i = 0; name && i < c->tool_count; i++)
 		if (!strcmp(c->tools[i].name, name))
 			return &c->tools[i];
 	return NULL;
@@ -207,12 +202,11 @@ static json_t *tool_statistics(const struct runs *r, const struct run_cell *c, c
 	} figures[] = {{"total_ms", FIGURE_TOTAL}, {"downtime_ms", FIGURE_DOWNTIME}, {"bytes_wire", FIGURE_WIRE}};
 	const struct run_tool *first = cell_first_tool(r, c);
 	json_t *o = json_pack("{s:s,s:i}", "tool", t->name, "moves", (int)t->good_count);
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(members); i++)
+	for (size_t i = 0; i < ARRAY_LEN(members); i++)
 		if (json_object_get(c->first, members[i]))
 			json_object_set(o, members[i], json_object_get(c->first, members[i]));
-	for (i = 0; i < ARRAY_LEN(figures); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(figures); i++) {
 		struct spread s = tool_spread(t, figures[i].figure);
 
 		if (s.count > 1)
@@ -240,9 +234,7 @@ json_t *runs_statistics(const struct runs *r)
 
 static struct run_cell *cell_for(struct runs *r, const json_t *move, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < r->cell_count; i++)
+	for (size_t i = 0; i < r->cell_count; i++)
 		if (moves_compare(r->cells[i].first, move))
 			return &r->cells[i];
 	if (r->cell_count == RUNS_CELLS_MAX) {
@@ -259,9 +251,7 @@ static struct run_cell *cell_for(struct runs *r, const json_t *move, struct err 
 
 static struct run_tool *tool_for(struct run_cell *c, const char *name, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < c->tool_count; i++)
+	for (size_t i = 0; i < c->tool_count; i++)
 		if (!strcmp(c->tools[i].name, name))
 			return &c->tools[i];
 	if (c->tool_count == RUNS_TOOLS_MAX) {

@@ -29,7 +29,6 @@ int remove_when_we_end(const char *dir, struct err *e)
 {
 	static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
 	int ends[2];
-	size_t i;
 	char byte;
 	pid_t pid;
 
@@ -44,14 +43,14 @@ int remove_when_we_end(const char *dir, struct err *e)
 	}
 	setsid();
 	prctl(PR_SET_NAME, "bench-remove"); /* whoever ends all that is called vmferry does not mean this one, */
-	for (i = 0; i < ARRAY_LEN(ignored); i++)
+	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
 		signal(ignored[i], SIG_IGN); /* nor who asks the whole session to end */
 	close(ends[1]);
 	/* closed, so that a process that waits for the end of our output need not wait for the child */
 	close(0), close(1), close(2);
 	while (read(ends[0], &byte, 1) < 0 && errno == EINTR)
 		;
-	for (i = 0; i < REMOVE_TRIES && !access(dir, F_OK); i++, poll(NULL, 0, 100))
+	for (size_t i = 0; i < REMOVE_TRIES && !access(dir, F_OK); i++, poll(NULL, 0, 100))
 		folder_remove(dir); /* again, if someone who has not ended yet makes a file */
 	_exit(0);
 }

@@ -54,9 +54,8 @@ static void print_tool(const struct run_tool *t)
 static void print_beside(const struct run_cell *c, const struct run_tool *first)
 {
 	int width = 0;
-	size_t i;
 
-	for (i = 0; first && i < c->tool_count; i++) {
+	for (size_t i = 0; first && i < c->tool_count; i++) {
 		double part = &c->tools[i] == first ? NAN : tool_beside(&c->tools[i], first);
 
 		if (isnan(part))

@@ -19,9 +19,7 @@
 
 static const struct tool *first_with_tls(const struct bench_plan *p)
 {
-	unsigned i;
-
-	for (i = 0; i < p->tool_count; i++)
+	for (unsigned i = 0; i < p->tool_count; i++)
 		if (p->tools[i].tls && p->tools[i].kind != TOOL_VMFERRY)
 			return &p->tools[i];
 	return NULL;
@@ -70,13 +68,12 @@ int tls_prepare(struct bench *b, struct err *e)
 {
 	const struct tool *t = first_with_tls(&b->plan);
 	char text[KEY_TEXT_MAX];
-	unsigned i;
 	int r;
 
 	if (!t)
 		return 0;
 	r = key_make(USER, text, e);
-	for (i = 0; i < ARRAY_LEN(b->sides) && !r; i++) {
+	for (unsigned i = 0; i < ARRAY_LEN(b->sides) && !r; i++) {
 		struct side *s = &b->sides[i];
 
 		s->keys = bench_folder(b, i, e);
@@ -92,8 +89,6 @@ int tls_prepare(struct bench *b, struct err *e)
 
 void tls_fini(struct bench *b)
 {
-	unsigned i;
-
-	for (i = 0; i < ARRAY_LEN(b->sides); i++)
+	for (unsigned i = 0; i < ARRAY_LEN(b->sides); i++)
 		free(b->sides[i].keys);
 }

@@ -332,9 +332,7 @@ void watch_close(struct watch *w)
 
 void watch_fini(struct watch *w)
 {
-	size_t i;
-
-	for (i = 0; i < w->event_count; i++)
+	for (size_t i = 0; i < w->event_count; i++)
 		free(w->events[i].what);
 	free(w->events);
 	free(w->samples);

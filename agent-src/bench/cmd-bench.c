@@ -150,9 +150,8 @@ static char *text_after(void)
 {
 	char *text = xstrdup("\nWorkloads:\n"), *longer;
 	const struct workload *w;
-	unsigned i;
 
-	for (i = 0; (w = plan_workload(i)); i++) {
+	for (unsigned i = 0; (w = plan_workload(i)); i++) {
 		longer = xasprintf("%s  %-16s  %s\n", text, w->name, w->text);
 		free(text);
 		text = longer;
@@ -170,10 +169,9 @@ static int take_lists(struct bench_plan *p, const struct choice *c, struct err *
 		int (*take)(struct bench_plan *p, const char *said, struct err *e);
 	} lists[] = {{c->links, plan_links},	     {c->delay, plan_delay}, {c->loss, plan_loss},	{c->mems, plan_mems},
 		     {c->workloads, plan_workloads}, {c->tools, plan_tools}, {c->content, plan_content}};
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < ARRAY_LEN(lists) && !r; i++)
+	for (size_t i = 0; i < ARRAY_LEN(lists) && !r; i++)
 		r = lists[i].said ? lists[i].take(p, lists[i].said, e) : 0;
 	return r;
 }
@@ -447,10 +445,9 @@ static int inside(struct bench *b, struct err *e)
 	const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction on = {.sa_handler = on_signal};
 	json_t *environment = NULL;
-	size_t i;
 	int r;
 
-	for (i = 0; i < ARRAY_LEN(numbers); i++)
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
 		sigaction(numbers[i], &on, NULL);
 	r = loop_new(&b->loop, 64, e) ?: collector_new(&b->collector, NULL, 0, e) ?: make_sides(b, e) ?: tls_prepare(b, e);
 	r = r ?: libvirt_prepare(b, e);

@@ -12,9 +12,8 @@ static void compare(FILE *f, const struct run_cell *c, enum figure what, const c
 {
 	struct chart_bar *bars = xcalloc(c->tool_count, sizeof(*bars));
 	struct spread *spreads = xcalloc(c->tool_count, sizeof(*spreads));
-	size_t i;
 
-	for (i = 0; i < c->tool_count; i++) {
+	for (size_t i = 0; i < c->tool_count; i++) {
 		const struct run_tool *t = &c->tools[i];
 
 		spreads[i] = tool_spread(t, what);
@@ -25,7 +24,7 @@ static void compare(FILE *f, const struct run_cell *c, enum figure what, const c
 					     .none = t->good_count ? "not measured" : "no move went well"};
 	}
 	chart_write(f, title, q, axis, NULL, bars, c->tool_count);
-	for (i = 0; i < c->tool_count; i++)
+	for (size_t i = 0; i < c->tool_count; i++)
 		spread_fini(&spreads[i]);
 	free(spreads);
 	free(bars);

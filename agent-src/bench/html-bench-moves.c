@@ -58,9 +58,8 @@ static void add_rate(struct timeline *t, const json_t *o, const char *title, con
 static void add_counts(struct timeline *t, const json_t *o, const struct steps *p)
 {
 	static const char *const all[][2] = {{"Datagrams of the guest", "beats"}, {"Work of the guest (pages, blocks)", "work"}};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(all); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		AUTO_FREE char *title = xasprintf("%s per %.0f ms", all[i][0], p->step);
 
 		fill(panel_series(timeline_panel(t, title, Q_PLAIN), NULL, true), json_object_get(o, all[i][1]), p);
@@ -107,7 +106,6 @@ static void write_timeline(FILE *f, const struct run_cell *c, const json_t *move
 	struct timeline t = {.width = TIMELINE_WIDE, .to = end, .axis = "time since the move began", .shade_from = NAN};
 	struct steps all = {.step = step_of(series, STEP_MS), .until = INFINITY}, moving = all;
 	struct panel *left;
-	size_t i;
 
 	if (move_figure(move, FIGURE_TOTAL) > 0)
 		moving.until = move_figure(move, FIGURE_TOTAL) + all.step / 2; /* later the tool has nothing to say */
@@ -121,14 +119,14 @@ static void write_timeline(FILE *f, const struct run_cell *c, const json_t *move
 	fill(panel_series(left, "disk", false), json_object_get(series, "disk_left"), &moving);
 	add_rate(&t, series, "The guest writes memory", "dirty_bps", &moving);
 	add_counts(&t, series, &all);
-	for (i = 0; i < MIN(json_array_size(events), EVENTS_LOOKED); i++) {
+	for (size_t i = 0; i < MIN(json_array_size(events), EVENTS_LOOKED); i++) {
 		const json_t *v = json_array_get(events, i);
 		const char *what = value_text(v, "what");
 
 		if (what && strncmp(what, "pass", 4)) /* passes are in the strip of rounds */
 			timeline_mark(&t, value_of(v, "t_ms"), what);
 	}
-	for (i = 0; i < t.mark_count; i++)
+	for (size_t i = 0; i < t.mark_count; i++)
 		t.to = fmax(t.to, t.marks[i].t);
 	timeline_write(f, &t, caption);
 	timeline_fini(&t);
@@ -156,18 +154,17 @@ static void tell_move(FILE *f, const struct run_cell *c, const struct run_tool *
 static void tool_moves(FILE *f, const struct run_cell *c, const struct run_tool *t, double end, struct timelines *lines)
 {
 	AUTO_FREE char *of_all = t->good_count > 1 ? xasprintf(", the median of %zu", t->good_count) : xstrdup("");
-	size_t i;
 
 	if (t->good_count && lines->left) {
 		tell_move(f, c, t, tool_median_move(t), end, of_all);
 		lines->left--;
 	}
-	for (i = 0; i < t->good_count && lines->left && !lines->only_medians; i++)
+	for (size_t i = 0; i < t->good_count && lines->left && !lines->only_medians; i++)
 		if (t->good[i] != tool_median_move(t)) {
 			tell_move(f, c, t, t->good[i], NAN, "");
 			lines->left--;
 		}
-	for (i = 0; i < t->bad_count && lines->left; i++, lines->left--) {
+	for (size_t i = 0; i < t->bad_count && lines->left; i++, lines->left--) {
 		AUTO_FREE char *outcome = xasprintf(", %s", move_outcome(t->bad[i]));
 
 		tell_move(f, c, t, t->bad[i], NAN, outcome);
@@ -205,12 +202,10 @@ static void write_around(FILE *f, const struct run_tool *t, const json_t *move)
 
 static void all_around(FILE *f, const struct run_cell *c)
 {
-	size_t i;
-
 	fputs("<h3>The guest around the switchover</h3>\n<p class=\"soft\">What its peers heard of it and what it got done, close up, "
 	      "in each tool’s median move. The gap in its datagrams at switchover is shaded.</p>\n<div class=\"charts\">\n",
 	      f);
-	for (i = 0; i < c->tool_count; i++)
+	for (size_t i = 0; i < c->tool_count; i++)
 		if (c->tools[i].good_count)
 			write_around(f, &c->tools[i], tool_median_move(&c->tools[i]));
 	fputs("</div>\n", f);
@@ -220,9 +215,8 @@ void html_bench_moves(FILE *f, const struct run_cell *c, struct timelines *lines
 {
 	bool around = false;
 	double end = 0;
-	size_t i;
 
-	for (i = 0; i < c->tool_count; i++) {
+	for (size_t i = 0; i < c->tool_count; i++) {
 		const json_t *move = tool_median_move(&c->tools[i]);
 
 		around |= json_array_size(json_object_get(json_object_get(move, "around"), "beats")) > 0;
@@ -233,7 +227,7 @@ void html_bench_moves(FILE *f, const struct run_cell *c, struct timelines *lines
 	fprintf(f, "<h3>How the moves went</h3>\n<p class=\"soft\">Each tool’s median move is shown, all on the same time axis; %s</p>\n",
 		lines->only_medians ? "of the others only those that did not go well."
 				    : "the others, each on its own, open with a click (and are not printed).");
-	for (i = 0; i < c->tool_count; i++)
+	for (size_t i = 0; i < c->tool_count; i++)
 		tool_moves(f, c, &c->tools[i], end, lines);
 	if (!lines->left)
 		fputs("<p class=\"soft\">There are more moves than this page shows timelines of.</p>\n", f);

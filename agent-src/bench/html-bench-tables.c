@@ -207,7 +207,6 @@ static void move_row(FILE *f, const json_t *move)
 {
 	const json_t *alive = json_object_get(json_object_get(move, "tcp"), "alive"), *beats = json_object_get(move, "heartbeat");
 	char text[SHOW_MAX];
-	size_t n;
 
 	fputs("<tr>", f);
 	number_cell(f, value_of(move, "number"));
@@ -216,7 +215,7 @@ static void move_row(FILE *f, const json_t *move)
 	tool_name(f, value_text(move, "tool"));
 	fprintf(f, "</td><td><span class=\"%s\">%s</span>%s</td>", strcmp(move_outcome(move), "ok") ? "bad" : "good", move_outcome(move),
 		value_true(move, "warmup") ? " (warm-up)" : "");
-	for (n = 0; n < ARRAY_LEN(columns); n++)
+	for (size_t n = 0; n < ARRAY_LEN(columns); n++)
 		if (columns[n].compared)
 			fprintf(f, "<td class=\"n\">%s</td>", show(text, &columns[n], move_figure(move, columns[n].what)));
 	number_cell(f, value_of(move, "others_cpu_s"));

@@ -103,7 +103,6 @@ static void ratios(FILE *f, const struct runs *r)
 		   {FIGURE_CPU, ", CPU per GiB"}};
 	char a[SHOW_MAX], b[SHOW_MAX];
 	double least, greatest;
-	size_t i;
 
 	if (!ratio_range(r, FIGURE_TOTAL, &least, &greatest)) {
 		fputs("<p class=\"lead\">There is nothing to compare vmferry with: no cell has a move that went well both of vmferry and of a "
@@ -113,7 +112,7 @@ static void ratios(FILE *f, const struct runs *r)
 	}
 	fputs("<p class=\"lead\">Measured against the best native tool of each cell (1 is equal, less is better), vmferry’s medians are: ",
 	      f);
-	for (i = 0; i < ARRAY_LEN(all); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		fprintf(f, "%s ", all[i].name);
 		if (!ratio_range(r, all[i].what, &least, &greatest))
 			fputs(DASH, f);
@@ -222,7 +221,6 @@ static void environment(FILE *f, const struct runs *r)
 int html_bench_page(FILE *f, const json_t *root, bool only_medians, const char *input, struct err *e)
 {
 	struct timelines lines = {.only_medians = only_medians, .left = TIMELINES_MAX};
-	size_t i;
 	struct runs r;
 	int rc = runs_init(&r, root, e);
 
@@ -233,7 +231,7 @@ int html_bench_page(FILE *f, const json_t *root, bool only_medians, const char *
 	subject(f, &r);
 	ratios(f, &r);
 	html_bench_ratio_table(f, &r);
-	for (i = 0; i < r.cell_count; i++)
+	for (size_t i = 0; i < r.cell_count; i++)
 		cell_section(f, &r, &r.cells[i], &lines);
 	how(f, &r);
 	environment(f, &r);

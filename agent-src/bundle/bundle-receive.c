@@ -176,7 +176,6 @@ int bundle_receive_files(int fd, const struct bundle *b, const char *dir, bundle
 	struct receiving r = {fd, progress, ctx};
 	uint8_t rest[TAR_BLOCK];
 	struct tar_member m;
-	size_t more;
 	int got;
 
 	while ((got = take_header(&r, &m, e)) > 0) {
@@ -192,7 +191,7 @@ int bundle_receive_files(int fd, const struct bundle *b, const char *dir, bundle
 	}
 	if (got)
 		return got;
-	for (more = 0; more < REST && take(&r, rest, sizeof(rest), e) > 0; more += sizeof(rest))
+	for (size_t more = 0; more < REST && take(&r, rest, sizeof(rest), e) > 0; more += sizeof(rest))
 		;
 	return check_all(b, dir, e);
 }

@@ -41,10 +41,8 @@ static const double part_of_less[CODEC_EFFORTS] = {[EFFORT_ZSTD] = 0.76, [EFFORT
 
 void codec_choice_init(struct codec_choice *c, uint64_t now_ns)
 {
-	unsigned i;
-
 	*c = (struct codec_choice){.now = EFFORT_LZ4, .since_ns = now_ns, .refused = CODEC_EFFORTS};
-	for (i = 0; i < CHANNELS_MAX; i++)
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
 		c->channel[i].at_ns = now_ns;
 }
 
@@ -86,9 +84,8 @@ static void note_left(struct codec_choice *c, const struct codec_sample *s)
 static double waits_s(const struct codec_choice *c, uint64_t now_ns)
 {
 	uint64_t last = now_ns;
-	unsigned i;
 
-	for (i = 0; i < CHANNELS_MAX; i++)
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
 		last = MAX(last, c->channel[i].dry_ns);
 	return (double)(last - now_ns) / 1e9;
 }

@@ -198,7 +198,6 @@ static bool flush_batch(struct sender *s)
 	struct batch *b = &s->batch;
 	struct encoded x;
 	uint8_t *p;
-	unsigned i;
 	size_t n, seeds;
 
 	if (!b->n)
@@ -221,7 +220,7 @@ static bool flush_batch(struct sender *s)
 	cpu_stage_enter(CPU_HASH); /* the frame's checksum; and the next batch's pages */
 	channel_commit_data(s->ch, seeds ? MSG_DATA_ALSO : MSG_DATA, x.pieces ? x.head : n, sums_head(s) ? x.head : 0, tail_of(s, &x));
 	drop_seeds(s);
-	for (i = 0; i < b->n; i++)
+	for (unsigned i = 0; i < b->n; i++)
 		shared_buf_unref(s->buf[i]);
 	batch_clear(b);
 	return true;
@@ -264,9 +263,7 @@ static void take_part(struct sender *s, struct send_item *it, struct send_part *
 /* Into the batch, which is empty. */
 static void take_found(struct sender *s, const struct recheck_found *f)
 {
-	unsigned i;
-
-	for (i = 0; i < f->n; i++) {
+	for (unsigned i = 0; i < f->n; i++) {
 		s->buf[s->batch.n] = NULL;
 		batch_add(&s->batch, SEND_DATA, f->object, &f->part[i]);
 	}
@@ -290,12 +287,11 @@ static void begin_recheck(struct sender *s)
 static bool recheck(struct sender *s)
 {
 	struct recheck_found found;
-	unsigned pages;
 	struct err e;
 	int r;
 
 	begin_recheck(s);
-	for (pages = 0; pages < RECHECK_PAGES; pages += found.pages) {
+	for (unsigned pages = 0; pages < RECHECK_PAGES; pages += found.pages) {
 		r = recheck_step(s->shared->recheck, &s->rechecked, &s->sums, &found, &e);
 		if (r < 0)
 			s->shared->lost(s->shared->ctx, s->number, &e);
@@ -335,9 +331,8 @@ static void send_delta(struct sender *s, unsigned block, uint32_t number)
 static void mark_ram_round_end(struct sender *s, uint32_t number)
 {
 	uint64_t units = 0;
-	unsigned i;
 
-	for (i = 0; i < s->sums.blocks; i++) {
+	for (unsigned i = 0; i < s->sums.blocks; i++) {
 		units += s->sums.block[i].round.count;
 		send_delta(s, i, number);
 	}
@@ -370,14 +365,12 @@ static void end_object(struct sender *s, uint32_t object)
 /* object: a disk or stream; GROUP_RAM for all RAM blocks, which closes the channel's content (streams aside). */
 static void mark_end(struct sender *s, uint32_t object)
 {
-	unsigned i;
-
 	if (object != GROUP_RAM) {
 		end_object(s, object);
 		return;
 	}
 	begin_ram(s);
-	for (i = 0; i < s->sums.blocks; i++)
+	for (unsigned i = 0; i < s->sums.blocks; i++)
 		end_object(s, OBJECT_RAM_BASE + i);
 	send_end(s, &(struct msg_end){.object = GROUP_RAM, .last = true});
 }
@@ -623,13 +616,12 @@ void sender_put(struct sender *s, struct send_item *it)
 void sender_stop(struct sender *s)
 {
 	struct qnode *n;
-	unsigned i;
 
 	if (!s)
 		return;
 	loop_post(s->loop, &s->task.stop);
 	pthread_join(s->thread, NULL);
-	for (i = 0; i < s->batch.n; i++)
+	for (unsigned i = 0; i < s->batch.n; i++)
 		shared_buf_unref(s->buf[i]);
 	if (s->cur)
 		send_item_free(s->cur);
@@ -650,9 +642,8 @@ void sender_stats(const struct sender *s, struct send_stats *sum)
 {
 	const uint64_t *from = (const uint64_t *)&s->stats;
 	uint64_t *to = (uint64_t *)sum;
-	size_t i;
 
-	for (i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
 		to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 }
 

@@ -4,9 +4,7 @@
 
 void disk_plan_broadcast(const struct round_senders *to, uint16_t type, const struct writer *w)
 {
-	unsigned i;
-
-	for (i = 0; i < to->count; i++)
+	for (unsigned i = 0; i < to->count; i++)
 		sender_put(to->senders[i], send_mark_new(type, w->start, writer_len(w)));
 }
 
@@ -33,9 +31,7 @@ void disk_plan_announce(const struct disk_round *d, const struct round_senders *
 
 void disk_plan_end(const struct disk_round *d, const struct round_senders *to)
 {
-	unsigned i;
-
-	for (i = 0; i < to->count; i++) {
+	for (unsigned i = 0; i < to->count; i++) {
 		struct send_item *it = send_mark_new(0, NULL, 0);
 
 		it->mark = MARK_DISK_ROUND_END;
@@ -134,11 +130,10 @@ static void put_extent(struct disk_map *m, const struct disk_extent *like, uint6
 void disk_plan_cut(struct disk_round *d)
 {
 	struct disk_map m = {NULL, 0};
-	size_t i;
 
 	if (!d->fills)
 		return;
-	for (i = 0; i < d->map.count; i++) {
+	for (size_t i = 0; i < d->map.count; i++) {
 		const struct disk_extent *x = &d->map.extent[i];
 		uint64_t at = x->offset, end = at + x->length;
 		uint64_t from = (at + d->fills - 1) / d->fills * d->fills, to = end == d->size ? end : end / d->fills * d->fills;
@@ -158,18 +153,15 @@ void disk_plan_cut(struct disk_round *d)
 
 static void send_deltas(struct pieces *p, struct disk_round *d)
 {
-	unsigned ch;
-	size_t i;
-
 	p->deltas = xcalloc(p->to->count, sizeof(*p->deltas));
-	for (ch = 0; ch < p->to->count; ch++)
+	for (unsigned ch = 0; ch < p->to->count; ch++)
 		p->deltas[ch].w = writer_of(p->deltas[ch].runs, sizeof(p->deltas[ch].runs));
-	for (i = 0; i < d->map.count; i++)
+	for (size_t i = 0; i < d->map.count; i++)
 		if (is_covered(d, &d->map.extent[i])) {
 			d->dirty_bytes += d->map.extent[i].length;
 			split(p, &d->map.extent[i], delta_piece);
 		}
-	for (ch = 0; ch < p->to->count; ch++)
+	for (unsigned ch = 0; ch < p->to->count; ch++)
 		delta_send(p, ch, true);
 	free(p->deltas);
 }
@@ -178,10 +170,9 @@ uint64_t disk_plan_tell(struct disk_round *d, const struct round_senders *to)
 {
 	struct pieces p = {.d = d, .to = to};
 	uint64_t left = 0;
-	size_t i;
 
 	send_deltas(&p, d);
-	for (i = 0; i < d->map.count; i++) {
+	for (size_t i = 0; i < d->map.count; i++) {
 		const struct disk_extent *x = &d->map.extent[i];
 
 		if (disk_plan_reads(d, x))

@@ -523,7 +523,6 @@ int disk_reader_start(struct disk_reader **out, struct sender **senders, unsigne
 		      struct queue *results, struct err *e)
 {
 	struct disk_reader *r = xcalloc(1, sizeof(*r));
-	unsigned i;
 	int k;
 
 	k = loop_new(&r->loop, 128, e);
@@ -539,7 +538,7 @@ int disk_reader_start(struct disk_reader **out, struct sender **senders, unsigne
 	r->task_stop.run = on_stop;
 	r->look.fire = on_look;
 	r->task_go_on.run = on_go_on;
-	for (i = 0; i < CHUNKS; i++) {
+	for (unsigned i = 0; i < CHUNKS; i++) {
 		r->chunk[i].reader = r;
 		r->chunk[i].shared.release = chunk_release;
 		r->chunk[i].req.done = read_done;
@@ -596,7 +595,6 @@ void disk_reader_free(struct disk_reader *r)
 {
 	struct disk_round *d;
 	struct qnode *n;
-	unsigned i;
 
 	if (!r)
 		return;
@@ -605,7 +603,7 @@ void disk_reader_free(struct disk_reader *r)
 		round_close(d);
 		free(d);
 	}
-	for (i = 0; i < CHUNKS; i++)
+	for (unsigned i = 0; i < CHUNKS; i++)
 		free(r->chunk[i].buffer);
 	queue_fini(&r->rounds_in);
 	queue_fini(&r->returned);

@@ -51,9 +51,7 @@ static void find_pieces(struct encode *en, const struct batch *b)
 
 static void gather(const struct encode *en, uint8_t *out)
 {
-	unsigned i;
-
-	for (i = 0; i < en->pieces; i++) {
+	for (unsigned i = 0; i < en->pieces; i++) {
 		memcpy(out, en->piece[i].iov_base, en->piece[i].iov_len);
 		out += en->piece[i].iov_len;
 	}
@@ -109,10 +107,8 @@ static size_t write_nothing(struct encode *en, enum data_codec codec, const stru
 
 static size_t write_hashes(struct encode *en, enum data_codec codec, const struct batch *b, uint8_t *out)
 {
-	unsigned i;
-
 	(void)en, (void)codec;
-	for (i = 0; i < b->n; i++)
+	for (unsigned i = 0; i < b->n; i++)
 		hash_bytes(b->content[i], out + (size_t)i * HASH_BYTES);
 	return (size_t)b->n * HASH_BYTES;
 }

@@ -32,11 +32,9 @@ struct have *have_new(uint64_t bytes, unsigned shift)
 
 void have_free(struct have *h)
 {
-	uint64_t i;
-
 	if (!h)
 		return;
-	for (i = 0; i <= h->blocks / LEAF_BLOCKS; i++)
+	for (uint64_t i = 0; i <= h->blocks / LEAF_BLOCKS; i++)
 		free(h->leaf[i]);
 	free(h->leaf);
 	free(h);
@@ -133,9 +131,8 @@ void have_note(struct have *h, const struct digest_key *key, uint64_t offset, co
 struct have *have_resized(const struct have *h, uint64_t bytes)
 {
 	struct have *to = have_new(bytes, h->shift);
-	uint64_t i;
 
-	for (i = 0; i < MIN(h->blocks, to->blocks); i++) /* a block that is cut short has another hash than the whole one */
+	for (uint64_t i = 0; i < MIN(h->blocks, to->blocks); i++) /* a block that is cut short has another hash than the whole one */
 		if (get(h, i))
 			set(to, i, get(h, i));
 	to->known = to->blocks;

@@ -99,7 +99,6 @@ static int hear(int sock, int *fd)
 	struct iovec iov = {.iov_base = &byte, .iov_len = 1};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof(room.bytes)};
 	struct cmsghdr *c;
-	size_t at;
 	ssize_t n;
 
 	*fd = -1;
@@ -110,7 +109,7 @@ static int hear(int sock, int *fd)
 	c = CMSG_FIRSTHDR(&msg);
 	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
 		/* the control data has room for two descriptors, of which one is sent */
-		for (at = CMSG_LEN(0); at + sizeof(*fd) <= c->cmsg_len; at += sizeof(*fd)) {
+		for (size_t at = CMSG_LEN(0); at + sizeof(*fd) <= c->cmsg_len; at += sizeof(*fd)) {
 			if (*fd >= 0)
 				close(*fd);
 			memcpy(fd, (uint8_t *)c + at, sizeof(*fd));

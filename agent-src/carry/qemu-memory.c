@@ -33,11 +33,10 @@ int qemu_memory_present(const struct qemu_memory *m, uint64_t host, unsigned pag
 {
 	uint64_t entry[MEMORY_PIECE_PAGES] = {0};
 	ssize_t n = pread(m->pagemap_fd, entry, pages * sizeof(*entry), (off_t)(host / PAGE_BYTES * sizeof(*entry)));
-	unsigned i;
 
 	if (n < 0)
 		return err_sys(e, errno, "cannot see which of QEMU's pages are in memory");
-	for (i = 0; i < pages; i++) {
+	for (unsigned i = 0; i < pages; i++) {
 		out[i] = entry[i] & PAGEMAP_PRESENT;
 		if (swapped)
 			swapped[i] = entry[i] & PAGEMAP_SWAPPED;

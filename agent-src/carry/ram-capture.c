@@ -206,9 +206,7 @@ static void arm(struct conn *k)
 
 void capture_arm_all(struct capture *c)
 {
-	unsigned i;
-
-	for (i = 0; i < c->qemu.count; i++)
+	for (unsigned i = 0; i < c->qemu.count; i++)
 		arm(&c->qemu.conn[i]);
 }
 
@@ -300,9 +298,8 @@ static int listen_unix(const char *path, uid_t user, struct err *e)
 static uint64_t unread(const struct capture *c)
 {
 	uint64_t sum = 0;
-	unsigned i;
 
-	for (i = 0; i < c->qemu.count; i++) {
+	for (unsigned i = 0; i < c->qemu.count; i++) {
 		int n;
 
 		if (c->qemu.conn[i].state != CONN_CLOSED && !ioctl(c->qemu.conn[i].fd, FIONREAD, &n))
@@ -389,9 +386,8 @@ enum qemu_runstate capture_runstate(const struct capture *c)
 static void drain(struct capture *c)
 {
 	struct drain d = {.listen_fd = c->qemu.listen_fd, .keeper = c->cfg.keeper, .n = c->qemu.count};
-	unsigned i;
 
-	for (i = 0; i < c->qemu.count; i++) {
+	for (unsigned i = 0; i < c->qemu.count; i++) {
 		d.fd[i] = c->qemu.conn[i].fd;
 		d.ended[i] = c->qemu.conn[i].state == CONN_CLOSED;
 	}
@@ -403,14 +399,13 @@ static void drain(struct capture *c)
 static void stop_reading(struct capture *c)
 {
 	struct err e;
-	unsigned i;
 
 	if (c->qemu.accepting)
 		loop_cancel(c->loop, &c->qemu.accept_op);
-	for (i = 0; i < c->qemu.count; i++)
+	for (unsigned i = 0; i < c->qemu.count; i++)
 		if (c->qemu.conn[i].reading)
 			loop_cancel(c->loop, &c->qemu.conn[i].op);
-	for (i = 0; i < c->qemu.count;)
+	for (unsigned i = 0; i < c->qemu.count;)
 		if (c->qemu.conn[i].reading || c->qemu.accepting)
 			loop_step(c->loop, 1000, &e);
 		else
@@ -421,7 +416,6 @@ static void *run(void *arg)
 {
 	struct capture *c = arg;
 	struct err e;
-	unsigned i;
 
 	cpu_thread_begin(c->cfg.shared->cpu, CPU_PARSE);
 	if (loop_run(c->loop, &e))
@@ -429,7 +423,7 @@ static void *run(void *arg)
 	c->stopping = true;
 	stop_reading(c);
 	drain(c);
-	for (i = 0; i < c->qemu.count; i++)
+	for (unsigned i = 0; i < c->qemu.count; i++)
 		shutdown(c->qemu.conn[i].fd, SHUT_RDWR);
 	cpu_thread_end();
 	return NULL;
@@ -438,7 +432,6 @@ static void *run(void *arg)
 int capture_start(struct capture **out, const struct capture_config *cfg, struct err *e)
 {
 	struct capture *c = xcalloc(1, sizeof(*c));
-	unsigned i;
 	int r;
 
 	c->cfg = *cfg;
@@ -456,7 +449,7 @@ int capture_start(struct capture **out, const struct capture_config *cfg, struct
 		return r;
 	}
 	queue_init(&c->pool.returned, c->loop, route_returned);
-	for (i = 0; i < PACKETS; i++) {
+	for (unsigned i = 0; i < PACKETS; i++) {
 		c->pool.packets[i].cap = c;
 		c->pool.packets[i].shared.release = route_packet_release;
 		c->pool.packets[i].data = xmalloc(PACKET_BYTES);
@@ -498,8 +491,6 @@ static void stop_listening(struct capture *c)
 
 void capture_stop(struct capture *c)
 {
-	unsigned i;
-
 	if (!c || c->joined)
 		return;
 	c->joined = true;
@@ -508,7 +499,7 @@ void capture_stop(struct capture *c)
 	__atomic_store_n(&c->asked.drain, 2, __ATOMIC_RELEASE);
 	pthread_join(c->thread, NULL);
 	c->seen.main_fd = -1;
-	for (i = 0; i < c->qemu.count; i++) {
+	for (unsigned i = 0; i < c->qemu.count; i++) {
 		close(c->qemu.conn[i].fd);
 		free(c->qemu.conn[i].in);
 	}
@@ -518,15 +509,13 @@ void capture_stop(struct capture *c)
 
 void capture_free(struct capture *c)
 {
-	unsigned i;
-
 	if (!c)
 		return;
-	for (i = 0; i < PACKETS; i++)
+	for (unsigned i = 0; i < PACKETS; i++)
 		free(c->pool.packets[i].data);
-	for (i = 0; i < CHANNELS_MAX; i++)
+	for (unsigned i = 0; i < CHANNELS_MAX; i++)
 		free(c->open[i]);
-	for (i = c->ram.seeded; c->ram.tables && i < c->ram.block_count; i++)
+	for (unsigned i = c->ram.seeded; c->ram.tables && i < c->ram.block_count; i++)
 		free(c->ram.tables[i].hash);
 	free(c->ram.tables);
 	free(c->ram.object);

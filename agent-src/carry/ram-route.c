@@ -67,9 +67,7 @@ static void put_open(struct capture *c, unsigned ch)
 
 static void put_all_open(struct capture *c)
 {
-	unsigned i;
-
-	for (i = 0; i < c->cfg.sender_count; i++)
+	for (unsigned i = 0; i < c->cfg.sender_count; i++)
 		put_open(c, i);
 }
 
@@ -94,9 +92,7 @@ static void route(struct capture *c, struct packet *pk, unsigned block, uint64_t
 
 static void broadcast(struct capture *c, uint16_t type, const struct writer *w)
 {
-	unsigned i;
-
-	for (i = 0; i < c->cfg.sender_count; i++)
+	for (unsigned i = 0; i < c->cfg.sender_count; i++)
 		sender_put(c->cfg.senders[i], send_mark_new(type, w->start, writer_len(w)));
 }
 
@@ -112,9 +108,7 @@ static void broadcast_round_begin(struct capture *c)
 
 static void broadcast_recheck(struct capture *c)
 {
-	unsigned i;
-
-	for (i = 0; i < c->cfg.sender_count; i++) {
+	for (unsigned i = 0; i < c->cfg.sender_count; i++) {
 		struct send_item *it = send_mark_new(0, NULL, 0);
 
 		it->mark = MARK_RECHECK;
@@ -124,9 +118,7 @@ static void broadcast_recheck(struct capture *c)
 
 static void broadcast_round_end(struct capture *c)
 {
-	unsigned i;
-
-	for (i = 0; i < c->cfg.sender_count; i++) {
+	for (unsigned i = 0; i < c->cfg.sender_count; i++) {
 		struct send_item *it = send_mark_new(0, NULL, 0);
 
 		it->mark = MARK_RAM_ROUND_END;
@@ -295,7 +287,6 @@ static int on_blocks(void *ctx, const struct ram_block *blocks, size_t count)
 	struct capture *c = ctx;
 	const char *missing = NULL;
 	struct err e;
-	size_t i;
 
 	c->ram.blocks = blocks;
 	c->ram.block_count = count;
@@ -317,7 +308,7 @@ static int on_blocks(void *ctx, const struct ram_block *blocks, size_t count)
 		capture_give_up(c, &e);
 		return -e.code;
 	}
-	for (i = 0; c->cfg.shared->recheck && i < count; i++)
+	for (size_t i = 0; c->cfg.shared->recheck && i < count; i++)
 		recheck_object(c->cfg.shared->recheck, c->ram.object[i], blocks[i].name, blocks[i].used_bytes);
 	c->cfg.shared->ram = c->ram.tables;
 	__atomic_store_n(&c->cfg.shared->ram_blocks, (unsigned)count, __ATOMIC_RELEASE);
@@ -459,9 +450,8 @@ static bool multifd_pages(struct conn *k)
 {
 	struct capture *c = k->cap;
 	struct err e;
-	unsigned i;
 
-	for (i = 0; i < k->mp.normal_count + k->mp.zero_count; i++) {
+	for (unsigned i = 0; i < k->mp.normal_count + k->mp.zero_count; i++) {
 		if (ram_block_check(c->ram.blocks, c->ram.block_count, k->block, k->mp.offsets[i])) {
 			err_set(&e, EPROTO, "QEMU's multifd stream names a page outside RAM block %s", k->mp.block);
 			capture_give_up(c, &e);

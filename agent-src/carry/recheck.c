@@ -57,14 +57,13 @@ void recheck_free(struct recheck *r)
 void recheck_object(struct recheck *r, uint32_t object, const char *name, uint64_t bytes)
 {
 	unsigned i = object - OBJECT_RAM_BASE;
-	size_t k;
 
 	if (i >= r->blocks) {
 		r->block = xrealloc(r->block, (i + 1) * sizeof(*r->block));
 		memset(r->block + r->blocks, 0, (i + 1 - r->blocks) * sizeof(*r->block));
 		r->blocks = i + 1;
 	}
-	for (k = 0; k < r->told_count; k++)
+	for (size_t k = 0; k < r->told_count; k++)
 		if (!strcmp(r->told[k].name, name) && r->told[k].used_bytes == bytes)
 			r->block[i] = (struct checked_block){r->told[k].host, bytes};
 }
@@ -76,11 +75,10 @@ static int sample_piece(const struct recheck *r, const struct digest_key *key, u
 {
 	bool there[MEMORY_PIECE_PAGES];
 	struct err e;
-	unsigned i;
 	int code = qemu_memory_present(&r->memory, host, MEMORY_PIECE_PAGES, there, NULL, &e);
 
 	code = code ?: qemu_memory_read(&r->memory, host, MEMORY_PIECE_PAGES, there, buf, &e);
-	for (i = 0; i < MEMORY_PIECE_PAGES && !code; i++) {
+	for (unsigned i = 0; i < MEMORY_PIECE_PAGES && !code; i++) {
 		const uint8_t *page = buf + (size_t)i * PAGE_BYTES;
 
 		if (there[i] && !bytes_are_zero(page, PAGE_BYTES))
@@ -92,9 +90,8 @@ static int sample_piece(const struct recheck *r, const struct digest_key *key, u
 static const struct ram_block_place *largest(const struct recheck *r)
 {
 	const struct ram_block_place *found = NULL;
-	size_t i;
 
-	for (i = 0; i < r->told_count; i++)
+	for (size_t i = 0; i < r->told_count; i++)
 		if (!found || r->told[i].used_bytes > found->used_bytes)
 			found = &r->told[i];
 	return found;
@@ -113,10 +110,9 @@ static double sample_ns(const struct recheck *r, const struct digest_key *key)
 	const struct ram_block_place *b = largest(r);
 	uint64_t pieces = b ? b->used_bytes / (MEMORY_PIECE_PAGES * PAGE_BYTES) : 0, spent[GROUPS] = {0}, gap = pieces / (SAMPLES + 1);
 	uint8_t *buf = xmalloc((size_t)MEMORY_PIECE_PAGES * PAGE_BYTES);
-	unsigned i;
 	int code = pieces ? 0 : -ENOENT;
 
-	for (i = 0; i <= SAMPLES && !code; i++) {
+	for (unsigned i = 0; i <= SAMPLES && !code; i++) {
 		uint64_t piece = pieces * i / (SAMPLES + 1) + (gap ? r->sampled % gap : 0), since = thread_cpu_ns();
 
 		code = sample_piece(r, key, b->host + piece * MEMORY_PIECE_PAGES * PAGE_BYTES, buf);
@@ -134,11 +130,10 @@ static double sample_ns(const struct recheck *r, const struct digest_key *key)
 double recheck_sample_ns(struct recheck *r, const struct digest_key *key)
 {
 	double ns = sample_ns(r, key), least = ns;
-	unsigned i;
 
 	if (ns > 0)
 		r->sample[r->sampled++ % LAST_SAMPLES] = ns;
-	for (i = 0; i < MIN(r->sampled, (unsigned)LAST_SAMPLES); i++)
+	for (unsigned i = 0; i < MIN(r->sampled, (unsigned)LAST_SAMPLES); i++)
 		least = least > 0 ? MIN(least, r->sample[i]) : r->sample[i];
 	return least * LOOKED_UP;
 }
@@ -197,14 +192,13 @@ static int look(const struct recheck *r, struct recheck_at *at, const struct pie
 {
 	bool there[MEMORY_PIECE_PAGES], swapped[MEMORY_PIECE_PAGES], wanted[MEMORY_PIECE_PAGES];
 	int code = qemu_memory_present(&r->memory, p->host, p->pages, there, swapped, e);
-	unsigned i;
 
-	for (i = 0; i < p->pages && !code; i++) {
+	for (unsigned i = 0; i < p->pages && !code; i++) {
 		there[i] |= swapped[i];
 		wanted[i] = is_wanted(sums, p->object, p->offset + i * PAGE_BYTES, there[i]);
 	}
 	code = code ?: qemu_memory_read(&r->memory, p->host, p->pages, wanted, at->buf, e);
-	for (i = 0; i < p->pages && !code; i++) {
+	for (unsigned i = 0; i < p->pages && !code; i++) {
 		struct send_part part = {p->offset + i * PAGE_BYTES, at->buf + (size_t)i * PAGE_BYTES, PAGE_BYTES};
 
 		if (!wanted[i])

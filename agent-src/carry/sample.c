@@ -120,8 +120,6 @@ static void try_effort(struct sampler *s, struct sample_of *of, enum codec_effor
 /* Overwrites the piece. */
 static void try_to_compress(struct sampler *s, struct sample_of *of, unsigned tries, const uint8_t *data, size_t n)
 {
-	unsigned effort;
-
 	if (!of->tries)
 		of->tries_until_ns = now_ns() + TRIES_NS;
 	if (of->tries == tries || now_ns() > of->tries_until_ns)
@@ -130,16 +128,15 @@ static void try_to_compress(struct sampler *s, struct sample_of *of, unsigned tr
 	of->tries++;
 	of->tried += n;
 	of->packed[EFFORT_NONE] += n;
-	for (effort = EFFORT_LZ4; effort <= s->most; effort++)
+	for (unsigned effort = EFFORT_LZ4; effort <= s->most; effort++)
 		try_effort(s, of, (enum codec_effort)effort, data, n);
 }
 
 static struct content *slot_of(const struct sampler *s, uint64_t hash)
 {
 	uint64_t k = hash & (SLOTS - 1);
-	unsigned chain;
 
-	for (chain = 0; chain < CHAIN_MAX; chain++, k = (k + 1) & (SLOTS - 1))
+	for (unsigned chain = 0; chain < CHAIN_MAX; chain++, k = (k + 1) & (SLOTS - 1))
 		if (!s->index[k].hash || s->index[k].hash == hash)
 			return &s->index[k];
 	return NULL;
@@ -200,15 +197,14 @@ static int look_at_run(struct sampler *s, struct memory *m, uint64_t host, bool 
 	bool there[MEMORY_PIECE_PAGES], swapped[MEMORY_PIECE_PAGES];
 	uint64_t since = thread_cpu_ns();
 	int r = qemu_memory_present(&m->qemu, host, RUN_PAGES, there, swapped, e);
-	unsigned i;
 
 	if (r)
 		return r;
-	for (i = 0; i < RUN_PAGES; i++)
+	for (unsigned i = 0; i < RUN_PAGES; i++)
 		m->used += there[i] || swapped[i];
 	m->pages += RUN_PAGES;
 	r = qemu_memory_read(&m->qemu, host, RUN_PAGES, there, s->piece, e);
-	for (i = 0; i < RUN_PAGES && !r; i++) {
+	for (unsigned i = 0; i < RUN_PAGES && !r; i++) {
 		if (!there[i])
 			continue;
 		note_page(s, s->piece + (size_t)i * PAGE_BYTES, keep);
@@ -239,14 +235,13 @@ int sample_memory(struct sampler *s, pid_t pid, const struct seed_block *blocks,
 {
 	struct memory m = {.pages = 0};
 	uint64_t bytes = 0;
-	unsigned i;
 	int r = qemu_memory_open(&m.qemu, pid, e);
 
 	if (r)
 		return r;
-	for (i = 0; i < count; i++)
+	for (unsigned i = 0; i < count; i++)
 		bytes += blocks[i].bytes;
-	for (i = 0; i < count && !r; i++)
+	for (unsigned i = 0; i < count && !r; i++)
 		r = look_at_block(s, &m, &blocks[i], bytes / PAGE_BYTES / RUN_PAGES, e);
 	qemu_memory_close(&m.qemu);
 	if (r) {
@@ -330,9 +325,8 @@ static const struct extent *extent_at(const struct files *f, uint64_t at)
 static void look_for_pages(struct sampler *s, size_t n)
 {
 	double found = 0;
-	size_t at;
 
-	for (at = 0; at + PAGE_BYTES <= n; at += PAGE_BYTES) {
+	for (size_t at = 0; at + PAGE_BYTES <= n; at += PAGE_BYTES) {
 		struct content *slot = slot_of(s, hash_of(s, s->piece + at));
 
 		if (!slot || !slot->hash || slot->found)
@@ -396,9 +390,8 @@ static void look_at_pieces(struct sampler *s, const struct files *f)
 void sample_disks(struct sampler *s, const struct sample_file *files, unsigned count)
 {
 	struct files f = {.fd = xcalloc(count + 1, sizeof(int))};
-	unsigned i;
 
-	for (i = 0; i < count; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		s->disks.bytes += files[i].allocated;
 		f.fd[i] = files[i].readable ? open_disk(files[i].path) : -1;
 		if (f.fd[i] >= 0)
@@ -406,7 +399,7 @@ void sample_disks(struct sampler *s, const struct sample_file *files, unsigned c
 	}
 	if (f.bytes)
 		look_at_pieces(s, &f);
-	for (i = 0; i < count; i++)
+	for (unsigned i = 0; i < count; i++)
 		if (f.fd[i] >= 0)
 			close(f.fd[i]);
 	free(f.extent);
@@ -432,9 +425,7 @@ static void try_batch(struct sampler *s, struct sample_of *of, unsigned tries)
 /* Compresses the kept pages that were found on a disk, or those that were not; or all. */
 static void try_kept(struct sampler *s, struct sample_of *of, unsigned tries, bool all, bool found)
 {
-	size_t i;
-
-	for (i = 0; i < s->kept_pages; i++) {
+	for (size_t i = 0; i < s->kept_pages; i++) {
 		if (!all && is_on_disk(s, s->kept_hash[i]) != found)
 			continue;
 		memcpy(s->batch + s->batched, s->kept + i * PAGE_BYTES, PAGE_BYTES);
@@ -449,11 +440,10 @@ static void try_kept(struct sampler *s, struct sample_of *of, unsigned tries, bo
 static void leave_out_hidden(struct sampler *s, const struct sample_of *found)
 {
 	double seen = s->found / (double)s->indexed, hidden = (sampled_seeds(s, &(double){0}) - seen) / MAX(1 - seen, 1e-9);
-	unsigned i;
 
 	if (hidden <= 0 || hidden > HIDDEN_MAX || !found->tried || !s->memory.tried)
 		return;
-	for (i = EFFORT_LZ4; i <= s->most; i++) {
+	for (unsigned i = EFFORT_LZ4; i <= s->most; i++) {
 		double both = (double)s->memory.packed[i] / (double)s->memory.tried,
 		       theirs = (double)found->packed[i] / (double)found->tried;
 		double ours = (both - hidden * theirs) / (1 - hidden);

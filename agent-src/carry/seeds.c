@@ -29,12 +29,11 @@ struct seeds {
 struct seeds *seeds_new(pid_t pid, const struct digest_key *key, const struct seed_block *blocks, unsigned count)
 {
 	struct seeds *s = xcalloc(1, sizeof(*s));
-	unsigned i;
 
 	s->memory = (struct qemu_memory){pid, -1};
 	s->key = key;
 	s->count = MIN(count, SEED_BLOCKS_MAX);
-	for (i = 0; i < s->count; i++) {
+	for (unsigned i = 0; i < s->count; i++) {
 		s->block[i] = blocks[i];
 		s->table[i].pages = blocks[i].bytes >> PAGE_SHIFT;
 		s->table[i].hash = xcalloc(s->table[i].pages, sizeof(struct hash128));
@@ -53,12 +52,10 @@ static void drop_index(struct seeds *s)
 
 void seeds_free(struct seeds *s)
 {
-	unsigned i;
-
 	if (!s)
 		return;
 	drop_index(s);
-	for (i = 0; i < s->count; i++)
+	for (unsigned i = 0; i < s->count; i++)
 		free(s->table[i].hash);
 	free(s);
 }
@@ -87,11 +84,10 @@ static int scan_block(struct seeds *s, unsigned block, uint8_t *piece, struct er
 {
 	uint64_t host = s->block[block].host, pages = s->table[block].pages;
 	bool there[MEMORY_PIECE_PAGES];
-	uint64_t at;
 	unsigned i, n;
 	int r = 0;
 
-	for (at = 0; at < pages && !r; at += n) {
+	for (uint64_t at = 0; at < pages && !r; at += n) {
 		n = (unsigned)MIN(pages - at, (uint64_t)MEMORY_PIECE_PAGES);
 		if (__atomic_load_n(&s->stop, __ATOMIC_RELAXED))
 			return err_set(e, ECANCELED, "the move is being rolled back");
@@ -130,13 +126,12 @@ static void make_index(struct seeds *s)
 int seeds_scan(struct seeds *s, struct err *e)
 {
 	AUTO_FREE uint8_t *piece = aligned_alloc(PAGE_BYTES, (size_t)MEMORY_PIECE_PAGES * PAGE_BYTES);
-	unsigned i;
 	int r = 0;
 
 	if (s->first[s->count] >= SEED_PAGES_MAX || !piece)
 		r = err_set(e, EOVERFLOW, "the guest has too many pages for an index of them");
 	r = r ?: qemu_memory_open(&s->memory, s->memory.pid, e);
-	for (i = 0; i < s->count && !r; i++)
+	for (unsigned i = 0; i < s->count && !r; i++)
 		r = scan_block(s, i, piece, e);
 	qemu_memory_close(&s->memory);
 	if (!r)
@@ -189,12 +184,11 @@ unsigned seeds_find(struct seeds *s, uint64_t offset, const uint8_t *data, uint3
 void seeds_end(struct seeds *s)
 {
 	static const struct hash128 none = {0, 0};
-	uint64_t page;
 	unsigned block;
 
 	if (!s->index)
 		return;
-	for (page = 0; page < s->first[s->count]; page++) {
+	for (uint64_t page = 0; page < s->first[s->count]; page++) {
 		struct hash128 *slot = slot_of(s, page, &block);
 
 		if (!is_given(s, page) && !hash_equal(*slot, none)) /* a table is not to be touched where nothing was */

@@ -41,11 +41,10 @@ struct send_item *send_mark_new(uint16_t message, const void *payload, size_t n)
 size_t send_item_bytes(const struct send_item *it)
 {
 	size_t sum = 0;
-	unsigned i;
 
 	if (it->kind == SEND_MARK)
 		return 0;
-	for (i = 0; i < it->n; i++)
+	for (unsigned i = 0; i < it->n; i++)
 		sum += it->u.part[i].data ? it->u.part[i].bytes : 0;
 	return sum;
 }

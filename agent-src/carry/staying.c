@@ -32,9 +32,8 @@ bool staying_may(struct shared_buf *const *buf, unsigned n, const unsigned *stay
 static void release(struct frame_tail *t)
 {
 	struct staying *k = container_of(t, struct staying, tail);
-	unsigned i;
 
-	for (i = 0; i < k->bufs; i++) {
+	for (unsigned i = 0; i < k->bufs; i++) {
 		if (!__atomic_sub_fetch(&k->buf[i]->stays, 1, __ATOMIC_RELAXED))
 			__atomic_fetch_sub(k->count, 1, __ATOMIC_RELAXED);
 		shared_buf_unref(k->buf[i]);
@@ -56,13 +55,12 @@ static void take(struct staying *k, struct shared_buf *b)
 struct frame_tail *staying_new(struct shared_buf **buf, unsigned n, const struct iovec *piece, unsigned pieces, unsigned *staying)
 {
 	struct staying *k = xmalloc(sizeof(*k) + pieces * sizeof(*piece));
-	unsigned i;
 
 	*k = (struct staying){.count = staying, .tail = {.release = release, .n = pieces}};
-	for (i = 0; i < pieces; i++)
+	for (unsigned i = 0; i < pieces; i++)
 		k->tail.bytes += piece[i].iov_len;
 	memcpy(k->tail.piece, piece, pieces * sizeof(*piece));
-	for (i = 0; i < n; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		take(k, buf[i]);
 		buf[i] = NULL;
 	}

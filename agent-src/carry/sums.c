@@ -13,25 +13,21 @@ void sums_init(struct sums *s, const struct digest_key *key)
 
 void sums_fini(struct sums *s)
 {
-	unsigned i;
-
-	for (i = 0; i < s->blocks; i++)
+	for (unsigned i = 0; i < s->blocks; i++)
 		unit_set_fini(&s->block[i].round);
-	for (i = 0; i < OBJECT_STREAM_MAX; i++)
+	for (unsigned i = 0; i < OBJECT_STREAM_MAX; i++)
 		XXH3_freeState(s->stream[i].state);
 	free(s->block);
 }
 
 void sums_begin_ram(struct sums *s, struct page_table *table, unsigned blocks)
 {
-	unsigned i;
-
 	s->table = table;
 	if (s->blocks >= blocks)
 		return;
 	s->block = xrealloc(s->block, blocks * sizeof(*s->block));
 	memset(s->block + s->blocks, 0, (blocks - s->blocks) * sizeof(*s->block));
-	for (i = s->blocks; i < blocks; i++)
+	for (unsigned i = s->blocks; i < blocks; i++)
 		unit_set_init(&s->block[i].round, table[i].pages);
 	s->blocks = blocks;
 }

@@ -75,10 +75,9 @@ static int hash_piece(void *ctx, uint64_t at, const uint8_t *buf, uint32_t bytes
 {
 	struct want *w = ctx;
 	enum cpu_stage before = cpu_stage_enter_for(CPU_HASH, bytes);
-	uint32_t k;
 
 	(void)e;
-	for (k = 0; k + BLOCK_BYTES <= bytes && w->told < ALIKE_BLOCKS_MAX; k += BLOCK_BYTES)
+	for (uint32_t k = 0; k + BLOCK_BYTES <= bytes && w->told < ALIKE_BLOCKS_MAX; k += BLOCK_BYTES)
 		if (!bytes_are_zero(buf + k, BLOCK_BYTES))
 			put(w, (at + k) >> ALIKE_SHIFT, hash_content(&w->shared->key, buf + k, BLOCK_BYTES));
 	cpu_stage_enter(before);
@@ -107,10 +106,9 @@ static void *run(void *arg)
 {
 	struct want *w = arg;
 	uint64_t from = now_ns();
-	unsigned i;
 
 	cpu_thread_begin(w->shared->cpu, CPU_DISK);
-	for (i = 0; i < w->count && !is_stopped(w); i++)
+	for (unsigned i = 0; i < w->count && !is_stopped(w); i++)
 		read_disk(w, &w->disk[i]);
 	tell(w, true);
 	log_info("what is alike: %llu blocks are looked for there, read here within %llu ms", (unsigned long long)w->told,
@@ -123,9 +121,7 @@ static void *run(void *arg)
 
 static void want_free(struct want *w)
 {
-	unsigned i;
-
-	for (i = 0; i < w->count; i++) {
+	for (unsigned i = 0; i < w->count; i++) {
 		free((char *)(uintptr_t)w->disk[i].at.path);
 		free((char *)(uintptr_t)w->disk[i].at.export_name);
 	}
@@ -139,7 +135,6 @@ int want_start(struct want **out, const struct want_disk *disks, unsigned count,
 	       struct err *e)
 {
 	struct want *w = xcalloc(1, sizeof(*w));
-	unsigned i;
 	int r = loop_new(&w->loop, 16, e);
 
 	if (r) {
@@ -150,7 +145,7 @@ int want_start(struct want **out, const struct want_disk *disks, unsigned count,
 	w->shared = shared;
 	w->scan = disk_scan_new(w->loop);
 	w->disk = xcalloc(count + 1, sizeof(*w->disk));
-	for (i = 0; i < count; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		w->disk[i] = disks[i];
 		w->disk[i].at.path = xstrdup(disks[i].at.path);
 		w->disk[i].at.export_name = xstrdup(disks[i].at.export_name);

@@ -97,10 +97,9 @@ bool fleet_is_meant(int argc, char **argv, const struct command_usage *usage)
 
 static int add_rules(struct fleet_command *c, enum rule_kind kind, const struct option_list *list, struct err *e)
 {
-	unsigned i;
 	int r = 0;
 
-	for (i = 0; i < list->count && !r; i++)
+	for (unsigned i = 0; i < list->count && !r; i++)
 		r = rules_add(&c->rules, kind, list->at[i], e);
 	return r;
 }
@@ -115,17 +114,15 @@ static int read_rules(struct fleet_command *c, struct err *e)
 
 static void fini(struct fleet_command *c)
 {
-	size_t i;
-
-	for (i = 0; i < c->word_count; i++)
+	for (size_t i = 0; i < c->word_count; i++)
 		free(c->words[i]);
-	for (i = 0; i < c->host_count; i++)
+	for (size_t i = 0; i < c->host_count; i++)
 		free(c->hosts[i]);
-	for (i = 0; i < c->guest_count; i++)
+	for (size_t i = 0; i < c->guest_count; i++)
 		free(c->guests[i]);
-	for (i = 0; i < c->gone_count; i++)
+	for (size_t i = 0; i < c->gone_count; i++)
 		free(c->gone[i].guest);
-	for (i = 0; i < c->settled.count; i++) {
+	for (size_t i = 0; i < c->settled.count; i++) {
 		FREE_ALL(c->settled.list[i].guest, c->settled.list[i].dest, c->settled.list[i].instance);
 	}
 	FREE_ALL(c->settled.list, c->gone, c->words, c->hosts, c->guests, c->offs, c->program);
@@ -165,7 +162,6 @@ static const char *find_clash(const struct fleet_command *c)
 static int take_words(struct fleet_command *c, enum fleet_purpose purpose, const char *command, int n, char **words)
 {
 	const char *twice, *clash = find_clash(c);
-	int i;
 
 	if (clash)
 		return usage_error(command, clash);
@@ -179,7 +175,7 @@ static int take_words(struct fleet_command *c, enum fleet_purpose purpose, const
 		return usage_error(command, "--with-off and --off are for a drain; a guest that is shut down is moved by --how cold");
 	if (purpose != FLEET_DRAIN && (!n || !c->f.to))
 		return usage_error(command, "say which guests and where to");
-	for (i = 0; i < n; i++)
+	for (int i = 0; i < n; i++)
 		fleet_add_guest(c, words[i]);
 	twice = named_twice(c);
 	if (twice) {
@@ -193,9 +189,7 @@ static int take_words(struct fleet_command *c, enum fleet_purpose purpose, const
 
 static bool is_bound_by_rule(const struct fleet_command *c, const char *guest)
 {
-	size_t i;
-
-	for (i = 0; i < c->rules.count; i++)
+	for (size_t i = 0; i < c->rules.count; i++)
 		if (fleet_rule_binds(&c->rules.list[i]) && rule_names(&c->rules.list[i], guest))
 			return true;
 	return false;
@@ -237,11 +231,9 @@ static void add_gone(struct fleet_task *t, const struct gone_guest *gone)
 /* choice: NULL: there is one host, which every guest itself asks. */
 static void set_tasks(struct fleet *f, const struct fleet_command *cmd, const struct fleet_choice *choice)
 {
-	size_t i;
-
 	f->count = cmd->guest_count;
 	f->tasks = xcalloc(f->count + cmd->gone_count + 1, sizeof(*f->tasks));
-	for (i = 0; i < f->count; i++) {
+	for (size_t i = 0; i < f->count; i++) {
 		struct fleet_task *t = &f->tasks[i];
 
 		t->guest = xstrdup(cmd->guests[i]);
@@ -252,7 +244,7 @@ static void set_tasks(struct fleet *f, const struct fleet_command *cmd, const st
 		t->ways = xcalloc(1, sizeof(*t->ways));
 		t->ways[t->way_count++] = (struct fleet_way){cmd->hosts[0], NULL};
 	}
-	for (i = 0; i < cmd->gone_count; i++)
+	for (size_t i = 0; i < cmd->gone_count; i++)
 		add_gone(&f->tasks[f->count++], &cmd->gone[i]);
 }
 
@@ -305,9 +297,7 @@ static void go_to_background(const struct fleet_command *cmd)
 /* Guests that are there now, or may be, as far as a later round has to know. */
 static void keep_settled(struct fleet_command *cmd, const struct fleet *f, const struct fleet_choice *choice)
 {
-	size_t i;
-
-	for (i = 0; choice && i < cmd->guest_count && cmd->o.how != HOW_DISKS; i++) {
+	for (size_t i = 0; choice && i < cmd->guest_count && cmd->o.how != HOW_DISKS; i++) {
 		const struct fleet_task *t = &f->tasks[i];
 
 		if (t->tries && (t->code == EXIT_DESTINATION || t->code == EXIT_PEER_LOST || t->code == EXIT_UNDECIDED))
@@ -405,9 +395,8 @@ static int choose_and_go(struct fleet_command *cmd, enum fleet_purpose purpose)
 static bool needs_choice(const struct fleet_command *c, enum fleet_purpose purpose)
 {
 	bool is_bound = false;
-	size_t i;
 
-	for (i = 0; i < c->rules.count; i++)
+	for (size_t i = 0; i < c->rules.count; i++)
 		is_bound |= fleet_rule_binds(&c->rules.list[i]);
 	return is_bound || purpose != FLEET_MIGRATE || c->host_count > 1 || c->f.check_all || c->f.allow || c->o.dry_run;
 }
@@ -440,11 +429,10 @@ static int drain(struct fleet_command *c)
 {
 	int code = EXIT_DESTINATION;
 	bool off_unknown = false;
-	unsigned round;
 	struct err e;
 	size_t from;
 
-	for (round = 0;; round++) {
+	for (unsigned round = 0;; round++) {
 		struct fleet_command part;
 
 		from = c->guest_count;
@@ -479,10 +467,9 @@ static int drain(struct fleet_command *c)
 /* EXIT_USAGE: an option names nobody, or a guest is where a host should be. */
 static int check_names(const struct fleet_command *c, struct err *e)
 {
-	size_t i;
 	int r;
 
-	for (i = 0; i < c->host_count; i++)
+	for (size_t i = 0; i < c->host_count; i++)
 		if (!c->o.dest.openssh && fleet_is_guest_as_host(c->hosts[i], e))
 			return EXIT_USAGE;
 	r = fleet_check_names(c, e);

@@ -50,12 +50,11 @@ int cmd_guard(int argc, char **argv)
 	AUTO_FREE char *state = NULL;
 	json_auto_t *begin = NULL;
 	struct keep *kept;
-	size_t i;
 	int code;
 
 	if (argc != 4)
 		return EXIT_USAGE;
-	for (i = 0; i < ARRAY_LEN(ignored); i++)
+	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
 		signal(ignored[i], SIG_IGN);
 	close_range(3, ~0U, 0);
 	prctl(PR_SET_NAME, "vmferry-guard");

@@ -58,9 +58,7 @@ static void because(struct entry *n, char *why, char *advice)
 /* Proxmox: the number behind -id; NULL if there is none. */
 static const char *proxmox_id(const struct guest *g)
 {
-	size_t i;
-
-	for (i = 1; i + 1 < g->line.argc; i++)
+	for (size_t i = 1; i + 1 < g->line.argc; i++)
 		if (!strcmp(g->line.argv[i], "-id"))
 			return g->line.argv[i + 1];
 	return NULL;
@@ -86,13 +84,12 @@ static const char *state_name(enum lv_state s)
 static void take_from_libvirt(struct entry *n, const struct libvirt_guest *l)
 {
 	const char *state = state_name(l->state);
-	size_t i;
 
 	n->g.ram_bytes = l->def.ram_bytes;
 	n->g.vcpus = l->def.vcpus;
 	n->g.accel = xstrdup(!strcmp(l->def.virttype ?: "", "kvm") ? "kvm" : "tcg");
 	n->g.status = xstrdup(state);
-	for (i = 0; i < l->def.block_count; i++)
+	for (size_t i = 0; i < l->def.block_count; i++)
 		because(n, xstrdup(l->def.blocks_live[i]), goes_shut_down(&n->g));
 	if (l->snapshot_count)
 		because(n,
@@ -186,12 +183,11 @@ static void check_blockers(struct entry *n, struct qmp *q)
 static void check_answers(struct entry *n, struct qmp *q)
 {
 	struct err e;
-	size_t i;
 
 	if (!run_state_moves(n->g.status))
 		because(n, xasprintf("the guest is in state '%s'; a guest can be moved that runs, or would go on by cont", n->g.status),
 			NULL);
-	for (i = 0; i < n->g.disk_count; i++)
+	for (size_t i = 0; i < n->g.disk_count; i++)
 		if (guest_disk_movable(&n->g.disks[i], 0, &e))
 			because(n, xstrdup(e.msg), NULL);
 	if (guest_check_drift(&n->g, q, NULL, &e) == -ENOTSUP)
@@ -267,14 +263,13 @@ static void arrives(struct entry *n)
 static void examine(struct entry *n, const struct listing *l)
 {
 	bool known = false;
-	size_t i;
 
 	text_make_printable(n->g.name, false); /* anybody may call a guest anything */
 	if (is_shut_down(n)) {
 		qemu_args_basics(&n->basics, n->g.line.expanded, n->g.line.expanded_count);
 		return;
 	}
-	for (i = 0; i < l->moving_count; i++)
+	for (size_t i = 0; i < l->moving_count; i++)
 		known |= l->moving[i] == n->g.pid;
 	n->moving = known && control_is_served(l->runtime, n->g.pid);
 	if (known && !n->moving)
@@ -304,12 +299,10 @@ static void examine(struct entry *n, const struct listing *l)
 
 static void entry_fini(struct entry *n)
 {
-	size_t i;
-
 	guest_fini(&n->g);
 	free(n->hmp);
 	args_result_fini(&n->line);
-	for (i = 0; i < n->reason_count; i++) {
+	for (size_t i = 0; i < n->reason_count; i++) {
 		free(n->reasons[i].why);
 		free(n->reasons[i].advice);
 	}
@@ -334,9 +327,7 @@ static bool is_called(const struct guest *g, const char *name_or_pid)
 
 static bool is_wanted(const struct guest *g, const struct listing *l)
 {
-	size_t i;
-
-	for (i = 0; i < l->wanted_count; i++)
+	for (size_t i = 0; i < l->wanted_count; i++)
 		if (is_called(g, l->wanted[i]))
 			return true;
 	return !l->wanted_count;
@@ -385,9 +376,7 @@ static int all_found(const struct listing *l, const struct entry *entries, size_
 /* Takes those that are wanted to the entries, and frees the list. whys: why each cannot be moved, or NULL; freed, too. */
 static void take_guests(struct entry *entries, size_t *count, struct guest *guests, size_t n, char **whys, struct listing *l)
 {
-	size_t i;
-
-	for (i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		char *why = whys ? whys[i] : NULL;
 
 		if (!is_wanted(&guests[i], l)) {
@@ -408,9 +397,7 @@ static void take_guests(struct entry *entries, size_t *count, struct guest *gues
 /* The entries are sorted by name. */
 static void note_doubles(struct entry *entries, size_t count)
 {
-	size_t i;
-
-	for (i = 1; i < count; i++)
+	for (size_t i = 1; i < count; i++)
 		if (!strcmp(entries[i - 1].g.name, entries[i].g.name))
 			entries[i - 1].is_double = entries[i].is_double = true;
 }

@@ -56,9 +56,8 @@ static const struct command_option rows[] = {
 static json_t *list_disks(const struct guest *g)
 {
 	json_t *out = json_array();
-	size_t i;
 
-	for (i = 0; i < g->disk_count; i++)
+	for (size_t i = 0; i < g->disk_count; i++)
 		if (!g->disks[i].read_only && g->disks[i].real_path)
 			json_array_append_new(out, json_string(g->disks[i].real_path));
 	return out;

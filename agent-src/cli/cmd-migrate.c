@@ -148,9 +148,8 @@ static const char *find_clash(const struct move_options *o)
 		 "the guest cannot move onto its own disks: say --disk-dir DIR for its new ones, or --in-place to have another QEMU go on "
 		 "with those that it has"},
 	};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(clashes); i++)
+	for (size_t i = 0; i < ARRAY_LEN(clashes); i++)
 		if (clashes[i].is_there)
 			return clashes[i].what;
 	return NULL;

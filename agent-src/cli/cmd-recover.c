@@ -104,13 +104,12 @@ static int attempt_peek(struct attempt *a, struct err *e)
  * unknown. */
 static int attempts_find(struct attempts *all, const char *state, const char *vm, size_t *unread, struct err *e)
 {
-	size_t i;
 	int r = journal_list(state, &all->paths, &all->path_count, e);
 
 	if (r)
 		return r;
 	all->list = xcalloc(all->path_count + 1, sizeof(*all->list));
-	for (i = 0; i < all->path_count; i++) {
+	for (size_t i = 0; i < all->path_count; i++) {
 		struct attempt *a = &all->list[all->n];
 		struct err why;
 
@@ -134,9 +133,7 @@ static int attempts_find(struct attempts *all, const char *state, const char *vm
 
 static void attempts_free(struct attempts *all)
 {
-	size_t i;
-
-	for (i = 0; i < all->n; i++)
+	for (size_t i = 0; i < all->n; i++)
 		json_decref(all->list[i].begin);
 	free(all->list);
 	journal_list_free(all->paths, all->path_count);
@@ -158,9 +155,8 @@ static bool arrives_here(const struct attempts *all, const char *vm)
 	bool yes = false;
 	json_t *begin;
 	struct err e;
-	size_t i;
 
-	for (i = 0; i < all->path_count && !yes; i++) {
+	for (size_t i = 0; i < all->path_count && !yes; i++) {
 		if (!journal_path_is(all->paths[i], false) || journal_peek(all->paths[i], id, &begin, &e))
 			continue;
 		yes = !leaves_here(all, id) && recover_means(vm, json_string_value(json_object_get(begin, "guest")), 0, id);
@@ -323,10 +319,8 @@ static int settle(const struct asked *asked, const struct attempt *a)
 /* A name must mean exactly one move. */
 static int refuse_several(const struct attempts *all, const char *vm)
 {
-	size_t i;
-
 	fprintf(stderr, "vmferry: more than one unfinished move is called %s; say which by its pid or its attempt:\n", vm);
-	for (i = 0; i < all->n; i++) {
+	for (size_t i = 0; i < all->n; i++) {
 		AUTO_FREE char *text = attempt_text(&all->list[i]);
 
 		fprintf(stderr, "  %s\n", text);
@@ -364,9 +358,8 @@ static bool tell_of_arrivals(const struct attempts *all)
 {
 	bool any = false;
 	struct err e;
-	size_t i;
 
-	for (i = 0; i < all->path_count; i++) {
+	for (size_t i = 0; i < all->path_count; i++) {
 		struct attempt a = {.path = all->paths[i]};
 
 		if (!journal_path_is(a.path, false) || attempt_peek(&a, &e))
@@ -609,9 +602,8 @@ static void list_journals(char **paths, size_t n, bool as_json)
 {
 	struct attempt a;
 	struct err e;
-	size_t i;
 
-	for (i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		a = (struct attempt){.path = paths[i]};
 		if (attempt_peek(&a, &e)) {
 			json_decref(a.begin);

@@ -272,9 +272,7 @@ static int resume_guest(struct replica_conf *c, int argc, char **argv)
 
 static int check_kept(int argc, char **argv)
 {
-	int i;
-
-	for (i = 1; i < argc; i++)
+	for (int i = 1; i < argc; i++)
 		if (replica_option_is_once(argv[i]))
 			return fprintf(stderr,
 				       "vmferry replica set: %s is said to the command that it is for, and is nothing that is kept\n",
@@ -624,9 +622,8 @@ static int run(const struct subcommand *s, int argc, char **argv)
 static int say_no_such(const char *typed)
 {
 	const char *names[ARRAY_LEN(subcommands)];
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(subcommands); i++)
+	for (size_t i = 0; i < ARRAY_LEN(subcommands); i++)
 		names[i] = subcommands[i].name;
 	fprintf(stderr, "vmferry replica: there is no '%s'; vmferry replica --help lists what there is\n", typed);
 	nearest_propose("vmferry replica ", typed, names, ARRAY_LEN(subcommands));

@@ -95,9 +95,7 @@ static void on_tick(void *ctx, struct fleet *f)
 
 static bool has_offer(const struct fleet_choice *c, size_t guest)
 {
-	size_t h;
-
-	for (h = 0; h < c->place.host_count; h++)
+	for (size_t h = 0; h < c->place.host_count; h++)
 		if (c->offers[guest * c->place.host_count + h].possible)
 			return true;
 	return false;
@@ -129,9 +127,7 @@ static void set_tasks(struct fleet *f, const struct fleet_choice *c, const struc
 /* The first host that is the same machine. */
 static size_t first_name_of(const struct fleet_choice *c, size_t host)
 {
-	size_t h;
-
-	for (h = 0; h < host; h++)
+	for (size_t h = 0; h < host; h++)
 		if (c->instances[h] && c->instances[host] && !strcmp(c->instances[h], c->instances[host]))
 			return h;
 	return host;
@@ -160,7 +156,6 @@ static int ask_all(struct fleet_choice *c, const struct fleet_command *cmd, cons
 {
 	struct asking a = {.uses = xcalloc(cmd->guest_count + 1, sizeof(*a.uses)), .host_count = cmd->host_count};
 	struct fleet *f;
-	size_t i;
 
 	c->looks = xrealloc(c->looks, (c->look_count + 1) * sizeof(*c->looks));
 	f = &c->looks[c->look_count++];
@@ -175,11 +170,11 @@ static int ask_all(struct fleet_choice *c, const struct fleet_command *cmd, cons
 	set_tasks(f, c, cmd, how);
 	fleet_run(f);
 	board_clear(&a.board);
-	for (i = 0; i < f->count; i++)
+	for (size_t i = 0; i < f->count; i++)
 		if (!f->tasks[i].found_done)
 			take_answer(c, &f->tasks[i], i / cmd->host_count, i % cmd->host_count);
 	drop_doubles(c);
-	for (i = 0; i < cmd->guest_count; i++)
+	for (size_t i = 0; i < cmd->guest_count; i++)
 		c->guests[i].processors = fmax(c->guests[i].processors, cpu_use_end(&a.uses[i]));
 	free(a.uses);
 	return f->halted ? err_set(e, ECANCELED, "interrupted: nothing was touched") : 0;
@@ -288,13 +283,11 @@ int fleet_choose(struct fleet_choice *c, const struct fleet_command *cmd, struct
 
 void fleet_choice_fini(struct fleet_choice *c)
 {
-	size_t i;
-
 	if (c->ratings)
 		place_free_ratings(c->ratings, c->place.guest_count * c->place.host_count);
-	for (i = 0; i < c->look_count; i++)
+	for (size_t i = 0; i < c->look_count; i++)
 		fleet_fini(&c->looks[i]);
-	for (i = 0; i < c->place.host_count; i++)
+	for (size_t i = 0; i < c->place.host_count; i++)
 		free(c->doubles[i]);
 	FREE_ALL(c->doubles, c->instances, c->settled, c->looks, c->guests, c->hosts, c->offers, c->ranks, c->ratings, c->here);
 	*c = (struct fleet_choice){.look_count = 0};
@@ -354,13 +347,12 @@ static void print_guest(const struct fleet_choice *c, const struct fleet_command
 {
 	const size_t *ranks = &c->ranks[guest * c->place.host_count];
 	bool first = true;
-	size_t i;
 
-	for (i = 0; i < c->place.host_count && ranks[i] < c->place.host_count; i++) {
+	for (size_t i = 0; i < c->place.host_count && ranks[i] < c->place.host_count; i++) {
 		print_host(c, cmd, guest, ranks[i], first);
 		first = false;
 	}
-	for (i = 0; i < c->place.host_count; i++)
+	for (size_t i = 0; i < c->place.host_count; i++)
 		if (!c->ratings[guest * c->place.host_count + i].possible) {
 			print_host(c, cmd, guest, i, first);
 			first = false;
@@ -423,9 +415,7 @@ static void print_script(const struct fleet_choice *c, const struct fleet_comman
 
 void fleet_print_choice(const struct fleet_choice *c, const struct fleet_command *cmd)
 {
-	size_t g;
-
-	for (g = 0; g < c->place.guest_count; g++)
+	for (size_t g = 0; g < c->place.guest_count; g++)
 		if (cmd->o.json)
 			print_event(c, cmd, g);
 		else if (cmd->o.script)

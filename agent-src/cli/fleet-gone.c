@@ -59,12 +59,11 @@ static const char *went_before_to(const struct fleet_command *c, const char *gue
 	const char *found = NULL;
 	json_t *gone;
 	struct err e;
-	size_t i;
 
 	if (find_gone(c, guest, &gone, &e) || !gone)
 		return NULL;
 	there = dest_host_name(json_text(gone, "gone_to"));
-	for (i = 0; i < c->host_count; i++) {
+	for (size_t i = 0; i < c->host_count; i++) {
 		AUTO_FREE char *host = dest_host_name(c->hosts[i]);
 
 		if (!strcmp(json_text(gone, "gone_to"), c->hosts[i]) || (!found && !strcasecmp(there, host)))
@@ -88,9 +87,8 @@ void fleet_add_settled(struct settled_guests *s, const char *guest, const char *
 static int find_settled_of(struct fleet_command *c, const struct fleet_rule *rule, struct err *e)
 {
 	json_t *gone;
-	size_t k;
 
-	for (k = 0; k < rule->count; k++) {
+	for (size_t k = 0; k < rule->count; k++) {
 		if (find_gone(c, rule->words[k], &gone, e))
 			return err_prefix(e, "a rule names guest %s, and vmferry cannot tell whether that has gone to another host",
 					  rule->words[k]);
@@ -104,10 +102,9 @@ static int find_settled_of(struct fleet_command *c, const struct fleet_rule *rul
 /* Rules hold beside guests that an earlier command has taken to one of the hosts, too. */
 int fleet_find_settled(struct fleet_command *c, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < c->rules.count && !r; i++)
+	for (size_t i = 0; i < c->rules.count && !r; i++)
 		if (fleet_rule_binds(&c->rules.list[i]))
 			r = find_settled_of(c, &c->rules.list[i], e);
 	return r;

@@ -39,9 +39,7 @@ static bool has_name(const char *value, const char *name)
 
 static bool is_kept(const struct fleet_command *c, const char *name, const char *other)
 {
-	unsigned i;
-
-	for (i = 0; i < c->f.keep.count; i++)
+	for (unsigned i = 0; i < c->f.keep.count; i++)
 		if (has_name(c->f.keep.at[i], name) || has_name(c->f.keep.at[i], other))
 			return true;
 	return false;
@@ -55,9 +53,7 @@ static const char *why_it_stays(const struct fleet_command *c, const char *name,
 
 const struct off_guest *fleet_off(const struct fleet_command *c, const char *word)
 {
-	size_t i;
-
-	for (i = 0; i < c->off_count; i++)
+	for (size_t i = 0; i < c->off_count; i++)
 		if (c->offs[i].word == word)
 			return &c->offs[i];
 	return NULL;
@@ -68,9 +64,7 @@ enum kind_of_guest { RUNS, LIBVIRTS, STARTED_BY }; /* the latter two are shut do
 /* A guest that runs, one that libvirt has defined and what starts another may have one name. */
 static bool is_added(const struct fleet_command *c, const char *name, enum kind_of_guest kind)
 {
-	size_t i;
-
-	for (i = 0; i < c->guest_count; i++) {
+	for (size_t i = 0; i < c->guest_count; i++) {
 		const struct off_guest *off = fleet_off(c, c->guests[i]);
 
 		if ((!off ? RUNS : off->is_libvirts ? LIBVIRTS : STARTED_BY) == kind && !strcmp(c->guests[i], name))
@@ -91,9 +85,8 @@ static bool is_word_for_another(const struct fleet_command *c, const char *name)
 static char *call(const struct fleet_command *c, const struct guest *list, size_t count, size_t which)
 {
 	bool unique = text_is_utf8(list[which].name) && !is_word_for_another(c, list[which].name);
-	size_t k;
 
-	for (k = 0; k < count; k++)
+	for (size_t k = 0; k < count; k++)
 		unique &= k == which || strcmp(list[which].name, list[k].name) != 0;
 	return unique ? xstrdup(list[which].name) : xasprintf("%d", (int)list[which].pid);
 }
@@ -122,9 +115,8 @@ static void look_at_added(struct fleet_command *c, const struct guest *g)
 static void take_running(struct fleet_command *c, const struct guest *list, size_t count)
 {
 	const char *why;
-	size_t i;
 
-	for (i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		AUTO_FREE char *shown = text_shown(list[i].name);
 		AUTO_FREE char *name = call(c, list, count, i);
 		AUTO_FREE char *pid = xasprintf("%d", (int)list[i].pid);
@@ -209,9 +201,8 @@ static bool add_libvirts(struct fleet_command *c)
 bool fleet_find_off(struct fleet_command *c)
 {
 	bool known = !c->f.with_off || add_libvirts(c);
-	unsigned i;
 
-	for (i = 0; i < c->f.off.count; i++)
+	for (unsigned i = 0; i < c->f.off.count; i++)
 		add_off(c, c->f.off.at[i], false);
 	return known;
 }

@@ -62,9 +62,7 @@ static void add_defined(struct known *k)
 
 static void add_off(struct known *k, const struct option_list *off)
 {
-	unsigned i;
-
-	for (i = 0; i < off->count; i++) {
+	for (unsigned i = 0; i < off->count; i++) {
 		words_add(&k->names, &k->count, xstrdup(off->at[i]));
 		words_add(&k->names, &k->count, xstrdup(path_base(off->at[i])));
 	}
@@ -94,10 +92,9 @@ static int refuse(const struct known *k, int code, const char *option, const cha
 static int check_option(const struct fleet_command *c, const struct known *k, const char *option, const struct option_list *list,
 			struct err *e)
 {
-	unsigned i;
 	int r = 0;
 
-	for (i = 0; i < list->count && !r; i++) {
+	for (unsigned i = 0; i < list->count && !r; i++) {
 		AUTO_FREE char *copy = xstrdup(list->at[i]);
 		char *rest = is_known(k, list->at[i]) ? NULL : copy, *word;
 
@@ -123,10 +120,9 @@ static bool is_name(const char *word)
 
 static int check_guests(const struct fleet_command *c, const struct known *k, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < c->guest_count && !r && !k->incomplete; i++)
+	for (size_t i = 0; i < c->guest_count && !r && !k->incomplete; i++)
 		if (is_name(c->guests[i]) && !is_known(k, c->guests[i])) {
 			AUTO_FREE char *gone = whereabouts_gone(c->o.state_dir, c->guests[i]);
 
@@ -138,19 +134,18 @@ static int check_guests(const struct fleet_command *c, const struct known *k, st
 int fleet_check_names(const struct fleet_command *c, struct err *e)
 {
 	struct known k = {.names = NULL};
-	size_t i;
 	int r = add_running(&k, e);
 
 	if (!r) {
 		add_defined(&k);
 		add_off(&k, &c->f.off);
 		r = check_guests(c, &k, e);
-		for (i = 0; i < c->guest_count; i++) /* a rule may have the same words */
+		for (size_t i = 0; i < c->guest_count; i++) /* a rule may have the same words */
 			words_add(&k.names, &k.count, xstrdup(c->guests[i]));
 	}
 	r = r ?: check_option(c, &k, "--keep", &c->f.keep, e) ?: check_option(c, &k, "--apart", &c->f.apart, e);
 	r = r ?: check_option(c, &k, "--together", &c->f.together, e);
-	for (i = 0; i < k.count; i++)
+	for (size_t i = 0; i < k.count; i++)
 		free(k.names[i]);
 	free(k.names);
 	return r;
@@ -162,12 +157,11 @@ bool fleet_is_guest_as_host(const char *where, struct err *e)
 	struct known k = {.names = NULL};
 	struct addrinfo *found = NULL;
 	bool is_guest;
-	size_t i;
 
 	if (dest_kind(where) != DEST_SSH || strpbrk(where, "@:/"))
 		return false;
 	is_guest = !add_running(&k, e) && is_known(&k, where) && getaddrinfo(where, NULL, &hints, &found) != 0;
-	for (i = 0; i < k.count; i++)
+	for (size_t i = 0; i < k.count; i++)
 		free(k.names[i]);
 	free(k.names);
 	if (found)

@@ -84,9 +84,7 @@ static const struct journal_kind kinds[] = {
 
 const struct journal_kind *journal_kind_of(const json_t *begin)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(kinds); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		const json_t *member = json_object_get(begin, kinds[i].member);
 
 		if (member && json_typeof(member) == kinds[i].type)

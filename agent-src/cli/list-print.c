@@ -55,9 +55,8 @@ static uint64_t size_of(const struct guest_disk *d)
 static json_t *disks_json(const struct entry *n)
 {
 	json_t *out = json_array();
-	size_t i;
 
-	for (i = 0; i < n->g.disk_count; i++) {
+	for (size_t i = 0; i < n->g.disk_count; i++) {
 		const struct guest_disk *d = &n->g.disks[i];
 
 		if (!d->removable_empty)
@@ -66,7 +65,7 @@ static json_t *disks_json(const struct entry *n)
 							"node", d->node, "format", d->format, "virtual_size", (json_int_t)size_of(d),
 							"allocated", (json_int_t)d->allocated, "read_only", d->read_only));
 	}
-	for (i = 0; !answered(n) && i < n->line.file_count; i++)
+	for (size_t i = 0; !answered(n) && i < n->line.file_count; i++)
 		if (args_file_is_disk(&n->line.files[i]))
 			json_array_append_new(out, json_pack("{s:s}", "path", n->line.files[i].path));
 	return out;
@@ -75,9 +74,8 @@ static json_t *disks_json(const struct entry *n)
 static json_t *nics_json(const struct entry *n)
 {
 	json_t *out = json_array();
-	size_t i;
 
-	for (i = 0; i < n->line.nic_count; i++) {
+	for (size_t i = 0; i < n->line.nic_count; i++) {
 		const struct args_nic *c = &n->line.nics[i];
 
 		json_array_append_new(out, json_pack("{s:s*,s:s*,s:s*,s:s*,s:s*,s:s*}", "netdev", c->netdev, "device", c->device, "model",
@@ -89,9 +87,8 @@ static json_t *nics_json(const struct entry *n)
 static json_t *reasons_json(const struct entry *n)
 {
 	json_t *out = json_array();
-	size_t i;
 
-	for (i = 0; i < n->reason_count; i++)
+	for (size_t i = 0; i < n->reason_count; i++)
 		json_array_append_new(out, json_pack("{s:s,s:s*}", "text", n->reasons[i].why, "advice", n->reasons[i].advice));
 	return out;
 }
@@ -137,9 +134,8 @@ static json_t *entry_json(const struct entry *n)
 void list_print_json(const struct entry *entries, size_t count, const char *absent)
 {
 	json_t *list = json_array(), *all = json_pack("{s:o,s:s*}", "guests", list, "absent", absent);
-	size_t i;
 
-	for (i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		json_array_append_new(list, entry_json(&entries[i]));
 	json_text_print(all);
 	json_decref(all);
@@ -150,9 +146,8 @@ void list_print_json(const struct entry *entries, size_t count, const char *abse
 static void print_disks(const struct entry *n)
 {
 	char size[24];
-	size_t i;
 
-	for (i = 0; i < n->g.disk_count; i++) {
+	for (size_t i = 0; i < n->g.disk_count; i++) {
 		const struct guest_disk *d = &n->g.disks[i];
 		AUTO_FREE char *path = text_shown(d->real_path ?: d->file ?: d->network ?: d->node);
 
@@ -160,7 +155,7 @@ static void print_disks(const struct entry *n)
 			printf("  disk     %s (%s, %s%s)\n", path, d->format ? d->format : "?", format_bytes(size, size_of(d)),
 			       d->read_only ? ", read-only" : "");
 	}
-	for (i = 0; !answered(n) && i < n->line.file_count; i++)
+	for (size_t i = 0; !answered(n) && i < n->line.file_count; i++)
 		if (args_file_is_disk(&n->line.files[i])) {
 			AUTO_FREE char *path = text_shown(n->line.files[i].path);
 
@@ -200,7 +195,6 @@ static void print_entry(const struct entry *n)
 	AUTO_FREE char *status = text_shown(g->status);
 	AUTO_FREE char *quoted = n->is_double && g->pid ? xasprintf("%d", (int)g->pid) : shell_quote_shown(g->name);
 	char ram[24];
-	size_t i;
 
 	if (is_shut_down(n))
 		printf("%s (shut down)", g->name);
@@ -217,7 +211,7 @@ static void print_entry(const struct entry *n)
 	print_monitor(n);
 	if (!n->reason_count)
 		printf("  movable  vmferry migrate %s HOST%s\n", quoted, is_shut_down(n) ? " --how cold" : "");
-	for (i = 0; i < n->reason_count; i++) {
+	for (size_t i = 0; i < n->reason_count; i++) {
 		AUTO_FREE char *why = text_shown(n->reasons[i].why);
 		AUTO_FREE char *advice = text_shown(n->reasons[i].advice);
 
@@ -325,12 +319,10 @@ static void print_table(const struct entry *entries, size_t count)
 
 void list_print_text(const struct entry *entries, size_t count, bool all_details)
 {
-	size_t i;
-
 	if (!count)
 		printf("no QEMU guest that this user may look at runs here%s\n", geteuid() ? " (root sees all: sudo vmferry list)" : "");
 	else if (!all_details)
 		print_table(entries, count);
-	for (i = 0; all_details && i < count; i++)
+	for (size_t i = 0; all_details && i < count; i++)
 		print_entry(&entries[i]);
 }

@@ -57,13 +57,11 @@ static const struct command {
 
 static void help(FILE *to)
 {
-	size_t i;
-
 	fputs("vmferry " VMFERRY_VERSION ": moves a running QEMU guest, memory and disks, to another QEMU, live\n"
 	      "\n"
 	      "usage: vmferry COMMAND [options]\n\n",
 	      to);
-	for (i = 0; i < ARRAY_LEN(commands); i++)
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		fprintf(to, "  %-9s  %s\n", commands[i].name, commands[i].help);
 	fputs("\n"
 	      "vmferry help COMMAND tells more. The exit code says where the guest runs:\n"
@@ -82,9 +80,8 @@ static void help(FILE *to)
 static int say_no_such_command(const char *typed)
 {
 	const char *names[ARRAY_LEN(commands)];
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(commands); i++)
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		names[i] = commands[i].name;
 	fprintf(stderr, "vmferry: there is no command '%s'; vmferry --help lists them\n", typed);
 	nearest_propose("vmferry ", typed, names, ARRAY_LEN(commands));
@@ -103,11 +100,10 @@ static int print_words(char *command, char *subcommand)
 {
 	char options[] = "--options";
 	char *words[] = {command, subcommand ?: options, options, NULL};
-	size_t i;
 
 	if (command)
 		return run(subcommand ? 3 : 2, words);
-	for (i = 0; i < ARRAY_LEN(commands); i++)
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		puts(commands[i].name);
 	return 0;
 }

@@ -253,9 +253,8 @@ static int meet_at_last(struct dest *d, const char *port, unsigned channel, stru
 {
 	int first = meet(d, port, channel, NULL, out, e), r = first;
 	struct err again;
-	unsigned i;
 
-	for (i = 1; i < MEET_TRIES && (r == -EPIPE || r == -ECONNRESET); i++) {
+	for (unsigned i = 1; i < MEET_TRIES && (r == -EPIPE || r == -ECONNRESET); i++) {
 		poll(NULL, 0, MEET_PAUSE_MS);
 		r = meet(d, port, channel, NULL, out, &again);
 	}

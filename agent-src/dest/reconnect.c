@@ -37,9 +37,7 @@ struct reconnect {
 /* Control first, without which nothing else is of use. */
 static struct wish *next_wish(struct reconnect *r)
 {
-	unsigned i;
-
-	for (i = 0; i < RECONNECT_CHANNELS_MAX; i++)
+	for (unsigned i = 0; i < RECONNECT_CHANNELS_MAX; i++)
 		if (r->wish[i].wanted)
 			return &r->wish[i];
 	return NULL;

@@ -110,10 +110,9 @@ int live_open(struct live *x, struct guest *g, unsigned *removed, struct err *e)
 int live_prepare(struct live *x, const struct guest_disk *const *disks, const char *const *targets, size_t count, struct err *e)
 {
 	struct frozen_disk *list = xcalloc(count + 1, sizeof(*list));
-	size_t i;
 	int r;
 
-	for (i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		list[i] = (struct frozen_disk){.node = disks[i]->node,
 					       .name = disks[i]->real_path ?: disks[i]->node,
 					       .bytes = disks[i]->virtual_size,

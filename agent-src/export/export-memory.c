@@ -256,10 +256,9 @@ static int check_blockers(struct live *x, struct err *e)
 static int check_images(struct live *x, struct err *e)
 {
 	const struct guest *g = x->g;
-	size_t i;
 	int r = source_images_of(g, x->q, &x->images, e);
 
-	for (i = 0; i < g->disk_count && !r; i++)
+	for (size_t i = 0; i < g->disk_count && !r; i++)
 		if (g->disks[i].real_path && !g->disks[i].read_only && !g->disks[i].block_device)
 			r = guest_reads_what_is_there(g, g->disks[i].real_path, e);
 	return r;

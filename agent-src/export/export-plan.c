@@ -33,12 +33,11 @@ static void __attribute__((format(printf, 2, 3))) note(struct export_plan *p, co
 
 static int take_line(struct bundle *b, const struct guest *g, struct err *e)
 {
-	size_t i;
 	int r = qemu_args_expand(&b->argv, &b->argc, g->line.argv, g->line.argc, g->line.configs, g->line.config_count, e);
 
 	if (r)
 		return r;
-	for (i = 0; i < b->argc; i++)
+	for (size_t i = 0; i < b->argc; i++)
 		if (!text_is_utf8(b->argv[i]))
 			return err_set(e, EILSEQ, "argument %zu of the guest's command line is not UTF-8 text", i);
 	if (!text_is_utf8(g->cwd) || !text_is_utf8(g->name))
@@ -59,9 +58,7 @@ static int take_line(struct bundle *b, const struct guest *g, struct err *e)
 
 static const struct guest_disk *disk_of(const struct guest *g, const char *path, const char *real)
 {
-	size_t i;
-
-	for (i = 0; i < g->disk_count; i++) {
+	for (size_t i = 0; i < g->disk_count; i++) {
 		const struct guest_disk *d = &g->disks[i];
 
 		if ((d->file && !strcmp(d->file, path)) || (real && d->real_path && !strcmp(d->real_path, real)))
@@ -117,10 +114,9 @@ static int take_written(struct export_plan *p, struct export_disk *from, const s
 static int take_read_only(struct export_plan *p, struct export_disk *from, const struct guest *g, const struct guest_disk *d,
 			  const struct args_file *f, const char *real, const struct stat *st, struct err *e)
 {
-	size_t i;
 	int r = guest_reads_what_is_there(g, real, e);
 
-	for (i = 0; d && i < d->chain_count && !r; i++)
+	for (size_t i = 0; d && i < d->chain_count && !r; i++)
 		r = d->chain[i].real_path ? guest_reads_what_is_there(g, d->chain[i].real_path, e) : 0;
 	if (r)
 		return r;
@@ -296,10 +292,9 @@ static int take_part(struct bundle *b, const struct guest *g, struct export_disk
 
 static int take_parts(struct export_plan *p, struct bundle *b, const struct guest *g, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < b->disk_count && !r; i++)
+	for (size_t i = 0; i < b->disk_count && !r; i++)
 		if (p->disks[i].live && !strcmp(p->disks[i].format, "raw"))
 			r = take_part(b, g, &p->disks[i], b->disks[i].path, e);
 	return r;
@@ -309,12 +304,10 @@ static int take_parts(struct export_plan *p, struct bundle *b, const struct gues
 
 static bool is_known(const struct bundle *b, const char *path)
 {
-	size_t i;
-
-	for (i = 0; i < b->disk_count; i++)
+	for (size_t i = 0; i < b->disk_count; i++)
 		if (!strcmp(b->disks[i].path, path))
 			return true;
-	for (i = 0; i < b->file_count; i++)
+	for (size_t i = 0; i < b->file_count; i++)
 		if (!strcmp(b->files[i].path, path))
 			return true;
 	return false;
@@ -365,7 +358,6 @@ int export_plan(struct export_plan *p, struct bundle *b, const struct guest *g, 
 {
 	struct args_options o = {.cwd = g->cwd, .at_rest = !g->pid};
 	struct args_result line;
-	size_t i;
 	int r;
 
 	*p = (struct export_plan){.needed = 0};
@@ -374,7 +366,7 @@ int export_plan(struct export_plan *p, struct bundle *b, const struct guest *g, 
 		r = qemu_args_rewrite(&line, b->argv, b->argc, &o, e);
 	if (r)
 		return r;
-	for (i = 0; i < line.file_count && !r; i++)
+	for (size_t i = 0; i < line.file_count && !r; i++)
 		r = add(p, b, g, &line.files[i], no_media, e);
 	r = r ?: check_all_are_named(g, &line, e) ?: take_parts(p, b, g, e);
 	args_result_fini(&line);
@@ -383,13 +375,11 @@ int export_plan(struct export_plan *p, struct bundle *b, const struct guest *g, 
 
 void export_plan_fini(struct export_plan *p)
 {
-	size_t i;
-
-	for (i = 0; i < BUNDLE_DISKS_MAX; i++)
+	for (size_t i = 0; i < BUNDLE_DISKS_MAX; i++)
 		free(p->disks[i].path);
-	for (i = 0; i < BUNDLE_FILES_MAX; i++)
+	for (size_t i = 0; i < BUNDLE_FILES_MAX; i++)
 		free(p->files[i]);
-	for (i = 0; i < p->note_count; i++)
+	for (size_t i = 0; i < p->note_count; i++)
 		free(p->notes[i]);
 	free(p->notes);
 }

@@ -66,7 +66,6 @@ static int send_file(struct sending *s, const char *dir, const char *name, struc
 	AUTO_FREE uint8_t *buf = xmalloc(CHUNK);
 	AUTO_CLOSE int fd = open_regular(path);
 	uint8_t header[TAR_BLOCK];
-	uint64_t left;
 	struct stat st;
 	int r;
 
@@ -74,7 +73,7 @@ static int send_file(struct sending *s, const char *dir, const char *name, struc
 		return err_sys(e, fd < 0 ? -fd : errno, "cannot read %s", path);
 	tar_header(header, name, (uint64_t)st.st_size, (uint64_t)time(NULL));
 	r = put(s, header, sizeof(header), e);
-	for (left = (uint64_t)st.st_size; left && !r;) {
+	for (uint64_t left = (uint64_t)st.st_size; left && !r;) {
 		ssize_t n = read(fd, buf, MIN(left, CHUNK));
 
 		if (n <= 0)
@@ -93,14 +92,13 @@ int export_send(int fd, const char *dir, const struct bundle *b, struct err *e)
 	struct stat to;
 	struct sending s = {.fd = fd, .at_once = !fstat(fd, &to) && S_ISREG(to.st_mode) ? CHUNK : PIPE_BUF};
 	const struct bundle_file *f;
-	size_t i;
 	int r;
 
-	for (i = 0; (f = bundle_next(b, &i));)
+	for (size_t i = 0; (f = bundle_next(b, &i));)
 		s.total += f->bytes;
 	life_stage(life_now(), "sending");
 	r = send_file(&s, dir, BUNDLE_MANIFEST, e) ?: send_file(&s, dir, BUNDLE_README, e);
-	for (i = 0; !r && (f = bundle_next(b, &i));)
+	for (size_t i = 0; !r && (f = bundle_next(b, &i));)
 		r = send_file(&s, dir, f->file, e);
 	if (!r)
 		r = put(&s, end, sizeof(end), e);

@@ -180,10 +180,9 @@ static int make_place(struct export *x, struct err *e)
 
 static int make_drafts(struct export *x, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < x->b.disk_count && !r; i++) {
+	for (size_t i = 0; i < x->b.disk_count && !r; i++) {
 		AUTO_FREE char *path = xasprintf("%s/%s", x->dir, x->b.disks[i].file);
 
 		r = made_add(&x->made, path, &x->disks[i], e);
@@ -194,7 +193,7 @@ static int make_drafts(struct export *x, struct err *e)
 		x->b.memory.file = xstrdup(BUNDLE_MEMORY);
 		r = made_add(&x->made, path, &x->memory, e);
 	}
-	for (i = 0; i < x->b.file_count && !r; i++) {
+	for (size_t i = 0; i < x->b.file_count && !r; i++) {
 		AUTO_FREE char *path = xasprintf("%s/%s", x->dir, x->b.files[i].file ?: "");
 
 		if (x->b.files[i].file)
@@ -338,10 +337,9 @@ static int lock_disks(struct export *x, struct err *e)
 
 static int copy_disks(struct export *x, struct err *e)
 {
-	size_t i;
 	int r = x->runs ? copy_live(x, e) : 0;
 
-	for (i = 0; i < x->b.disk_count && !r; i++)
+	for (size_t i = 0; i < x->b.disk_count && !r; i++)
 		if (!x->runs || !x->plan.disks[i].live)
 			r = convert(x, i, e);
 	return r;
@@ -351,10 +349,9 @@ static int copy_disks(struct export *x, struct err *e)
 
 static int copy_files(struct export *x, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < x->b.file_count && !r; i++)
+	for (size_t i = 0; i < x->b.file_count && !r; i++)
 		if (x->files[i])
 			r = export_copy_file(x->plan.files[i], x->files[i], e);
 	return r;
@@ -365,10 +362,9 @@ static int copy_files(struct export *x, struct err *e)
 static int describe(struct export *x, struct err *e)
 {
 	struct qcow2_header h;
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < x->b.disk_count && !r; i++) {
+	for (size_t i = 0; i < x->b.disk_count && !r; i++) {
 		r = export_describe_file(&x->b.disks[i], x->disks[i], e) ?: qcow2_header_read(x->disks[i], &h, e);
 		if (!r) {
 			x->b.disks[i].virtual_bytes = h.bytes;
@@ -377,7 +373,7 @@ static int describe(struct export *x, struct err *e)
 	}
 	if (!r && x->memory)
 		r = export_describe_file(&x->b.memory, x->memory, e);
-	for (i = 0; i < x->b.file_count && !r; i++)
+	for (size_t i = 0; i < x->b.file_count && !r; i++)
 		if (x->files[i])
 			r = export_describe_file(&x->b.files[i], x->files[i], e);
 	return r;
@@ -458,20 +454,19 @@ static json_t *plan_rows(const struct export *x)
 {
 	json_t *rows = json_array();
 	char size[24];
-	size_t i;
 
-	for (i = 0; i < x->b.disk_count; i++)
+	for (size_t i = 0; i < x->b.disk_count; i++)
 		life_row(rows, "disk", "%s (%s, %s) -> %s%s", x->b.disks[i].path, x->b.disks[i].format,
 			 format_bytes(size, x->plan.disks[i].allocated), x->b.disks[i].file, x->o->compress ? ", compressed" : "");
 	if (x->o->memory)
 		life_row(rows, "memory", "%s%s", format_bytes(size, x->g.ram_bytes),
 			 memory_stops_first(&x->g) ? "; without KVM the guest stands while it is copied" : "");
-	for (i = 0; i < x->b.file_count; i++)
+	for (size_t i = 0; i < x->b.file_count; i++)
 		if (x->b.files[i].file)
 			life_row(rows, "file", "%s (%s) -> %s", x->b.files[i].path, args_role_name(x->b.files[i].role), x->b.files[i].file);
 	if (x->removed)
 		life_row(rows, "note", "an export that was cut off had left something in the guest's QEMU: it is removed");
-	for (i = 0; i < x->plan.note_count; i++)
+	for (size_t i = 0; i < x->plan.note_count; i++)
 		life_row(rows, "note", "%s", x->plan.notes[i]);
 	return rows;
 }
@@ -534,11 +529,10 @@ static int tell_success(struct export *x)
 	const struct bundle_file *f;
 	uint64_t bytes = 0;
 	char size[24];
-	size_t i;
 	AUTO_FREE char *title = xasprintf("exported: %s%s", is_stream(x) ? "sent" : x->dir,
 					  x->b.frozen ? "; the guest's file systems were frozen for the moment" : "");
 
-	for (i = 0; (f = bundle_next(&x->b, &i));)
+	for (size_t i = 0; (f = bundle_next(&x->b, &i));)
 		bytes += f->bytes;
 	life_row(rows, "total", "%s in %.1f s", format_bytes(size, bytes), (double)(now_ns() - x->life.begin_ns) / 1e9);
 	if (x->runs && !x->b.frozen && !x->o->memory)

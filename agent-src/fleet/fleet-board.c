@@ -232,9 +232,8 @@ static json_t *summary_of(const struct fleet_task *t)
 static json_t *fleet_summary(const struct fleet *f)
 {
 	json_t *guests = json_array();
-	size_t i;
 
-	for (i = 0; i < f->count; i++)
+	for (size_t i = 0; i < f->count; i++)
 		json_array_append_new(guests, summary_of(&f->tasks[i]));
 	return json_pack("{s:s,s:s,s:i,s:o}", "event", "summary", "command", f->command, "exit_code", fleet_exit_code(f), "guests", guests);
 }

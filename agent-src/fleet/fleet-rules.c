@@ -100,9 +100,7 @@ int rules_add(struct fleet_rules *r, enum rule_kind kind, const char *names, str
 
 static bool share_name(const struct fleet_rule *a, const struct fleet_rule *b)
 {
-	size_t i;
-
-	for (i = 0; i < a->count; i++)
+	for (size_t i = 0; i < a->count; i++)
 		if (rule_names(b, a->words[i]))
 			return true;
 	return false;
@@ -113,10 +111,9 @@ static int merge(struct fleet_rules *r, size_t into, size_t from, struct err *e)
 {
 	struct fleet_rule gone = r->list[from];
 	int code = 0;
-	size_t i;
 
 	memmove(&r->list[from], &r->list[from + 1], (--r->count - from) * sizeof(*r->list));
-	for (i = 0; i < gone.count; i++) {
+	for (size_t i = 0; i < gone.count; i++) {
 		if (!code && !rule_names(&r->list[into], gone.words[i]))
 			code = add_word(&r->list[into], gone.words[i], e);
 		free(gone.words[i]);
@@ -142,9 +139,8 @@ static int merge_together(struct fleet_rules *r, struct err *e)
 static int check_apart(const struct fleet_rule *apart, const struct fleet_rule *together, struct err *e)
 {
 	const char *first = NULL;
-	size_t i;
 
-	for (i = 0; i < apart->count; i++) {
+	for (size_t i = 0; i < apart->count; i++) {
 		if (!rule_names(together, apart->words[i]))
 			continue;
 		if (first && strcmp(first, apart->words[i]) != 0)
@@ -171,9 +167,7 @@ int rules_settle(struct fleet_rules *r, struct err *e)
 
 static void add_host(char ***hosts, size_t *count, const char *host)
 {
-	size_t i;
-
-	for (i = 0; i < *count; i++)
+	for (size_t i = 0; i < *count; i++)
 		if (!strcmp((*hosts)[i], host))
 			return;
 	*hosts = xrealloc(*hosts, (*count + 2) * sizeof(**hosts));
@@ -203,7 +197,6 @@ int rules_hosts(const struct fleet_rules *r, const char *text, char ***hosts, si
 	AUTO_FREE char *copy = xstrdup(text);
 	char *rest = copy, *word;
 	int code = 0;
-	size_t i;
 
 	*hosts = NULL;
 	*count = 0;
@@ -216,7 +209,7 @@ int rules_hosts(const struct fleet_rules *r, const char *text, char ***hosts, si
 		code = err_set(e, EINVAL, "'%s' names no host", text);
 	if (!code)
 		return 0;
-	for (i = 0; i < *count; i++)
+	for (size_t i = 0; i < *count; i++)
 		free((*hosts)[i]);
 	free(*hosts);
 	*hosts = NULL;
@@ -228,9 +221,7 @@ int rules_hosts(const struct fleet_rules *r, const char *text, char ***hosts, si
 
 bool rule_names(const struct fleet_rule *rule, const char *guest)
 {
-	size_t i;
-
-	for (i = 0; i < rule->count; i++)
+	for (size_t i = 0; i < rule->count; i++)
 		if (!strcmp(rule->words[i], guest))
 			return true;
 	return false;
@@ -238,9 +229,7 @@ bool rule_names(const struct fleet_rule *rule, const char *guest)
 
 const char *rules_stay(const struct fleet_rules *r, const char *guest)
 {
-	size_t i;
-
-	for (i = 0; i < r->count; i++) {
+	for (size_t i = 0; i < r->count; i++) {
 		const struct fleet_rule *rule = &r->list[i];
 
 		if (rule->kind == RULE_STAY && !strcmp(rule->words[0], guest))

@@ -39,10 +39,8 @@ static void heed_signals(void)
 
 static void roll_back(struct fleet *f)
 {
-	size_t i;
-
 	f->failed = true;
-	for (i = 0; i < f->count; i++)
+	for (size_t i = 0; i < f->count; i++)
 		if (f->tasks[i].child.pid)
 			kill(f->tasks[i].child.pid, SIGTERM);
 }
@@ -199,9 +197,7 @@ static void take_event(void *ctx, json_t *event)
 
 static bool some_run(const struct fleet *f)
 {
-	size_t i;
-
-	for (i = 0; i < f->count; i++)
+	for (size_t i = 0; i < f->count; i++)
 		if (f->tasks[i].state == FLEET_RUNS)
 			return true;
 	return false;
@@ -219,9 +215,7 @@ static size_t under_way_to(const struct fleet *f, const char *dest)
 /* True if a command about the guest is under way: a second one would find that it is being moved. */
 static bool guest_is_busy(const struct fleet *f, const char *guest)
 {
-	size_t i;
-
-	for (i = 0; i < f->count; i++)
+	for (size_t i = 0; i < f->count; i++)
 		if (f->tasks[i].state == FLEET_RUNS && !strcmp(f->tasks[i].guest, guest))
 			return true;
 	return false;
@@ -255,9 +249,8 @@ static void begin_some(struct fleet *f)
 static void attend(struct fleet *f)
 {
 	int code;
-	size_t i;
 
-	for (i = 0; i < f->count; i++) {
+	for (size_t i = 0; i < f->count; i++) {
 		struct hearing h = {f, &f->tasks[i]};
 
 		if (f->tasks[i].state != FLEET_RUNS)
@@ -298,9 +291,7 @@ void fleet_run(struct fleet *f)
 
 void fleet_fini(struct fleet *f)
 {
-	size_t i;
-
-	for (i = 0; i < f->count; i++) {
+	for (size_t i = 0; i < f->count; i++) {
 		forget_events(&f->tasks[i]);
 		child_fini(&f->tasks[i].child);
 		FREE_ALL(f->tasks[i].ways, f->tasks[i].before, f->tasks[i].guest);
@@ -316,9 +307,8 @@ int fleet_worse(int a, int b)
 {
 	static const int worst_first[] = {EXIT_UNDECIDED, EXIT_PAUSED, EXIT_NOWHERE, EXIT_PEER_LOST,
 					  EXIT_LEFTOVERS, EXIT_SOURCE, EXIT_REFUSED, EXIT_USAGE};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(worst_first); i++)
+	for (size_t i = 0; i < ARRAY_LEN(worst_first); i++)
 		if (a == worst_first[i] || b == worst_first[i])
 			return worst_first[i];
 	return a || b ? EXIT_UNDECIDED : EXIT_DESTINATION;
@@ -327,9 +317,8 @@ int fleet_worse(int a, int b)
 int fleet_exit_code(const struct fleet *f)
 {
 	int code = EXIT_DESTINATION;
-	size_t i;
 
-	for (i = 0; i < f->count; i++)
+	for (size_t i = 0; i < f->count; i++)
 		code = fleet_worse(code, f->tasks[i].state == FLEET_ENDED ? f->tasks[i].code : EXIT_REFUSED);
 	return code;
 }

@@ -214,9 +214,7 @@ static void print_trial(FILE *to, const json_t *replicas)
 
 static void print_replicas(FILE *to, const json_t *replicas)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(of_replicas); i++)
+	for (size_t i = 0; i < ARRAY_LEN(of_replicas); i++)
 		print_replica_family(to, &of_replicas[i], replicas);
 	print_health(to, replicas);
 	print_would_start(to, replicas);
@@ -225,9 +223,7 @@ static void print_replicas(FILE *to, const json_t *replicas)
 
 void metrics_print(FILE *to, const json_t *totals, const json_t *jobs, const json_t *replicas)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(counters); i++)
+	for (size_t i = 0; i < ARRAY_LEN(counters); i++)
 		print_counter(to, &counters[i], totals);
 	print_last(to, totals);
 	print_jobs(to, jobs);

@@ -15,9 +15,7 @@ static const struct place_offer *offer_of(const struct place *p, size_t guest, s
 
 static uint64_t taken_of(const struct place_host *h, uint64_t device)
 {
-	size_t i;
-
-	for (i = 0; i < h->taken_count; i++)
+	for (size_t i = 0; i < h->taken_count; i++)
 		if (h->taken[i].device == device)
 			return h->taken[i].need;
 	return 0;
@@ -68,9 +66,7 @@ static void rate_processors(const struct place_guest *g, const struct place_host
 
 static bool rate_room(const struct place_offer *o, const struct place_host *h, struct place_rating *r)
 {
-	size_t i;
-
-	for (i = 0; i < o->volume_count; i++) {
+	for (size_t i = 0; i < o->volume_count; i++) {
 		const struct place_volume *v = &o->volumes[i];
 		uint64_t need = v->need + taken_of(h, v->device);
 		AUTO_FREE char *what = xasprintf("room in %s", v->dir);
@@ -142,9 +138,7 @@ static bool rule_against(const struct place *p, const size_t *chosen, size_t gue
 
 static bool are_together(const struct place *p, size_t a, size_t b)
 {
-	size_t i;
-
-	for (i = 0; p->rules && i < p->rules->count; i++)
+	for (size_t i = 0; p->rules && i < p->rules->count; i++)
 		if (p->rules->list[i].kind == RULE_TOGETHER && rule_names(&p->rules->list[i], p->guests[a].name) &&
 		    rule_names(&p->rules->list[i], p->guests[b].name))
 			return true;
@@ -156,10 +150,9 @@ static const struct place_guest *companion_without_place(struct place *p, const 
 {
 	struct place_host was = p->hosts[host];
 	const struct place_guest *without = NULL;
-	size_t i;
 
 	p->hosts[host].memory_taken += p->guests[guest].memory;
-	for (i = 0; i < p->guest_count && !without; i++) {
+	for (size_t i = 0; i < p->guest_count && !without; i++) {
 		struct place_rating r;
 
 		if (i == guest || chosen[i] != p->host_count || !are_together(p, guest, i))
@@ -244,11 +237,10 @@ static void take_room(struct place_host *h, const struct place_volume *v)
 static void put_there(struct place *p, size_t guest, size_t host)
 {
 	const struct place_offer *o = offer_of(p, guest, host);
-	size_t i;
 
 	p->hosts[host].memory_taken += p->guests[guest].memory;
 	p->hosts[host].processors_taken += p->guests[guest].processors;
-	for (i = 0; i < o->volume_count; i++)
+	for (size_t i = 0; i < o->volume_count; i++)
 		take_room(&p->hosts[host], &o->volumes[i]);
 }
 
@@ -294,8 +286,6 @@ void place_all(struct place *p, size_t *ranks, struct place_rating *ratings)
 
 void place_free_ratings(struct place_rating *ratings, size_t count)
 {
-	size_t i;
-
-	for (i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		free(ratings[i].words);
 }

@@ -143,14 +143,13 @@ static int add_target(struct frozen_disks *f, size_t i, struct err *e)
 
 int frozen_prepare(struct frozen_disks *f, const struct frozen_disk *disks, size_t count, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
 	f->disk = xcalloc(count + 1, sizeof(*f->disk));
 	memcpy(f->disk, disks, count * sizeof(*f->disk));
 	f->count = count;
 	f->began = true;
-	for (i = 0; i < count && !r; i++)
+	for (size_t i = 0; i < count && !r; i++)
 		r = add_target(f, i, e);
 	return r;
 }
@@ -174,10 +173,9 @@ static json_t *backup_of(const struct frozen_disks *f, size_t i, uint64_t speed)
 int frozen_begin(struct frozen_disks *f, json_t *held, uint64_t speed, struct err *e)
 {
 	json_t *actions = json_array();
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < f->count; i++)
+	for (size_t i = 0; i < f->count; i++)
 		json_array_append_new(actions, backup_of(f, i, speed));
 	if (held)
 		json_array_extend(actions, held);

@@ -127,11 +127,10 @@ static bool has_disks_of_its_own(const struct guest *script, const struct guest 
 	struct args_result its;
 	struct err e;
 	bool any = false, shared = false;
-	size_t i;
 
 	if (guest_read_line(script, true, &its, &e))
 		return false;
-	for (i = 0; i < its.file_count; i++) {
+	for (size_t i = 0; i < its.file_count; i++) {
 		if (!args_file_is_disk(&its.files[i]))
 			continue;
 		any = true;

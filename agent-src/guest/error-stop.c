@@ -17,9 +17,8 @@ static const struct {
 const char *error_stop_announced(const char *event, const json_t *data)
 {
 	const char *action = json_string_value(json_object_get(data, "action"));
-	size_t i;
 
-	for (i = 0; action && i < ARRAY_LEN(kinds); i++)
+	for (size_t i = 0; action && i < ARRAY_LEN(kinds); i++)
 		if (kinds[i].event && !strcmp(event, kinds[i].event) && !strcmp(action, kinds[i].action))
 			return kinds[i].state;
 	return NULL;

@@ -50,9 +50,8 @@ static bool is_vmdk(const char *path)
 static uint64_t vmdk_number(const uint8_t *p)
 {
 	uint64_t v = 0;
-	int i;
 
-	for (i = 7; i >= 0; i--)
+	for (int i = 7; i >= 0; i--)
 		v = v << 8 | p[i];
 	return v;
 }
@@ -193,7 +192,6 @@ static int add_disk(struct guest *g, const struct args_file *f, struct err *e)
 	struct qcow2_header h;
 	struct stat st;
 	uint64_t bytes;
-	size_t i;
 	int r;
 
 	*d = (struct guest_disk){.file = xstrdup(f->path), .real_path = realpath(f->path, NULL)};
@@ -207,7 +205,7 @@ static int add_disk(struct guest *g, const struct args_file *f, struct err *e)
 	r = measure(d, f->format, &st, &bytes, e);
 	if (r)
 		return r;
-	for (i = 0; i + 1 < g->disk_count; i++)
+	for (size_t i = 0; i + 1 < g->disk_count; i++)
 		if (path_leads_to(g->disks[i].real_path, &st))
 			return err_set(e, EINVAL, "two disks of the guest are the same file: %s and %s", g->disks[i].file, f->path);
 	r = look(d->real_path, f->format, &h, &format, e);
@@ -287,13 +285,12 @@ static int check_configs(const struct guest *g, struct err *e)
 static int find_disks(struct guest *g, struct err *e)
 {
 	struct args_result line;
-	size_t i;
 	int r = guest_look_at_line(g, true, &line, e);
 
 	if (r)
 		return r;
 	g->disks = xcalloc(line.file_count + 1, sizeof(*g->disks));
-	for (i = 0; i < line.file_count && !r; i++) {
+	for (size_t i = 0; i < line.file_count && !r; i++) {
 		const struct args_file *f = &line.files[i];
 
 		r = check_name(f, e);
@@ -328,12 +325,10 @@ static int take_call(struct guest *g, char *const *argv, size_t argc, struct err
 
 static int take_line(struct guest *g, char *const *argv, size_t argc, struct err *e)
 {
-	size_t i;
-
 	if (!script_is_qemu(argv[0]))
 		return take_call(g, argv, argc, e);
 	g->line.argv = xcalloc(argc + 1, sizeof(*g->line.argv));
-	for (i = 0; i < argc; i++)
+	for (size_t i = 0; i < argc; i++)
 		g->line.argv[g->line.argc++] = xstrdup(argv[i]);
 	g->cwd = getcwd(NULL, 0);
 	return 0;
@@ -508,21 +503,18 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 
 static void copy_expanded(struct guest_line *to, const struct guest_line *from)
 {
-	size_t i;
-
 	to->configs = xcalloc(from->config_count + 1, sizeof(*to->configs));
-	for (i = 0; i < from->config_count; i++)
+	for (size_t i = 0; i < from->config_count; i++)
 		to->configs[to->config_count++] =
 			(struct args_config){.path = xstrdup(from->configs[i].path), .text = xstrdup(from->configs[i].text)};
 	to->expanded = xcalloc(from->expanded_count + 1, sizeof(*to->expanded));
-	for (i = 0; i < from->expanded_count; i++)
+	for (size_t i = 0; i < from->expanded_count; i++)
 		to->expanded[to->expanded_count++] = xstrdup(from->expanded[i]);
 }
 
 int guest_at_rest_of(struct guest *g, const struct guest *running, struct err *e)
 {
 	AUTO_FREE char *said = NULL;
-	size_t i;
 	int r;
 
 	*g = (struct guest){.name = xstrdup(running->name),
@@ -533,7 +525,7 @@ int guest_at_rest_of(struct guest *g, const struct guest *running, struct err *e
 			    .tpm = swtpm_copy(&running->tpm)};
 	g->unit.name = xstrdup(running->unit.name);
 	g->line.argv = xcalloc(running->line.argc + 1, sizeof(*g->line.argv));
-	for (i = 0; i < running->line.argc; i++)
+	for (size_t i = 0; i < running->line.argc; i++)
 		g->line.argv[g->line.argc++] = xstrdup(running->line.argv[i]);
 	copy_expanded(&g->line, &running->line); /* words as QEMU has read them */
 	r = check_configs(g, e) ?: find_disks(g, e);

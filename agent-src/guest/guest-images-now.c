@@ -32,12 +32,10 @@ static int flags_of(pid_t pid, const char *number)
 
 static bool is_file_of(const struct guest *down, const struct args_result *line, const struct stat *st)
 {
-	size_t i;
-
-	for (i = 0; i < down->disk_count; i++)
+	for (size_t i = 0; i < down->disk_count; i++)
 		if (path_leads_to(down->disks[i].real_path, st))
 			return true;
-	for (i = 0; i < line->file_count; i++)
+	for (size_t i = 0; i < line->file_count; i++)
 		if (line->files[i].path && path_leads_to(line->files[i].path, st))
 			return true;
 	return false;
@@ -81,9 +79,7 @@ static int check_open(const struct guest *running, const struct guest *down, con
 
 static int check_disks(const struct guest *running, const struct guest *down, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < down->disk_count; i++)
+	for (size_t i = 0; i < down->disk_count; i++)
 		if (!process_has_open(running->pid, down->disks[i].real_path))
 			return err_set(
 				e, ENOTSUP,

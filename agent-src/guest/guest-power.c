@@ -132,9 +132,8 @@ bool guest_has_power_button(const struct guest *g)
 int guest_press_power(const struct guest *g, struct qmp *q, const char **by, struct err *e)
 {
 	int r = err_set(e, ENXIO, "the guest has no monitor and no agent that could be told to shut it down");
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(ways) && r; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(ways) && r; i++) {
 		if (!ways[i].is_there(g))
 			continue;
 		*by = ways[i].by;

@@ -97,12 +97,11 @@ static bool look_at(struct guest_script *s, const char *path, const char *const 
 	struct guest script = {.pid = 0};
 	struct err ignored;
 	bool named = false;
-	size_t i;
 
 	if (!text || !is_trusted(&st))
 		return false;
 	s->plain = !script_parse(path, text, &script, &ignored);
-	for (i = 0; i < count && !named; i++)
+	for (size_t i = 0; i < count && !named; i++)
 		named = (s->plain && guest_script_names(&script, images[i], NULL, &ignored)) ||
 			((!s->plain || !script.cwd) && mentions(text, path, images[i]));
 	guest_fini(&script);
@@ -158,9 +157,7 @@ static bool is_script_name(const char *name)
 
 static bool was_looked_at(struct search *f, const char *dir)
 {
-	size_t i;
-
-	for (i = 0; i < f->dir_count; i++)
+	for (size_t i = 0; i < f->dir_count; i++)
 		if (!strcmp(f->dirs[i], dir))
 			return true;
 	f->dirs = xrealloc(f->dirs, (f->dir_count + 1) * sizeof(*f->dirs));
@@ -262,11 +259,10 @@ static void look_beside_files_of_line(struct search *f, const struct guest *g)
 {
 	struct args_result line;
 	struct err ignored;
-	size_t i;
 
 	if (guest_look_at_line(g, true, &line, &ignored))
 		return;
-	for (i = 0; i < line.file_count; i++)
+	for (size_t i = 0; i < line.file_count; i++)
 		if (args_file_is_disk(&line.files[i]) || args_role_is_made(line.files[i].role))
 			look_beside(f, line.files[i].path);
 	args_result_fini(&line);
@@ -275,12 +271,11 @@ static void look_beside_files_of_line(struct search *f, const struct guest *g)
 static void look_beside_its_files(struct search *f, const struct guest *g)
 {
 	struct guest buf = {.pid = 0};
-	size_t i;
 
 	look_beside(f, g->qmp.path);
-	for (i = 0; i < g->qmp.count; i++)
+	for (size_t i = 0; i < g->qmp.count; i++)
 		look_beside(f, g->qmp.all[i]);
-	for (i = 0; i < g->disk_count; i++)
+	for (size_t i = 0; i < g->disk_count; i++)
 		if (!g->disks[i].read_only)
 			look_beside(f, g->disks[i].real_path);
 	look_beside_files_of_line(f, as_started(g, &buf));
@@ -305,9 +300,7 @@ void guest_scripts_drop(struct guest_scripts *s, size_t i)
 
 void guest_scripts_fini(struct guest_scripts *s)
 {
-	size_t i;
-
-	for (i = 0; i < s->count; i++)
+	for (size_t i = 0; i < s->count; i++)
 		free(s->list[i].path);
 	free(s->list);
 	*s = (struct guest_scripts){.list = NULL};

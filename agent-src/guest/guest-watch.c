@@ -187,9 +187,7 @@ void guest_watch_event(struct guest_watch *w, const char *name, const json_t *da
 
 static bool is_among(const struct guest *g, const char *node)
 {
-	size_t i;
-
-	for (i = 0; i < g->disk_count; i++)
+	for (size_t i = 0; i < g->disk_count; i++)
 		if (g->disks[i].node && !strcmp(g->disks[i].filter ?: g->disks[i].node, node))
 			return true;
 	return false;

@@ -46,9 +46,8 @@ static void add_places(char **list, pid_t qemu)
 {
 	static const char *const keys[][2] = {{"Cpus_allowed_list", "processors"}, {"Mems_allowed_list", "memory nodes"}};
 	char its[200], ours[200];
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(keys); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		process_status(qemu, keys[i][0], its, sizeof(its));
 		process_status(0, keys[i][0], ours, sizeof(ours));
 		if (*its && *ours && strcmp(its, ours) != 0)
@@ -77,9 +76,8 @@ static void add_limits(char **list, pid_t qemu)
 	static const char *const files[] = {"memory.max", "cpu.max"};
 	AUTO_FREE char *number = xasprintf("%d", (int)qemu), *its = group_of(number), *ours = group_of("self");
 	char value[64];
-	size_t i;
 
-	for (i = 0; its && (!ours || strcmp(its, ours) != 0) && i < ARRAY_LEN(files); i++) {
+	for (size_t i = 0; its && (!ours || strcmp(its, ours) != 0) && i < ARRAY_LEN(files); i++) {
 		AUTO_FREE char *name = xasprintf("/sys/fs/cgroup%s/%s", its, files[i]);
 		FILE *f = fopen(name, "re");
 

@@ -110,10 +110,9 @@ static int read_definition(struct libvirt_guest *l, struct lv *v, bool live, str
 /* A volume is a file, or a device, that its pool knows the path of. */
 static int find_volumes(struct libvirt_guest *l, struct lv *v, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < l->def.disk_count && !r; i++) {
+	for (size_t i = 0; i < l->def.disk_count && !r; i++) {
 		struct libvirt_disk *d = &l->def.disks[i];
 
 		if (d->source == LIBVIRT_VOLUME && !d->path)
@@ -199,9 +198,8 @@ static bool same_text(const char *a, const char *b)
 static bool same_snapshots(const struct libvirt_guest *a, const struct libvirt_guest *b)
 {
 	bool same = a->snapshot_count == b->snapshot_count && same_text(a->current, b->current);
-	size_t i;
 
-	for (i = 0; same && i < a->snapshot_count; i++)
+	for (size_t i = 0; same && i < a->snapshot_count; i++)
 		same = !strcmp(a->snapshots[i], b->snapshots[i]);
 	return same;
 }
@@ -306,17 +304,14 @@ static void add_kernel(struct words *w, const struct libvirt_definition *d)
 	const struct {
 		const char *option, *path;
 	} files[] = {{"-kernel", d->kernel}, {"-initrd", d->initrd}, {"-dtb", d->dtb}};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(files); i++)
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
 		if (files[i].path)
 			add_option(w, files[i].option, xstrdup(files[i].path));
 }
 
 static void make_words(struct words *w, const struct libvirt_definition *d)
 {
-	size_t i;
-
 	add(w, xstrdup(d->emulator));
 	add_option(w, "-name", doubled(d->name));
 	add_option(w, "-machine", xasprintf("%s,accel=%s", d->machine, !strcmp(d->virttype, "kvm") ? "kvm" : "tcg"));
@@ -324,7 +319,7 @@ static void make_words(struct words *w, const struct libvirt_definition *d)
 	add_option(w, "-display", xstrdup("none"));
 	add_firmware(w, d);
 	add_kernel(w, d);
-	for (i = 0; i < d->disk_count; i++)
+	for (size_t i = 0; i < d->disk_count; i++)
 		add_disk(w, &d->disks[i]);
 }
 
@@ -436,9 +431,7 @@ static int check_variables(const struct libvirt_guest *l, struct err *e)
 /* Adds notes on what the guest gains and loses as a plain guest. */
 static void note_plain(const struct libvirt_guest *l, struct guest *g)
 {
-	size_t i;
-
-	for (i = 0; i < l->plain.note_count; i++)
+	for (size_t i = 0; i < l->plain.note_count; i++)
 		guest_note(g, "as a plain guest: %s", l->plain.notes[i]);
 	if (l->snapshot_count)
 		guest_note(g,
@@ -452,15 +445,13 @@ static void note_plain(const struct libvirt_guest *l, struct guest *g)
 
 static void note_what_stays(const struct libvirt_definition *d, struct guest *g)
 {
-	size_t i;
-
-	for (i = 0; i < d->disk_count; i++)
+	for (size_t i = 0; i < d->disk_count; i++)
 		if (d->disks[i].source == LIBVIRT_NETWORK || d->disks[i].source == LIBVIRT_OTHER)
 			guest_note(g, "disk %s (%s) is not copied: the guest uses it there as here", d->disks[i].target,
 				   d->disks[i].elsewhere ?: "no file");
-	for (i = 0; i < d->file_count; i++)
+	for (size_t i = 0; i < d->file_count; i++)
 		guest_note(g, "the definition names %s, which is not carried: see that it is there", d->files[i]);
-	for (i = 0; i < d->secret_count; i++)
+	for (size_t i = 0; i < d->secret_count; i++)
 		guest_note(g, "it needs the secret %s, which is not carried (virsh secret-define, secret-set-value there)", d->secrets[i]);
 	if (d->has_qemu_words)
 		guest_note(g, "it has options of its own for QEMU (<qemu:commandline>), which go as they are");
@@ -554,11 +545,9 @@ static void drop_line(struct guest *g)
 
 void libvirt_describe_plain(const struct libvirt_guest *l, struct guest *g)
 {
-	size_t i;
-
 	drop_line(g);
 	g->line.argv = xcalloc(l->plain.argc + 1, sizeof(*g->line.argv));
-	for (i = 0; i < l->plain.argc; i++)
+	for (size_t i = 0; i < l->plain.argc; i++)
 		g->line.argv[g->line.argc++] = xstrdup(l->plain.argv[i]);
 	guest_expand_line(g);
 	g->tpm = swtpm_of(&l->def);
@@ -591,11 +580,10 @@ int libvirt_describe(const struct libvirt_guest *l, struct guest *g, struct err 
 	struct words w = {.count = 0};
 	AUTO_FREE char *script = NULL;
 	bool is_plain = l->plain.argv;
-	size_t i;
 	int r = check_firmware(&l->def, e) ?: check_variables(l, e);
 
 	*g = (struct guest){.pid = 0};
-	for (i = 0; i < l->def.disk_count && !r; i++)
+	for (size_t i = 0; i < l->def.disk_count && !r; i++)
 		r = libvirt_check_shareable(&l->def.disks[i], e);
 	if (r) {
 		g->name = xstrdup(l->domain.name);
@@ -604,7 +592,7 @@ int libvirt_describe(const struct libvirt_guest *l, struct guest *g, struct err 
 	make_words(&w, &l->def);
 	add_tpm(&w, l);
 	r = guest_at_rest(g, l->domain.name, is_plain ? l->plain.argv : w.at, is_plain ? l->plain.argc : w.count, &script, e);
-	for (i = 0; i < w.count; i++)
+	for (size_t i = 0; i < w.count; i++)
 		free(w.at[i]);
 	free(g->cwd);
 	g->cwd = xstrdup("/");
@@ -623,12 +611,10 @@ int libvirt_describe(const struct libvirt_guest *l, struct guest *g, struct err 
 
 void libvirt_guest_fini(struct libvirt_guest *l)
 {
-	size_t i;
-
 	lv_domain_fini(&l->domain);
 	libvirt_definition_fini(&l->def);
 	libvirt_plain_fini(&l->plain);
-	for (i = 0; i < l->snapshot_count; i++)
+	for (size_t i = 0; i < l->snapshot_count; i++)
 		free(l->snapshots[i]);
 	FREE_ALL(l->snapshots, l->current, l->tpm_socket, l->xml, l->xml_for_older, l->live_xml);
 }

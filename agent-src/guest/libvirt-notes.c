@@ -214,9 +214,7 @@ static bool is_blocking(size_t i, const xmlNode *n)
 
 static int note_blocking(struct libvirt_definition *d, const xmlNode *n, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(blocking); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(blocking); i++) {
 		AUTO_FREE char *which = NULL;
 		const char *words = blocking[i].words;
 

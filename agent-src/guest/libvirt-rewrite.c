@@ -63,10 +63,8 @@ enum holder { OF_DISK, OF_BACKING, OF_DATA, OF_NVRAM };
 /* The change that is for this name: the first; -ENOTSUP: another of them says something else. */
 static int find_path(struct rewriter *w, const char *name, const struct libvirt_change **out, struct err *e)
 {
-	size_t i;
-
 	*out = NULL;
-	for (i = 0; name && i < w->c->path_count; i++) {
+	for (size_t i = 0; name && i < w->c->path_count; i++) {
 		const struct libvirt_change *p = &w->c->paths[i];
 
 		if (strcmp(p->from, name))
@@ -117,9 +115,8 @@ static void set_source(xmlNode *holder, const struct libvirt_change *p)
 	xmlNode *source = libvirt_child(holder, "source");
 	bool is_volume = *p->to != '/', is_block = p->type ? !strcmp(p->type, "block") : libvirt_source_of(holder) == LIBVIRT_BLOCK;
 	const char *name = is_block ? "dev" : "file";
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(names); i++) /* mode= is a pool's; what stays keeps its place among the attributes */
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) /* mode= is a pool's; what stays keeps its place among the attributes */
 		if (is_volume ? i < 2 : strcmp(names[i], name) != 0)
 			set_attr(source, names[i], NULL);
 	if (is_volume) {
@@ -237,12 +234,11 @@ static int check_nic(const xmlNode *node, const struct libvirt_nic *n, struct er
 	static const char *const kinds[] = {"network", "bridge", "direct", "user", NULL};
 	static const char *const own[] = {"ip", "route", "portForward", "script"};
 	const char *which = n->mac ? n->mac : n->target ? n->target : "?";
-	size_t i;
 
 	if (!n->kind || word_index(kinds, n->kind) < 0)
 		return err_set(e, ENOTSUP, "the network card %.40s is of type '%.40s', which cannot become a network's or a bridge's",
 			       which, n->kind ? n->kind : "?");
-	for (i = 0; i < ARRAY_LEN(own); i++)
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
 		if (libvirt_child(node, own[i]))
 			return err_set(e, ENOTSUP, "the network card %.40s has <%s>, which only a card of type '%.40s' has", which, own[i],
 				       n->kind);
@@ -261,7 +257,6 @@ static int change_nic(struct rewriter *w, xmlNode *node, struct err *e)
 	xmlNode *source = libvirt_child(node, "source");
 	const char *kind, *to;
 	int r;
-	size_t i;
 
 	libvirt_nic_read(&n, node);
 	p = find_net(w, &n);
@@ -273,7 +268,7 @@ static int change_nic(struct rewriter *w, xmlNode *node, struct err *e)
 	to = strchr(p->to, ':') + 1;
 	if (!source)
 		source = xmlNewChild(node, NULL, (const xmlChar *)"source", NULL);
-	for (i = 0; i < ARRAY_LEN(names); i++)
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (strcmp(names[i], kind) != 0)
 			set_attr(source, names[i], NULL);
 	set_attr(source, kind, to);
@@ -283,9 +278,7 @@ static int change_nic(struct rewriter *w, xmlNode *node, struct err *e)
 
 static int check_nets(const struct libvirt_changes *c, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < c->net_count; i++) {
+	for (size_t i = 0; i < c->net_count; i++) {
 		const char *to = c->nets[i].to;
 		size_t kind = !strncmp(to, "network:", 8) ? 8 : !strncmp(to, "bridge:", 7) ? 7 : 0;
 
@@ -359,10 +352,9 @@ static bool drop_all(xmlNode *parent, const char *name)
 static int change_boot_files(struct rewriter *w, const xmlNode *os, struct err *e)
 {
 	static const char *const names[] = {"loader", "kernel", "initrd", "dtb"};
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < ARRAY_LEN(names) && !r; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(names) && !r; i++) {
 		xmlNode *node = libvirt_child(os, names[i]);
 		AUTO_FREE char *path = libvirt_text(node);
 		const struct libvirt_change *p = NULL;
@@ -400,15 +392,14 @@ static int change_snapshot(struct rewriter *w, xmlNode *root, struct err *e)
 	AUTO_FREE char *file = libvirt_attr(memory, "file");
 	const struct libvirt_change *p;
 	int r = find_path(w, file, &p, e);
-	size_t i;
 
 	if (!r && p && *p->to != '/')
 		r = err_set(e, ENOTSUP, "a snapshot's memory '%.200s' cannot become '%.200s'", p->from, p->to);
 	if (!r && p)
 		set_attr(memory, "file", p->to);
-	for (i = 0; i < ARRAY_LEN(lists) && !r; i++)
+	for (size_t i = 0; i < ARRAY_LEN(lists) && !r; i++)
 		r = change_disks(w, libvirt_child(root, lists[i]), e);
-	for (i = 0; i < ARRAY_LEN(domains) && !r; i++)
+	for (size_t i = 0; i < ARRAY_LEN(domains) && !r; i++)
 		if (libvirt_child(root, domains[i]))
 			r = change_domain(w, libvirt_child(root, domains[i]), e);
 	return r;
@@ -417,12 +408,11 @@ static int change_snapshot(struct rewriter *w, xmlNode *root, struct err *e)
 static int missing(const struct rewriter *w, struct err *e)
 {
 	const struct libvirt_changes *c = w->c;
-	size_t i;
 
-	for (i = 0; i < c->path_count && !c->may_miss; i++)
+	for (size_t i = 0; i < c->path_count && !c->may_miss; i++)
 		if (!w->paths_found[i] && !c->paths[i].may_miss)
 			return err_set(e, ENOENT, "no disk, backing file, firmware or kernel of it is '%.200s'", c->paths[i].from);
-	for (i = 0; i < c->net_count && !c->may_miss; i++)
+	for (size_t i = 0; i < c->net_count && !c->may_miss; i++)
 		if (!w->nets_found[i] && !c->nets[i].may_miss)
 			return err_set(e, ENOENT, "no network card of it has the address, target or network '%.60s'", c->nets[i].from);
 	if (c->name && !w->name_found)

@@ -175,10 +175,8 @@ void libvirt_disk_read(struct libvirt_disk *out, const xmlNode *node)
 
 void libvirt_disk_fini(struct libvirt_disk *d)
 {
-	size_t i;
-
 	FREE_ALL(d->target, d->device, d->path, d->pool, d->volume, d->remote, d->elsewhere, d->format);
-	for (i = 0; i < d->backing_count; i++) {
+	for (size_t i = 0; i < d->backing_count; i++) {
 		free(d->backing[i]);
 		free(d->backing_formats[i]);
 	}

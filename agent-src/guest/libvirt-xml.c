@@ -17,9 +17,7 @@
 /* 8-4-4-4-12 hexadecimal digits, as libvirt writes it. */
 static bool is_uuid(const char *s)
 {
-	size_t i;
-
-	for (i = 0; i < 36; i++)
+	for (size_t i = 0; i < 36; i++)
 		if (i == 8 || i == 13 || i == 18 || i == 23 ? s[i] != '-' : !isxdigit((unsigned char)s[i]))
 			return false;
 	return !s[36];
@@ -156,7 +154,6 @@ static void read_tpm(struct libvirt_definition *d, const xmlNode *domain)
 static int check_disk(const struct libvirt_disk *k, struct err *e)
 {
 	AUTO_FREE char *what = xasprintf("the disk %.40s", k->target ? k->target : "?");
-	size_t i;
 
 	if (!k->target)
 		return err_set(e, EINVAL, "a disk has no <target dev=…>");
@@ -164,7 +161,7 @@ static int check_disk(const struct libvirt_disk *k, struct err *e)
 		return err_set(e, EINVAL, "%s: its source has no pool or no volume", what);
 	if (k->backing_count > LIBVIRT_BACKING_MAX)
 		return err_set(e, EINVAL, "%s has more than %d backing files", what, LIBVIRT_BACKING_MAX);
-	for (i = 0; i < k->backing_count; i++)
+	for (size_t i = 0; i < k->backing_count; i++)
 		if (!strchr(k->backing[i], '/'))
 			return err_set(e, EINVAL, "%s: its backing file '%.200s' is no absolute path", what, k->backing[i]);
 	return libvirt_path_check(k->path, what, e);
@@ -238,13 +235,12 @@ void libvirt_definition_fini(struct libvirt_definition *d)
 	char *texts[] = {d->name,   d->uuid,   d->emulator,   d->arch,		 d->machine,	  d->virttype,
 			 d->cpu,    d->loader, d->nvram,      d->nvram_template, d->nvram_format, d->kernel,
 			 d->initrd, d->dtb,    d->acpi_table, d->tpm_version,	 d->tpm_path,	  d->loader_format};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(texts); i++)
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		free(texts[i]);
-	for (i = 0; i < d->disk_count; i++)
+	for (size_t i = 0; i < d->disk_count; i++)
 		libvirt_disk_fini(&d->disks[i]);
-	for (i = 0; i < d->nic_count; i++)
+	for (size_t i = 0; i < d->nic_count; i++)
 		libvirt_nic_fini(&d->nics[i]);
 	free(d->disks);
 	free(d->nics);

@@ -119,14 +119,13 @@ static char **own_file_value(const struct own_file *f, struct kv_list *l)
 {
 	const char *property = kv_get(l, "property", NULL);
 	struct kv *value = kv_find(l, "value", NULL);
-	size_t i;
 
 	if (*f->key != '*') {
 		struct kv *found = kv_find(l, f->key, f->implied_key);
 
 		return found ? &found->value : NULL;
 	}
-	for (i = 0; i < l->n; i++) {
+	for (size_t i = 0; i < l->n; i++) {
 		const char *dot = l->v[i].key ? strrchr(l->v[i].key, '.') : NULL;
 
 		if (dot && !strcmp(dot, f->key + 1))

@@ -135,9 +135,7 @@ static void read_environment(struct guest *g)
 
 static bool argv_mentions(const struct guest *g, const char *text)
 {
-	size_t i;
-
-	for (i = 1; i < g->line.argc; i++)
+	for (size_t i = 1; i < g->line.argc; i++)
 		if (strstr(g->line.argv[i], text))
 			return true;
 	return false;
@@ -164,9 +162,8 @@ static char *own_path(pid_t pid, const char *path)
 					     {"/dev/stdin", "fd/0"},
 					     {"/dev/stdout", "fd/1"},
 					     {"/dev/stderr", "fd/2"}};
-	size_t i;
 
-	for (i = 0; pid && i < ARRAY_LEN(own); i++)
+	for (size_t i = 0; pid && i < ARRAY_LEN(own); i++)
 		if (!strncmp(path, own[i][0], strlen(own[i][0])))
 			return xasprintf("/proc/%d/%s%s", (int)pid, own[i][1], path + strlen(own[i][0]));
 	return NULL;
@@ -205,9 +202,7 @@ bool guest_is_attached_path(const struct guest *g, const char *path)
 
 void guest_remove_attached(const struct guest *g)
 {
-	size_t i;
-
-	for (i = 0; i < g->qmp.count; i++)
+	for (size_t i = 0; i < g->qmp.count; i++)
 		if (guest_is_attached_path(g, g->qmp.all[i]))
 			unlink(g->qmp.all[i]);
 }
@@ -317,9 +312,7 @@ static bool is_teardown_of_another(const struct guest *g)
 /* True if one of the guest's monitors has that name and lies in an attempt's directory. */
 static bool has_monitor_of_ours(const struct guest *g, const char *name)
 {
-	size_t i;
-
-	for (i = 0; i < g->qmp.count; i++) {
+	for (size_t i = 0; i < g->qmp.count; i++) {
 		const char *base = strrchr(g->qmp.all[i], '/'), *dir = base;
 
 		while (dir && dir > g->qmp.all[i] && dir[-1] != '/')
@@ -392,9 +385,7 @@ static int look_at(struct listing *l, pid_t pid)
 
 static void free_list(struct guest *list, size_t count)
 {
-	size_t i;
-
-	for (i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		guest_fini(&list[i]);
 	free(list);
 }
@@ -649,7 +640,6 @@ int guest_open_qmp(struct guest *g, struct qmp **out, struct loop *l, unsigned t
 		   struct err *e)
 {
 	struct err other;
-	size_t i;
 	int r;
 
 	if (guest_check_user(g, e))
@@ -657,7 +647,7 @@ int guest_open_qmp(struct guest *g, struct qmp **out, struct loop *l, unsigned t
 	if (!g->qmp.path)
 		return err_set(e, ENXIO, "guest %s has no QMP monitor", g->name);
 	r = open_one(g, g->qmp.path, out, l, timeout_ms, h, ctx, e);
-	for (i = 0; r < 0 && i < g->qmp.count; i++) {
+	for (size_t i = 0; r < 0 && i < g->qmp.count; i++) {
 		if (!strcmp(g->qmp.all[i], g->qmp.path))
 			continue;
 		r = open_one(g, g->qmp.all[i], out, l, timeout_ms, h, ctx, &other);
@@ -671,10 +661,8 @@ int guest_open_qmp(struct guest *g, struct qmp **out, struct loop *l, unsigned t
 
 void guest_fini(struct guest *g)
 {
-	size_t i;
-
 	guest_forget_query(g);
-	for (i = 0; i < g->line.config_count; i++) {
+	for (size_t i = 0; i < g->line.config_count; i++) {
 		free((char *)g->line.configs[i].path);
 		free((char *)g->line.configs[i].text);
 	}

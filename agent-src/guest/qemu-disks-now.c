@@ -49,9 +49,7 @@ static void add(struct line_disks *l, const char *path, const struct guest_disk 
 
 static void drop(struct line_disks *l)
 {
-	size_t i;
-
-	for (i = 0; i < l->n; i++)
+	for (size_t i = 0; i < l->n; i++)
 		free(l->v[i].path);
 	free(l->v);
 }
@@ -131,9 +129,8 @@ static char *usual_id(struct line_disks *l, const struct kv_list *drive)
 static const struct guest_disk *disk_at_flash(const struct guest *g, int at)
 {
 	AUTO_FREE char *name = xasprintf(".flash%d", at);
-	size_t i;
 
-	for (i = 0; i < g->disk_count; i++) {
+	for (size_t i = 0; i < g->disk_count; i++) {
 		const char *end = g->disks[i].qdev ? strrchr(g->disks[i].qdev, '.') : NULL;
 
 		if (end && !strcmp(end, name))
@@ -154,10 +151,9 @@ static void note_machine(const struct guest *g, struct line_disks *l, const char
 {
 	static const char *const keys[] = {"pflash0", "pflash1"};
 	struct props p;
-	size_t i;
 
 	props_parse(&p, value);
-	for (i = 0; i < ARRAY_LEN(keys); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		const char *node = kv_get(&p.l, keys[i], NULL);
 		AUTO_FREE char *path = node ? file_of_node(g, node) : NULL;
 
@@ -190,9 +186,8 @@ static int place_on_ide(struct ide *ide, const struct qemu_opt *opt)
 	unsigned long at;
 	struct kv_list kv;
 	bool is_ide, has_id;
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(plain); i++)
+	for (size_t i = 0; i < ARRAY_LEN(plain); i++)
 		if (!strcmp(opt->name, plain[i].option))
 			return take_place(ide, plain[i].place, false);
 	if (!opt->value || strcmp(opt->name, "drive"))
@@ -446,11 +441,10 @@ static int change_if_moved(struct guest *g, struct qmp *q, const struct line_dis
 int guest_write_in_disks(struct guest *g, struct qmp *q, struct obstacles *o, struct err *e)
 {
 	struct line_disks l = {.n = 0};
-	size_t i;
 	int r = 0;
 
 	read_line(g, &l);
-	for (i = 0; i < l.n && !r; i++)
+	for (size_t i = 0; i < l.n && !r; i++)
 		r = change_if_moved(g, q, &l.v[i], e) ? obstacles_fact(o, e) : 0;
 	drop(&l);
 	return r;

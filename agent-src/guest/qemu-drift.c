@@ -273,9 +273,7 @@ bool guest_disk_is_in(const struct guest_disk *d, const char *id)
 
 const struct guest_disk *guest_disk_of_device(const struct guest *g, const char *id)
 {
-	size_t i;
-
-	for (i = 0; i < g->disk_count; i++)
+	for (size_t i = 0; i < g->disk_count; i++)
 		if (guest_disk_is_in(&g->disks[i], id))
 			return &g->disks[i];
 	return NULL;
@@ -324,9 +322,8 @@ static int check_place(const struct guest *g, struct qmp *q, const struct kv_lis
 {
 	static const char *const places[] = {"addr", "scsi-id", "lun", "port"};
 	AUTO_FREE char *path = xasprintf(PERIPHERAL "%s", id);
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(places); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
 		const char *said = kv_get(device, places[i], NULL);
 		json_t *has;
 		bool same;
@@ -347,9 +344,8 @@ static int check_plugged_anew(const struct guest *g, struct qmp *q, const struct
 	int r = check_drive(g, device, e);
 	AUTO_FREE char *path = NULL;
 	json_t *plugged = NULL;
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(names) && !r; i++)
+	for (size_t i = 0; i < ARRAY_LEN(names) && !r; i++)
 		r = check_property(g, q, device, names[i], e);
 	if (r || !id || kv_get(device, "failover_pair_id", NULL) || (!kv_get(device, "drive", NULL) && !kv_get(device, "netdev", NULL)))
 		return r;
@@ -384,9 +380,8 @@ static int check_devices_of_line(const struct guest *g, struct qmp *q, struct ob
 bool guest_is_inserted(const struct guest *g, const char *path)
 {
 	AUTO_FREE char *real = realpath(path, NULL);
-	size_t i;
 
-	for (i = 0; i < g->disk_count; i++) {
+	for (size_t i = 0; i < g->disk_count; i++) {
 		const struct guest_disk *d = &g->disks[i];
 
 		if ((d->file && !strcmp(d->file, path)) || (real && d->real_path && !strcmp(d->real_path, real)))
@@ -399,9 +394,8 @@ bool guest_is_inserted(const struct guest *g, const char *path)
 static bool is_on_line(const struct guest *g, const struct args_result *line, const struct guest_disk *d)
 {
 	AUTO_FREE char *named = d->file ? guest_path(g, d->file) : NULL;
-	size_t i;
 
-	for (i = 0; i < line->file_count; i++) {
+	for (size_t i = 0; i < line->file_count; i++) {
 		AUTO_FREE char *real = realpath(line->files[i].path, NULL);
 
 		if ((named && !strcmp(named, line->files[i].path)) || (real && d->real_path && !strcmp(d->real_path, real)))
@@ -412,9 +406,7 @@ static bool is_on_line(const struct guest *g, const struct args_result *line, co
 
 const struct guest_disk *guest_disk_of_drive(const struct guest *g, const char *id)
 {
-	size_t i;
-
-	for (i = 0; i < g->disk_count; i++)
+	for (size_t i = 0; i < g->disk_count; i++)
 		if (g->disks[i].drive_id && !strcmp(g->disks[i].drive_id, id))
 			return &g->disks[i];
 	return NULL;
@@ -424,13 +416,12 @@ static int check_media(struct guest *g, struct qmp *q, struct obstacles *o, stru
 {
 	struct args_result line;
 	struct err why;
-	size_t i;
 	int r = 0;
 
 	(void)q;
 	if (guest_look_at_line(g, false, &line, &why) < 0)
 		return 0; /* said elsewhere */
-	for (i = 0; i < g->disk_count && r == 0; i++) {
+	for (size_t i = 0; i < g->disk_count && r == 0; i++) {
 		const struct guest_disk *d = &g->disks[i];
 
 		if (!d->removable || d->removable_empty || !d->file || is_on_line(g, &line, d))
@@ -513,9 +504,8 @@ static void note_limits(struct guest *g)
 {
 	static const int64_t none[GUEST_LIMITS];
 	int64_t said[GUEST_LIMITS];
-	size_t i;
 
-	for (i = 0; i < g->disk_count; i++) {
+	for (size_t i = 0; i < g->disk_count; i++) {
 		const struct guest_disk *d = &g->disks[i];
 
 		if (!limits_on_line(g, d, said) || d->removable_empty || !memcmp(said, d->limits, sizeof(said)))
@@ -551,10 +541,9 @@ int guest_check_drift(struct guest *g, struct qmp *q, struct obstacles *o, struc
 	static int (*const checks[])(struct guest *, struct qmp *, struct obstacles *, struct err *) = {check_own_files, check_all_devices,
 													check_media};
 	struct err one;
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < ARRAY_LEN(checks) && (!r || (o && qmp_alive(q))); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(checks) && (!r || (o && qmp_alive(q))); i++) {
 		if (!checks[i](g, q, o, &one))
 			continue;
 		if (o)

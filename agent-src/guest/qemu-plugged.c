@@ -140,9 +140,8 @@ static int write_node(struct plugged *p, const json_t *node)
 static bool is_limited(const json_t *drive)
 {
 	static const char *const limits[] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(limits); i++)
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
 		if (json_integer_value(json_object_get(drive, limits[i])))
 			return true;
 	return false;
@@ -441,9 +440,7 @@ static int write_property(struct plugged *p, struct kv_list *l, const char *path
 /* Devices of some types keep their disk in a child object and do not name it. */
 static int write_part_s_disk(struct plugged *p, struct kv_list *l)
 {
-	size_t i;
-
-	for (i = 0; i < p->g->disk_count; i++) {
+	for (size_t i = 0; i < p->g->disk_count; i++) {
 		const struct guest_disk *d = &p->g->disks[i];
 		const char *name = d->drive_id ?: d->node;
 
@@ -558,19 +555,15 @@ static int write_some(struct plugged *p, json_t *todo)
 
 static void append(char ***argv, size_t *argc, char *const *words, size_t count)
 {
-	size_t i;
-
 	*argv = xrealloc(*argv, (*argc + count + 1) * sizeof(**argv));
-	for (i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		(*argv)[(*argc)++] = xstrdup(words[i]);
 	(*argv)[*argc] = NULL;
 }
 
 static void note_devices(struct guest *g, char *const *words, size_t count)
 {
-	size_t i;
-
-	for (i = 0; i + 1 < count; i += 2)
+	for (size_t i = 0; i + 1 < count; i += 2)
 		if (!strcmp(words[i], "-device"))
 			guest_note(g, "it was plugged in while the guest ran, and is on its command line at the destination: -device %s",
 				   words[i + 1]);

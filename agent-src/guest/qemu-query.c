@@ -128,9 +128,8 @@ bool guest_disk_read_limits(const json_t *inserted, int64_t limits[GUEST_LIMITS]
 {
 	static const char *const names[GUEST_LIMITS] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
 	bool any = false;
-	size_t i;
 
-	for (i = 0; i < GUEST_LIMITS; i++) {
+	for (size_t i = 0; i < GUEST_LIMITS; i++) {
 		limits[i] = json_integer_value(json_object_get(inserted, names[i]));
 		any |= limits[i] != 0;
 	}
@@ -293,9 +292,7 @@ static int query_cpus(struct guest *g, struct qmp *q, struct err *e)
 
 static void free_chain(struct guest_disk *d)
 {
-	size_t i;
-
-	for (i = 0; i < d->chain_count; i++) {
+	for (size_t i = 0; i < d->chain_count; i++) {
 		FREE_ALL(d->chain[i].name, d->chain[i].real_path, d->chain[i].format);
 	}
 	free(d->chain);
@@ -303,9 +300,7 @@ static void free_chain(struct guest_disk *d)
 
 static void free_disks(struct guest *g)
 {
-	size_t i;
-
-	for (i = 0; i < g->disk_count; i++) {
+	for (size_t i = 0; i < g->disk_count; i++) {
 		struct guest_disk *d = &g->disks[i];
 
 		FREE_ALL(d->node, d->filter, d->file, d->network, d->real_path, d->format, d->qdev, d->drive_id);
@@ -400,9 +395,8 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 uint64_t guest_disk_allocated(const struct guest_disk *d, bool with_chain)
 {
 	uint64_t sum = d->allocated;
-	size_t i;
 
-	for (i = 0; i < d->chain_count && with_chain; i++)
+	for (size_t i = 0; i < d->chain_count && with_chain; i++)
 		sum += d->chain[i].allocated;
 	return MIN(sum, MAX(d->virtual_size, d->allocated));
 }
@@ -420,9 +414,8 @@ bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n
 				     slash ? slash + 1 : NULL,
 				     given ? given + 1 : NULL,
 				     id ? id + 1 : NULL};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(names); i++)
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (names[i] && strlen(names[i]) == n && !memcmp(names[i], name, n))
 			return true;
 	/* "/machine/peripheral/vd0/virtio-backend" is the device vd0's */
@@ -441,9 +434,8 @@ static char *disk_called(const struct guest_disk *d)
 char *guest_disks_called(const struct guest *g)
 {
 	char *all = xstrdup("");
-	size_t i;
 
-	for (i = 0; i < g->disk_count; i++) {
+	for (size_t i = 0; i < g->disk_count; i++) {
 		if (g->disks[i].removable_empty)
 			continue;
 		AUTO_FREE char *before = all;

@@ -30,9 +30,7 @@ static char *with_its_tap(const struct guest *g, const char *value)
 
 void guest_write_in_taps(struct guest *g)
 {
-	size_t i;
-
-	for (i = 1; i < g->line.argc; i++) {
+	for (size_t i = 1; i < g->line.argc; i++) {
 		char *now = strstr(g->line.argv[i], TAP_STAND_IN) ? with_its_tap(g, g->line.argv[i]) : NULL;
 
 		if (now)

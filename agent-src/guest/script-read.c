@@ -115,13 +115,12 @@ static int take_export(struct guest *g, const char *word, struct err *e)
 
 static int take_command(struct guest *g, char **words, size_t count, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
 	if (!strcmp(words[0], "exec") && count > 1) {
 		g->line.argc = count - 1;
 		g->line.argv = xcalloc(count, sizeof(*g->line.argv));
-		for (i = 1; i < count; i++)
+		for (size_t i = 1; i < count; i++)
 			g->line.argv[i - 1] = xstrdup(words[i]);
 		return 0;
 	}
@@ -135,7 +134,7 @@ static int take_command(struct guest *g, char **words, size_t count, struct err 
 		return 0; /* directory of its sockets: whoever runs the guest makes such by rules of his own */
 	if (strcmp(words[0], "export") || count < 2)
 		return err_set(e, ENOTSUP, "it runs more than QEMU (%s)", words[0]);
-	for (i = 1; i < count && !r; i++)
+	for (size_t i = 1; i < count && !r; i++)
 		r = take_export(g, words[i], e);
 	return r;
 }
@@ -158,9 +157,8 @@ static char *take_own_dir(const char **p, const char *path)
 {
 	static const char *const ways[] = {"\"$(dirname \"$0\")\"", "\"$(dirname -- \"$0\")\"", "$(dirname $0)", "\"${0%/*}\""};
 	const char *slash = strrchr(path, '/');
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(ways); i++)
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++)
 		if (slash && take_literal(p, ways[i]))
 			return slash == path ? xstrdup("/") : xasprintf("%.*s", (int)(slash - path), path);
 	return NULL;

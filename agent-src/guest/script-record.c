@@ -44,7 +44,6 @@ static const char *next_string(const char **p, const char *end)
 static bool next_record(const char **p, const char *end, struct record *r)
 {
 	const char *mark = next_string(p, end), *number = "0";
-	size_t i;
 
 	if (!mark)
 		return false;
@@ -52,11 +51,11 @@ static bool next_record(const char **p, const char *end, struct record *r)
 	if (!r->note && (strcmp(mark, RECORD_MARK) || !(number = next_string(p, end)) || !text_is_digits(number)))
 		return false;
 	r->count = strtoul(number, NULL, 10);
-	for (i = 0; i < BEFORE; i++)
+	for (size_t i = 0; i < BEFORE; i++)
 		if (!(r->before[i] = next_string(p, end)))
 			return false;
 	r->words = *p;
-	for (i = 0; i < r->count; i++)
+	for (size_t i = 0; i < r->count; i++)
 		if (i == WORDS_MAX || !next_string(p, end))
 			return false;
 	if (r->note)
@@ -68,10 +67,9 @@ static char **words_of(const struct record *r)
 {
 	char **words = xcalloc(r->count + 2, sizeof(*words));
 	const char *p = r->words;
-	size_t i;
 
 	words[0] = xstrdup(r->before[3]);
-	for (i = 0; i < r->count; i++, p += strlen(p) + 1)
+	for (size_t i = 0; i < r->count; i++, p += strlen(p) + 1)
 		words[i + 1] = xstrdup(p);
 	return words;
 }
@@ -81,9 +79,8 @@ static bool is_question(const struct record *r)
 {
 	static const char *const words[] = {"--version", "-version", "--help", "-help", "-h", "help", "?", NULL};
 	const char *p = r->words;
-	size_t i;
 
-	for (i = 0; i < r->count; i++, p += strlen(p) + 1)
+	for (size_t i = 0; i < r->count; i++, p += strlen(p) + 1)
 		if (word_index(words, p) >= 0)
 			return true;
 	return !r->count;
@@ -134,11 +131,10 @@ static int take_swtpm(struct guest *g, const struct record *r, struct err *e)
 static bool is_same_qemu(const struct guest *g, const struct record *r)
 {
 	const char *p = r->words;
-	size_t i;
 
 	if (g->line.argc != r->count + 1 || strcmp(g->line.argv[0], r->before[3]) || strcmp(g->cwd, r->before[0]))
 		return false;
-	for (i = 0; i < r->count; i++, p += strlen(p) + 1)
+	for (size_t i = 0; i < r->count; i++, p += strlen(p) + 1)
 		if (strcmp(g->line.argv[i + 1], p))
 			return false;
 	return true;
@@ -248,9 +244,8 @@ static int take_config(const struct taken *t, const struct record *r, struct gue
 {
 	const char *path = r->before[2], *text = r->before[3];
 	struct guest_line *l = &g->line;
-	size_t i;
 
-	for (i = 0; i < l->config_count; i++)
+	for (size_t i = 0; i < l->config_count; i++)
 		if (!strcmp(l->configs[i].path, path))
 			return strcmp(l->configs[i].text, text)
 				       ? err_set(e, ENOTSUP, "%s gives its QEMUs different configurations by -readconfig %s. " INSTEAD,
@@ -310,9 +305,7 @@ static char *what_was_heard(const struct taken *t)
 
 static bool has_word(const struct guest *g, const char *word)
 {
-	size_t i;
-
-	for (i = 1; i < g->line.argc; i++)
+	for (size_t i = 1; i < g->line.argc; i++)
 		if (!strcmp(g->line.argv[i] + (g->line.argv[i][0] == '-' && g->line.argv[i][1] == '-'), word))
 			return true;
 	return false;
@@ -436,9 +429,8 @@ int script_check_owner(const char *path, struct err *e)
 char *script_shown_line(const struct guest *g)
 {
 	char *line = xstrdup(g->line.argv[0]);
-	size_t i;
 
-	for (i = 1; i < g->line.argc; i++) {
+	for (size_t i = 1; i < g->line.argc; i++) {
 		AUTO_FREE char *before = line, *word = shell_quote_shown(g->line.argv[i]);
 
 		line = xasprintf("%s %s", before, word);
@@ -494,9 +486,7 @@ static char **own_words(const struct script_call *c)
 
 static void note_config_changes(struct guest *g, const struct guest *again, const char *path)
 {
-	size_t i;
-
-	for (i = 0; i < g->line.config_count && i < again->line.config_count; i++)
+	for (size_t i = 0; i < g->line.config_count && i < again->line.config_count; i++)
 		if (strcmp(g->line.configs[i].text, again->line.configs[i].text) != 0)
 			guest_note(
 				g,
@@ -508,11 +498,10 @@ static void note_config_changes(struct guest *g, const struct guest *again, cons
 void script_note_changes(struct guest *g, const struct guest *again, const char *path)
 {
 	AUTO_FREE char *all = xstrdup("");
-	size_t i;
 
 	note_config_changes(g, again, path);
 
-	for (i = 1; i < g->line.argc && g->line.argc == again->line.argc; i++) {
+	for (size_t i = 1; i < g->line.argc && g->line.argc == again->line.argc; i++) {
 		AUTO_FREE char *before = all;
 		AUTO_FREE char *one = NULL;
 

@@ -25,9 +25,7 @@ static bool is_value_in(const char *word, const char *name)
 
 static bool is_value(char *const *argv, size_t argc, const char *name)
 {
-	size_t i;
-
-	for (i = 1; i < argc; i++)
+	for (size_t i = 1; i < argc; i++)
 		if (is_value_in(argv[i], name))
 			return true;
 	return false;

@@ -71,9 +71,8 @@ static bool is_typed_into(const char *words, size_t n)
 static char *shown(char text[WORDS_MAX], size_t n)
 {
 	char *out;
-	size_t i;
 
-	for (i = 0; i + 1 < n; i++)
+	for (size_t i = 0; i + 1 < n; i++)
 		text[i] = text[i] ? text[i] : ' ';
 	text_make_printable(text, false);
 	out = strlen(text) > SHOWN ? xasprintf("%.*s…", SHOWN, text) : xstrdup(text);
@@ -85,9 +84,8 @@ static char *shown(char text[WORDS_MAX], size_t n)
 static bool is_above_us(pid_t pid)
 {
 	pid_t p = getpid();
-	unsigned depth;
 
-	for (depth = 0; p > 1 && p != pid && depth < DEPTH_MAX; depth++)
+	for (unsigned depth = 0; p > 1 && p != pid && depth < DEPTH_MAX; depth++)
 		p = process_parent(p);
 	return p == pid;
 }
@@ -96,11 +94,10 @@ pid_t started_by(pid_t qemu, char **words)
 {
 	pid_t pid = process_parent(qemu);
 	char text[WORDS_MAX];
-	unsigned depth;
 	size_t n;
 
 	*words = NULL;
-	for (depth = 0; pid > 1 && depth < DEPTH_MAX; depth++) {
+	for (unsigned depth = 0; pid > 1 && depth < DEPTH_MAX; depth++) {
 		read_of(pid, "comm", text);
 		text[strcspn(text, "\n")] = '\0';
 		if (starts_nothing_again(text))
@@ -128,9 +125,7 @@ static char *path_of_word(pid_t pid, const char *word)
 
 static bool is_one_of(const struct guest_scripts *scripts, const char *path)
 {
-	size_t i;
-
-	for (i = 0; i < scripts->count; i++)
+	for (size_t i = 0; i < scripts->count; i++)
 		if (!strcmp(scripts->list[i].path, path))
 			return true;
 	return false;
@@ -154,10 +149,9 @@ static bool runs_one(pid_t pid, const char *words, size_t n, const struct guest_
 static bool names_one(const char *words, size_t n, const char *const *images, size_t count)
 {
 	const char *p;
-	size_t i;
 
 	for (p = words; p < words + n; p += strlen(p) + 1)
-		for (i = 0; i < count; i++)
+		for (size_t i = 0; i < count; i++)
 			if (text_has_name(p, images[i]))
 				return true;
 	return false;
@@ -231,10 +225,9 @@ bool started_beside_others(pid_t qemu, pid_t main_pid)
 {
 	pid_t child = qemu, pid = process_parent(qemu);
 	char text[WORDS_MAX];
-	unsigned depth;
 	bool others = false;
 
-	for (depth = 0; pid > 1 && child != main_pid && depth < DEPTH_MAX; depth++) {
+	for (unsigned depth = 0; pid > 1 && child != main_pid && depth < DEPTH_MAX; depth++) {
 		others |= !is_shell(text, read_of(pid, "cmdline", text)) && has_child_but(pid, child);
 		child = pid;
 		pid = process_parent(pid);

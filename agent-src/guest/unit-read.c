@@ -32,9 +32,8 @@ static int check_surroundings(const struct kv_list *l, struct err *e)
 {
 	static const char *const keys[] = {"RootDirectory", "RootImage",       "BindPaths",   "BindReadOnlyPaths", "TemporaryFileSystem",
 					   "MountImages",   "ExtensionImages", "DynamicUser", "UnsetEnvironment",  "ExtensionDirectories"};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(keys); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		const char *value = kv_get(l, keys[i], NULL);
 
 		if (value && !is_off(value))
@@ -65,9 +64,7 @@ static bool is_on(const char *value)
 /* PrivateTmp= gives the unit a /tmp of its own, which is gone by now. */
 static int check_private_tmp(const struct kv_list *l, const struct guest_line *line, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < line->argc && is_on(kv_get(l, "PrivateTmp", NULL)); i++)
+	for (size_t i = 0; i < line->argc && is_on(kv_get(l, "PrivateTmp", NULL)); i++)
 		if (strstr(line->argv[i], "/tmp/"))
 			return err_set(e, ENOTSUP, "it has PrivateTmp=, and its line names a file in /tmp: %s", line->argv[i]);
 	return 0;
@@ -120,13 +117,12 @@ static size_t first_of(const struct kv_list *l, const char *key)
 /* Variables of EnvironmentFile= replace those of Environment=, in whichever order the unit has them. */
 static int take_environment(struct kv_list *env, const struct kv_list *l, const struct unit_names *names, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = first_of(l, "Environment"); i < l->n && !r; i++)
+	for (size_t i = first_of(l, "Environment"); i < l->n && !r; i++)
 		if (!strcmp(l->v[i].key, "Environment"))
 			r = unit_environment(env, l->v[i].value, names, e);
-	for (i = first_of(l, "EnvironmentFile"); i < l->n && !r; i++)
+	for (size_t i = first_of(l, "EnvironmentFile"); i < l->n && !r; i++)
 		if (!strcmp(l->v[i].key, "EnvironmentFile"))
 			r = read_environment_file(env, l->v[i].value, names, e);
 	return r;
@@ -160,9 +156,7 @@ static int take_prefixes(char *program, bool *plain, struct err *e)
 
 static int put_specifiers_in(struct unit_word_list *w, const struct unit_names *names, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < w->n; i++) {
+	for (size_t i = 0; i < w->n; i++) {
 		char *word = unit_specifiers(w->v[i], names, e);
 
 		if (!word)
@@ -295,9 +289,8 @@ static char *grants_of(const struct kv_list *l)
 					   "PrivateNetwork",
 					   "NetworkNamespacePath"};
 	char *list = xstrdup("");
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(keys); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		const char *value = kv_get(l, keys[i], NULL);
 		AUTO_FREE char *before = list;
 
@@ -356,11 +349,10 @@ static char **environment_of(const struct kv_list *l, const struct surroundings 
 			  s->home ?: "/", s->names.user ?: "root", s->names.user ?: "root");
 	struct kv_list env = {.n = 0};
 	char **out = NULL;
-	size_t i;
 
 	if (!unit_environment_text(&env, first, e) && !take_environment(&env, l, &s->names, e)) {
 		out = xcalloc(env.n + 1, sizeof(*out));
-		for (i = 0; i < env.n; i++)
+		for (size_t i = 0; i < env.n; i++)
 			out[i] = xasprintf("%s=%s", env.v[i].key, env.v[i].value);
 	}
 	kv_fini(&env);
@@ -373,7 +365,6 @@ static int see_through(struct guest *g, const struct kv_list *l, const struct su
 	struct guest_line line = g->line;
 	AUTO_FREE char *dir = g->cwd;
 	char **env;
-	size_t i;
 	int r;
 
 	g->line = (struct guest_line){.argc = 0};
@@ -381,7 +372,7 @@ static int see_through(struct guest *g, const struct kv_list *l, const struct su
 	env = environment_of(l, s, e);
 	r = env ? script_record(&(struct script_call){.words = line.argv, .dir = dir, .env = env}, g, e) : -e->code;
 	args_free_strings(line.argv, line.argc);
-	for (i = 0; env && env[i]; i++)
+	for (size_t i = 0; env && env[i]; i++)
 		free(env[i]);
 	free(env);
 	return r;
@@ -420,10 +411,9 @@ static int add_files(struct kv_list *l, const char *shown, struct err *e)
 {
 	static const char *const properties[] = {"FragmentPath", "DropInPaths"};
 	char *path, *save = NULL;
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < ARRAY_LEN(properties); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(properties); i++) {
 		AUTO_FREE char *paths = unit_property(shown, properties[i]);
 
 		for (path = strtok_r(paths, " ", &save); path && !r; path = strtok_r(NULL, " ", &save))

@@ -339,9 +339,8 @@ int unit_environment(struct kv_list *env, const char *value, const struct unit_n
 {
 	struct unit_word_list words;
 	int r = unit_split(&words, value, e);
-	size_t i;
 
-	for (i = 0; i < words.n && !r; i++) {
+	for (size_t i = 0; i < words.n && !r; i++) {
 		AUTO_FREE char *word = unit_specifiers(words.v[i], names, e);
 
 		r = word ? set_variable(env, word, e) : -e->code;
@@ -406,7 +405,6 @@ static int expand_whole(struct unit_word_list *out, const char *name, const stru
 {
 	const char *value = value_of(env, name, strlen(name), e);
 	struct unit_word_list words;
-	size_t i;
 	int r;
 
 	if (!value)
@@ -414,7 +412,7 @@ static int expand_whole(struct unit_word_list *out, const char *name, const stru
 	if (strchr(value, '\\')) /* systemd may or may not take a backslash for an escape */
 		return err_set(e, EINVAL, "the value of its variable $%s has a backslash", name);
 	r = unit_split(&words, value, e);
-	for (i = 0; i < words.n && !r; i++)
+	for (size_t i = 0; i < words.n && !r; i++)
 		words_add(&out->v, &out->n, xstrdup(words.v[i]));
 	unit_words_fini(&words);
 	return r;
@@ -449,11 +447,10 @@ static int expand_within(struct unit_word_list *out, const char *word, const str
 
 int unit_expand(struct unit_word_list *out, const struct unit_word_list *in, const struct kv_list *env, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
 	*out = (struct unit_word_list){.n = 0};
-	for (i = 0; i < in->n && !r; i++) {
+	for (size_t i = 0; i < in->n && !r; i++) {
 		const char *word = in->v[i];
 		size_t n = word[0] == '$' ? name_length(word + 1) : 0;
 

@@ -46,10 +46,9 @@ static int unpack(struct sources *s, const char *dir, struct err *e)
 
 static int copy_part(int from, int to, uint8_t *buf, uint64_t at, uint64_t n, struct err *e)
 {
-	uint64_t done;
 	size_t each;
 
-	for (done = 0; done < n; done += each) {
+	for (uint64_t done = 0; done < n; done += each) {
 		ssize_t got = pread(from, buf, MIN(n - done, COPY_BYTES), (off_t)(at + done));
 
 		if (life_interrupted())
@@ -77,13 +76,12 @@ static int extract(struct sources *s, int tar, const struct ova_member *m, struc
 static int extract_all(struct sources *s, const struct ova *o, int tar, const char *vmx, const char *dir, struct err *e)
 {
 	uint64_t bytes = 0;
-	size_t i;
 	int r;
 
-	for (i = 0; i < o->n; i++)
+	for (size_t i = 0; i < o->n; i++)
 		bytes += o->members[i].size;
 	r = space_check_dir(dir, bytes, "what is in the archive", e) ?: make_spool(s, dir, e);
-	for (i = 0; !r && i < o->n; i++)
+	for (size_t i = 0; !r && i < o->n; i++)
 		r = extract(s, tar, &o->members[i], e);
 	if (r)
 		return r;
@@ -96,9 +94,7 @@ static int extract_all(struct sources *s, const struct ova *o, int tar, const ch
 
 static const char *member_with(const struct ova *o, const char *ending)
 {
-	size_t i;
-
-	for (i = 0; i < o->n; i++)
+	for (size_t i = 0; i < o->n; i++)
 		if (described_ends_with(o->members[i].name, ending))
 			return o->members[i].name;
 	return NULL;
@@ -107,9 +103,8 @@ static const char *member_with(const struct ova *o, const char *ending)
 static const char *member_behind(const struct ova *o, const char *name, const char *ending)
 {
 	bool is_behind = false;
-	size_t i;
 
-	for (i = 0; i < o->n; i++) {
+	for (size_t i = 0; i < o->n; i++) {
 		if (is_behind && described_ends_with(o->members[i].name, ending))
 			return o->members[i].name;
 		is_behind |= o->members[i].name == name;

@@ -42,17 +42,16 @@ int convert_run(char *const *argv, const struct image_source *s, const char *tar
 				 .write_bytes = write_bytes,
 				 .more_s = (unsigned)MIN((s->size >> 30) + (target ? s->needed_bytes / WRITES_S : 0), 100000000u)};
 	int dir = (int)(strrchr(s->path, '/') - s->path), r;
-	size_t i;
 
 	if (s->is_own)
 		return child_run(argv, output, ctx, e);
 	files[0] = xstrdup(s->path);
-	for (i = 0; i < s->extent_count; i++)
+	for (size_t i = 0; i < s->extent_count; i++)
 		files[i + 1] = xasprintf("%.*s/%s", dir, s->path, s->extents[i]);
-	for (i = 0; i < s->base_count; i++)
+	for (size_t i = 0; i < s->base_count; i++)
 		files[s->extent_count + 1 + i] = xstrdup(s->bases[i].path);
 	r = narrow_run(argv, &n, output, ctx, e);
-	for (i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		free(files[i]);
 	return r;
 }
@@ -162,10 +161,9 @@ static int measure_zeros(const struct image_source *s, uint64_t *needed, struct 
 
 int convert_measure_zeros(const struct image_source *disks, size_t count, uint64_t *needs, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < count && !r; i++)
+	for (size_t i = 0; i < count && !r; i++)
 		if (needs[i] && !strcmp(disks[i].driver, "raw"))
 			r = measure_zeros(&disks[i], &needs[i], e);
 	return r;
@@ -193,9 +191,8 @@ static void show(void *ctx, const char *text, size_t n)
 {
 	struct shown *s = ctx;
 	double percent;
-	size_t i;
 
-	for (i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		if (text[i] != '\r' && text[i] != '\n') {
 			if (s->n < sizeof(s->line) - 1)
 				s->line[s->n++] = text[i];

@@ -123,9 +123,7 @@ static const struct signature disks[] = {
 
 static const struct signature *find(const struct signature *list, size_t count, const uint8_t *p, size_t n)
 {
-	size_t i;
-
-	for (i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		if (n >= list[i].at + list[i].n && !memcmp(p + list[i].at, list[i].bytes, list[i].n))
 			return &list[i];
 	return NULL;
@@ -175,13 +173,12 @@ struct mbr {
 static bool read_mbr(struct disk_content *c, struct mbr *m, const uint8_t *p)
 {
 	const uint8_t *entry;
-	size_t i;
 
 	*m = (struct mbr){.active = false};
-	for (i = 0; i < 4; i++)
+	for (size_t i = 0; i < 4; i++)
 		if (p[MBR_PARTITIONS + 16 * i] & 0x7f)
 			return false;
-	for (i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		entry = p + MBR_PARTITIONS + 16 * i;
 		if (!entry[4])
 			continue;

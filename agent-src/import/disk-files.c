@@ -51,9 +51,7 @@ static int in_ova(struct sources *s, struct image_source *to, const char *name, 
 /* The image of that name is among those that the user has given. */
 static bool among_images(struct sources *s, struct image_source *to, const char *name)
 {
-	size_t i;
-
-	for (i = 0; i < s->image_count; i++)
+	for (size_t i = 0; i < s->image_count; i++)
 		if (!strcasecmp(described_base(s->images[i]), described_base(name))) {
 			s->image_used[i] = true;
 			to->path = xstrdup(s->images[i]);
@@ -225,9 +223,8 @@ static bool as_copy(struct sources *s, struct image_source *to, const char *name
 {
 	static const char *const endings[] = {"raw", "qcow2", "img", "vmdk", "vhdx", "vdi"};
 	bool found = false;
-	size_t i;
 
-	for (i = 0; !found && i < ARRAY_LEN(endings); i++) {
+	for (size_t i = 0; !found && i < ARRAY_LEN(endings); i++) {
 		AUTO_FREE char *file = xasprintf("%s.%s", name, endings[i]);
 
 		found = among_images(s, to, file) || beside(s, to, file);
@@ -261,9 +258,7 @@ static bool is_called(const struct described_disk *k, size_t number, const char 
 
 bool disk_is_said(const struct described_disk *k, const struct sources_named *named)
 {
-	size_t i;
-
-	for (i = 0; i < named->disk_count; i++)
+	for (size_t i = 0; i < named->disk_count; i++)
 		if (is_called(k, k->number, named->disks[i].name, named->disks[i].name_bytes))
 			return true;
 	return false;
@@ -272,9 +267,7 @@ bool disk_is_said(const struct described_disk *k, const struct sources_named *na
 /* 1: the user has not said it. */
 static int as_said(struct image_source *to, const struct described_disk *k, size_t number, const struct sources_named *named, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < named->disk_count; i++) {
+	for (size_t i = 0; i < named->disk_count; i++) {
 		const struct disk_wish *w = &named->disks[i];
 
 		if (!is_called(k, number, w->name, w->name_bytes))
@@ -326,9 +319,7 @@ static int all_known(const struct sources *s, const struct guest_description *d,
 
 static bool is_left_out(const struct described_disk *k, size_t number, const struct sources_named *named)
 {
-	size_t i;
-
-	for (i = 0; i < named->disk_count; i++)
+	for (size_t i = 0; i < named->disk_count; i++)
 		if (!strcmp(named->disks[i].file, DISK_NONE) && is_called(k, number, named->disks[i].name, named->disks[i].name_bytes))
 			return true;
 	return false;
@@ -406,9 +397,7 @@ static int would_be_same(const struct sources *s, const struct described_disk *a
 /* Checks that a disk's file is not that of another disk: two names from directories that are not here may mean one file. */
 static int is_another(const struct sources *s, const struct guest_description *d, size_t i, struct err *e)
 {
-	size_t k;
-
-	for (k = 0; k < i; k++)
+	for (size_t k = 0; k < i; k++)
 		if (s->disks[k].path && !strcmp(s->disks[k].path, s->disks[i].path) && s->disks[k].offset == s->disks[i].offset)
 			return would_be_same(s, &d->disks[k], &d->disks[i], s->disks[i].path, e);
 	return 0;
@@ -465,9 +454,8 @@ static bool find_boot_file(struct sources *s, char **path)
 static int find_boot_files(struct sources *s, struct guest_description *d, struct err *e)
 {
 	char **each[] = {&d->direct.kernel, &d->direct.initrd};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(each); i++)
+	for (size_t i = 0; i < ARRAY_LEN(each); i++)
 		if (d->direct.kernel && *each[i] && !find_boot_file(s, each[i]))
 			return err_set(
 				e, ENOENT,

@@ -115,11 +115,10 @@ static void look_at_text(enum file_kind *out, int fd)
 {
 	AUTO_FREE char *text = xcalloc(1, TEXT_BYTES + 1);
 	ssize_t n = pread(fd, text, TEXT_BYTES, 0);
-	size_t i;
 
 	if (n <= 0 || (memchr(text, '\0', (size_t)n) && memcmp(text, "\xff\xfe", 2) && memcmp(text, "\xfe\xff", 2)))
 		return;
-	for (i = 0; i < ARRAY_LEN(readers); i++)
+	for (size_t i = 0; i < ARRAY_LEN(readers); i++)
 		if (readers[i].is && readers[i].is(text, (size_t)n))
 			*out = readers[i].kind;
 }
@@ -148,14 +147,13 @@ int file_kind_of(enum file_kind *out, const char *path, struct err *e)
 	char head[HEAD_BYTES + 1] = "", element[64];
 	uint64_t ignored;
 	ssize_t n;
-	size_t i;
 
 	if (fd < 0)
 		return fd == -EINVAL ? err_set(e, EINVAL, "%s is not a regular file", path) : err_sys(e, -fd, "cannot open %s", path);
 	*out = KIND_IMAGE;
 	if (!fstat(fd, &st) && S_ISBLK(st.st_mode))
 		return 0;
-	for (i = 0; i < ARRAY_LEN(refused); i++)
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++)
 		if (described_ends_with(path, refused[i].ending))
 			return err_set(e, EINVAL, "%s: %s", path, refused[i].why);
 	n = pread(fd, head, HEAD_BYTES, 0);
@@ -173,7 +171,7 @@ int file_kind_of(enum file_kind *out, const char *path, struct err *e)
 	else if (described_ends_with(path, ".vmx"))
 		*out = KIND_VMX;
 	else if (outermost(head, (size_t)n, element, sizeof(element))) {
-		for (i = 0; i < ARRAY_LEN(readers); i++)
+		for (size_t i = 0; i < ARRAY_LEN(readers); i++)
 			if (readers[i].element && !strcmp(readers[i].element, element))
 				*out = readers[i].kind;
 		if (!strcmp(element, "plist"))

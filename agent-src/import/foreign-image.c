@@ -316,7 +316,6 @@ static int examine(struct image_source *s, int fd, const char *format, struct er
 		{"QED", "an image of format qed, which is no longer maintained: convert it with qemu-img convert"},
 	};
 	uint8_t head[HEAD_BYTES] = {0}, footer[HEAD_BYTES];
-	size_t i;
 	int r;
 
 	if (s->is_raw || s->was_raw || s->is_block || (format && !strcmp(format, "raw")))
@@ -324,7 +323,7 @@ static int examine(struct image_source *s, int fd, const char *format, struct er
 	r = read_part(fd, s, head, MIN(s->size, HEAD_BYTES), 0, e);
 	if (r)
 		return r;
-	for (i = 0; i < ARRAY_LEN(refused); i++)
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++)
 		if (!memcmp(head, refused[i][0], strlen(refused[i][0])))
 			return err_set(e, EINVAL, "%s", refused[i][1]);
 	if (!memcmp(head, "QFI\xfb", 4)) {
@@ -406,7 +405,6 @@ int image_check_alone(const char *path, struct err *e)
 	struct image_source s = {.path = NULL};
 	char head[HEAD_BYTES + 1] = "";
 	bool may;
-	size_t i;
 	int r;
 
 	if (fd < 0)
@@ -414,7 +412,7 @@ int image_check_alone(const char *path, struct err *e)
 	if (pread(fd, head, HEAD_BYTES, 0) < 0)
 		return err_sys(e, errno, "cannot read %s", path);
 	may = is_vmdk_text(head);
-	for (i = 0; i < ARRAY_LEN(magics); i++)
+	for (size_t i = 0; i < ARRAY_LEN(magics); i++)
 		may |= !memcmp(head, magics[i], strlen(magics[i]));
 	if (!may)
 		return 0;
@@ -431,9 +429,8 @@ static json_t *bases_as_json(const struct image_source *s)
 {
 	const char *last = s->base_count ? s->bases[s->base_count - 1].driver : s->driver;
 	json_t *on = strcmp(last, "qcow2") ? NULL : json_null();
-	size_t i;
 
-	for (i = s->base_count; i-- > 0;) {
+	for (size_t i = s->base_count; i-- > 0;) {
 		json_t *base = json_pack("{s:s,s:{s:s,s:s}}", "driver", s->bases[i].driver, "file", "driver", "file", "filename",
 					 s->bases[i].path);
 
@@ -480,11 +477,9 @@ char *image_source_name(const struct image_source *s)
 
 void image_source_fini(struct image_source *s)
 {
-	size_t i;
-
-	for (i = 0; i < s->extent_count; i++)
+	for (size_t i = 0; i < s->extent_count; i++)
 		free(s->extents[i]);
-	for (i = 0; i < s->base_count; i++)
+	for (size_t i = 0; i < s->base_count; i++)
 		free(s->bases[i].path);
 	free(s->bases);
 	s->bases = NULL;

@@ -59,9 +59,8 @@ static void choose_of(struct guest_description *d, size_t i, struct taken *t)
 void forwards_choose(const char *const *nets, struct guest_description *d)
 {
 	struct taken *t = xcalloc(1, sizeof(*t));
-	size_t i;
 
-	for (i = 0; i < d->nic_count; i++) {
+	for (size_t i = 0; i < d->nic_count; i++) {
 		struct described_nic *n = &d->nics[i];
 
 		if (!n->forward_count)

@@ -18,28 +18,24 @@
 
 void described_disk_fini(struct described_disk *k)
 {
-	size_t i;
-
-	for (i = 0; i < k->base_count; i++)
+	for (size_t i = 0; i < k->base_count; i++)
 		free(k->bases[i]);
 	FREE_ALL(k->bases, k->label, k->volume, k->file, k->elsewhere, k->device_id, k->serial);
 }
 
 void description_fini(struct guest_description *d)
 {
-	size_t i;
-
 	FREE_ALL(d->origin, d->name, d->uuid, d->cpu_model, d->machine_type, d->nvram, d->video, d->tpm, d->genid, d->direct.kernel,
 		 d->direct.initrd, d->direct.append);
-	for (i = 0; i < d->disk_count; i++)
+	for (size_t i = 0; i < d->disk_count; i++)
 		described_disk_fini(&d->disks[i]);
 	described_disk_fini(&d->efi);
-	for (i = 0; i < SMBIOS_COUNT; i++)
+	for (size_t i = 0; i < SMBIOS_COUNT; i++)
 		free(d->smbios[i]);
-	for (i = 0; i < d->nic_count; i++) {
+	for (size_t i = 0; i < d->nic_count; i++) {
 		FREE_ALL(d->nics[i].model, d->nics[i].network, d->nics[i].kind, d->nics[i].name_there);
 	}
-	for (i = 0; i < d->note_count; i++)
+	for (size_t i = 0; i < d->note_count; i++)
 		free(d->notes[i]);
 	*d = (struct guest_description){.origin = NULL};
 }
@@ -298,9 +294,7 @@ const char *described_word(const char **p, size_t *n)
 
 static const char *nic_device(const char *word, size_t n)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(nic_models); i++)
+	for (size_t i = 0; i < ARRAY_LEN(nic_models); i++)
 		if (strlen(nic_models[i][0]) == n && !strncasecmp(word, nic_models[i][0], n))
 			return nic_models[i][1];
 	return NULL;
@@ -415,11 +409,10 @@ static bool is_known_encoding(const char *name)
 	static const char *const others[] = {"Shift_JIS",   "GBK",	   "GB18030",	  "Big5",	 "EUC-KR",  "EUC-JP",
 					     "windows-949", "windows-932", "windows-936", "windows-950", "US-ASCII"};
 	const char *number = !strncasecmp(name, "windows-125", 11) ? name + 11 : !strncasecmp(name, "iso-8859-", 9) ? name + 9 : NULL;
-	size_t i;
 
 	if (number)
 		return text_is_digits(number) && strlen(number) <= 2;
-	for (i = 0; i < ARRAY_LEN(others); i++)
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
 		if (!strcasecmp(name, others[i]))
 			return true;
 	return false;

@@ -18,12 +18,11 @@ void identity_uuid(char out[UUID_CHARS + 1])
 {
 	uint8_t u[16];
 	char *p = out;
-	size_t i;
 
 	random_bytes(u, sizeof(u));
 	u[6] = (uint8_t)((u[6] & 0x0f) | 0x40); /* RFC 4122: version 4, variant 1 */
 	u[8] = (uint8_t)((u[8] & 0x3f) | 0x80);
-	for (i = 0; i < sizeof(u); i++)
+	for (size_t i = 0; i < sizeof(u); i++)
 		p += sprintf(p, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", u[i]);
 }
 
@@ -88,9 +87,8 @@ static bool is_card(const char *driver)
 {
 	static const char *const begin[] = {"virtio-net", "e1000", "rtl8139", "vmxnet3", "igb",	  "pcnet",
 					    "ne2k",	  "i825",  "usb-net", "tulip",	 "rocker"};
-	size_t i;
 
-	for (i = 0; driver && i < ARRAY_LEN(begin); i++)
+	for (size_t i = 0; driver && i < ARRAY_LEN(begin); i++)
 		if (!strncmp(driver, begin[i], strlen(begin[i])))
 			return true;
 	return false;

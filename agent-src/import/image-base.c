@@ -28,9 +28,8 @@ static bool read_all(int fd, void *to, size_t n, uint64_t at)
 static char *read_format(int fd, const uint8_t head[HEAD_BYTES])
 {
 	uint64_t at = be32(head + 4) < 3 ? HEADER_BYTES_V2 : be32(head + AT_HEADER_BYTES);
-	unsigned i;
 
-	for (i = 0; i < EXTENSIONS_MAX; i++) {
+	for (unsigned i = 0; i < EXTENSIONS_MAX; i++) {
 		uint8_t x[8];
 		char word[17] = "";
 
@@ -84,9 +83,7 @@ static bool lies_beside(const char *path)
 /* The file that the user names for it: the same, or one that is called so. */
 static char *among_named(const struct base_wish *w, const char *name)
 {
-	size_t i;
-
-	for (i = 0; i < w->count; i++)
+	for (size_t i = 0; i < w->count; i++)
 		if (!strcmp(described_base(w->files[i]), described_base(name)))
 			return realpath(w->files[i], NULL);
 	return NULL;

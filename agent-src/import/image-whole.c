@@ -78,9 +78,8 @@ static void take_line(struct lines *l)
 static void take_text(void *ctx, const char *text, size_t n)
 {
 	struct lines *l = ctx;
-	size_t i;
 
-	for (i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		if (text[i] != '\n' && l->n < sizeof(l->line) - 1) {
 			l->line[l->n++] = text[i];
 			continue;
@@ -240,10 +239,9 @@ static int check_container(const char *qemu_img, const struct image_source *s, s
 /* A raw file that the user has not named is not read as a disk unless it begins as one. */
 static int check_bases(const char *qemu_img, const struct image_source *s, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; !r && i < s->base_count; i++) {
+	for (size_t i = 0; !r && i < s->base_count; i++) {
 		const struct image_source b = image_base_source(s, i);
 		struct disk_content ignored;
 

@@ -29,7 +29,6 @@ static int map_nets(const struct bundling *m, struct args_options *o, struct arg
 	struct args_options plain = {.cwd = m->b.cwd};
 	struct args_result r;
 	const char *net;
-	size_t i;
 
 	*out = NULL;
 	if (!m->o->net_count)
@@ -38,7 +37,7 @@ static int map_nets(const struct bundling *m, struct args_options *o, struct arg
 	if (qemu_args_rewrite(&r, m->b.argv, m->b.argc, &plain, e))
 		return -e->code;
 	*out = xcalloc(r.nic_count + 1, sizeof(**out));
-	for (i = 0; i < r.nic_count; i++) {
+	for (size_t i = 0; i < r.nic_count; i++) {
 		const char *name = r.nics[i].netdev ?: r.nics[i].device ?: r.nics[i].mac;
 
 		if (name)
@@ -68,27 +67,24 @@ static int rewrite(struct bundling *m, const char *prefix, struct err *e)
 				 .at_rest = !bundling_has_memory(m)};
 	AUTO_FREE struct args_net_map *nets = NULL;
 	AUTO_FREE char *bridge = NULL;
-	size_t i;
 	int r;
 
-	for (i = 0; i < m->b.disk_count; i++)
+	for (size_t i = 0; i < m->b.disk_count; i++)
 		map_file(&o, map, &m->b.disks[i], m->disks[i], m->b.disks[i].format);
-	for (i = 0; i < m->b.file_count; i++)
+	for (size_t i = 0; i < m->b.file_count; i++)
 		map_file(&o, map, &m->b.files[i], m->files[i], NULL);
 	r = map_nets(m, &o, &nets, &bridge, e) ?: qemu_args_rewrite(&m->line, m->b.argv, m->b.argc, &o, e);
-	for (i = 0; i < o.net_count; i++)
+	for (size_t i = 0; i < o.net_count; i++)
 		free((char *)nets[i].nic);
 	return r;
 }
 
 static bool is_ours(const struct bundling *m, const struct args_file *f)
 {
-	size_t i;
-
-	for (i = 0; i < m->b.disk_count; i++)
+	for (size_t i = 0; i < m->b.disk_count; i++)
 		if (f->to && !strcmp(f->to, m->disks[i]))
 			return true;
-	for (i = 0; i < m->b.file_count; i++)
+	for (size_t i = 0; i < m->b.file_count; i++)
 		if (m->files[i] ? f->to && !strcmp(f->to, m->files[i]) : !strcmp(f->path, m->b.files[i].path))
 			return true;
 	return false;
@@ -106,10 +102,9 @@ bool bundling_makes(const struct bundling *m, const struct args_file *f)
 
 int bundling_check_free(const struct bundling *m, struct err *e)
 {
-	size_t i;
 	int r = place_is_free(m->qmp, e);
 
-	for (i = 0; i < m->line.file_count && !r; i++)
+	for (size_t i = 0; i < m->line.file_count && !r; i++)
 		r = bundling_makes(m, &m->line.files[i]) ? place_is_free(m->line.files[i].to, e) : 0;
 	return r;
 }
@@ -118,9 +113,8 @@ int bundling_check_free(const struct bundling *m, struct err *e)
 static bool has_names_of_others(const struct bundling *m)
 {
 	struct err ignored;
-	size_t i;
 
-	for (i = 0; i < m->line.file_count; i++) {
+	for (size_t i = 0; i < m->line.file_count; i++) {
 		const struct args_file *f = &m->line.files[i];
 
 		if (bundling_makes(m, f) && (place_is_free(f->to, &ignored) || place_is_named(m->dir, f->to)))
@@ -207,21 +201,18 @@ static int check_disk(const struct bundling *m, size_t i, struct err *e)
 
 static int check_files(const struct bundling *m, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < m->line.file_count && !r; i++)
+	for (size_t i = 0; i < m->line.file_count && !r; i++)
 		r = check_file(m, &m->line.files[i], e);
-	for (i = 0; i < m->b.disk_count && !r; i++)
+	for (size_t i = 0; i < m->b.disk_count && !r; i++)
 		r = check_disk(m, i, e);
 	return r;
 }
 
 static void drop(struct args_result *line, size_t at, size_t count)
 {
-	size_t i;
-
-	for (i = at; i < at + count; i++)
+	for (size_t i = at; i < at + count; i++)
 		free(line->argv[i]);
 	memmove(line->argv + at, line->argv + at + count, (line->argc - at - count + 1) * sizeof(*line->argv));
 	line->argc -= count;
@@ -303,7 +294,6 @@ static int choose_machine(struct bundling *m, struct err *e)
 int bundling_make_line(struct bundling *m, struct err *e)
 {
 	AUTO_FREE char *prefix = xasprintf("%s-", m->plain);
-	size_t i;
 	int r = choose_machine(m, e) ?: rewrite(m, NULL, e);
 
 	if (!r && has_names_of_others(m)) {
@@ -326,7 +316,7 @@ int bundling_make_line(struct bundling *m, struct err *e)
 		identity_set_name(&m->line, m->name);
 	if (m->o->clone)
 		identity_renew(&m->line);
-	for (i = 0; i < m->o->more_count; i++)
+	for (size_t i = 0; i < m->o->more_count; i++)
 		words_add(&m->line.argv, &m->line.argc, xstrdup(m->o->more[i]));
 	return find_monitor(m, e);
 }

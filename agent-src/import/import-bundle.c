@@ -93,9 +93,8 @@ static int check_options(const struct import_options *o, struct err *e)
 			     : o->named.disk_count		     ? "--disk"
 			     : o->no_disk			     ? "--no-disk"
 								     : NULL;
-	size_t i;
 
-	for (i = 0; i < o->net_count; i++)
+	for (size_t i = 0; i < o->net_count; i++)
 		if (o->nets[i].card)
 			return err_set(e, EINVAL, "--net %s: of a bundle all network cards go to one network", o->nets[i].card);
 	return option ? err_set(e, EINVAL, "%s: a bundle says what machine it is, and the guest stays that", option) : 0;
@@ -189,17 +188,16 @@ static uint64_t needs_of_stream(struct bundling *m)
 static int measure(struct bundling *m, struct err *e)
 {
 	uint64_t needed = 0, each;
-	size_t i;
 	int r = 0;
 
 	import_turn_has_written(&m->turn, m->life);
-	for (i = 0; i < m->b.file_count; i++) {
+	for (size_t i = 0; i < m->b.file_count; i++) {
 		needed += m->b.files[i].bytes;
 		if (m->files[i])
 			import_turn_needs(&m->turn, m->files[i], m->b.files[i].bytes);
 	}
 	needed += m->from ? 0 : needs_of_stream(m);
-	for (i = 0; i < m->b.disk_count && !r; i++) {
+	for (size_t i = 0; i < m->b.disk_count && !r; i++) {
 		struct image_source s = {.path = NULL};
 
 		each = m->b.disks[i].bytes;
@@ -216,12 +214,10 @@ static int measure(struct bundling *m, struct err *e)
 
 static void choose_files(struct bundling *m)
 {
-	size_t i;
-
-	for (i = 0; i < m->b.disk_count; i++)
+	for (size_t i = 0; i < m->b.disk_count; i++)
 		m->disks[i] = m->b.disk_count == 1 ? xasprintf("%s/%s.%s", m->dir, m->plain, m->b.disks[i].format)
 						   : xasprintf("%s/%s-%zu.%s", m->dir, m->plain, i + 1, m->b.disks[i].format);
-	for (i = 0; i < m->b.file_count; i++)
+	for (size_t i = 0; i < m->b.file_count; i++)
 		m->files[i] = m->b.files[i].file ? xasprintf("%s/%s-%s", m->dir, m->plain, m->b.files[i].file) : NULL;
 	m->script = xasprintf("%s/%s.sh", m->dir, m->plain);
 }
@@ -229,12 +225,11 @@ static void choose_files(struct bundling *m)
 /* Names that the import gives, the guest's among them, are nobody's yet. */
 static int check_names(const struct bundling *m, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < m->b.disk_count && !r; i++)
+	for (size_t i = 0; i < m->b.disk_count && !r; i++)
 		r = place_is_free(m->disks[i], e);
-	for (i = 0; i < m->b.file_count && !r; i++)
+	for (size_t i = 0; i < m->b.file_count && !r; i++)
 		r = m->files[i] ? place_is_free(m->files[i], e) : 0;
 	if (!r)
 		r = place_is_free(m->script, e);
@@ -253,17 +248,13 @@ static int promise(struct bundling *m, struct err *e)
 
 static void add_words(json_t *rows, const char *word, char *const *words, size_t count)
 {
-	size_t i;
-
-	for (i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		life_row(rows, word, "%s", words[i]);
 }
 
 static void add_files(const struct bundling *m, json_t *rows)
 {
-	size_t i;
-
-	for (i = 0; i < m->b.file_count; i++)
+	for (size_t i = 0; i < m->b.file_count; i++)
 		if (m->files[i])
 			life_row(rows, "file", "%s -> %s", m->b.files[i].file, m->files[i]);
 		else
@@ -273,15 +264,13 @@ static void add_files(const struct bundling *m, json_t *rows)
 /* Adds the networks, ports and files of this host that the guest uses. */
 static void add_host(const struct bundling *m, json_t *rows)
 {
-	size_t i;
-
-	for (i = 0; i < m->line.nic_count; i++) {
+	for (size_t i = 0; i < m->line.nic_count; i++) {
 		const struct args_nic *n = &m->line.nics[i];
 
 		life_row(rows, "nic", "%s: %s%s%s", n->netdev ?: n->mac ?: n->type, n->to_type, n->to_attach ? " " : "", n->to_attach ?: "");
 	}
 	add_words(rows, "port", m->words.ports, m->words.port_count);
-	for (i = 0; i < m->line.file_count; i++) {
+	for (size_t i = 0; i < m->line.file_count; i++) {
 		const struct args_file *f = &m->line.files[i];
 
 		if (!args_role_is_content(f->role) && !bundling_is_made_here(f->role) && strcmp(f->option, "L"))
@@ -294,9 +283,8 @@ static json_t *plan_rows(const struct bundling *m)
 {
 	json_t *rows = json_array();
 	char size[24];
-	size_t i;
 
-	for (i = 0; i < m->b.disk_count; i++)
+	for (size_t i = 0; i < m->b.disk_count; i++)
 		life_row(rows, "disk", "%s (%s) -> %s", m->b.disks[i].file, format_bytes(size, m->b.disks[i].virtual_bytes), m->disks[i]);
 	add_files(m, rows);
 	add_host(m, rows);
@@ -333,13 +321,12 @@ static char *line(const void *ctx)
 static int receive(struct bundling *m, struct err *e)
 {
 	const struct bundle_file *f;
-	size_t i;
 	int r = spool_make_in(&m->spool, m->dir, e);
 
 	if (r)
 		return r;
 	m->from = xstrdup(m->spool.path);
-	for (i = 0; (f = bundle_next(&m->b, &i));) {
+	for (size_t i = 0; (f = bundle_next(&m->b, &i));) {
 		AUTO_FREE char *told = xasprintf("%s/%s", m->dir, f->file), *path = xasprintf("%s/%s", m->from, f->file);
 
 		import_turn_is_written(&m->turn, m->life, told, path);
@@ -352,10 +339,9 @@ static int receive(struct bundling *m, struct err *e)
 
 static int make_disks(struct bundling *m, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < m->b.disk_count && !r; i++) {
+	for (size_t i = 0; i < m->b.disk_count && !r; i++) {
 		AUTO_FREE char *what = xasprintf("unpacking %s", m->b.disks[i].file);
 		struct image_source s = {.path = NULL};
 		const char *draft;
@@ -385,10 +371,9 @@ static int copy(const char *from, const char *draft, struct err *e)
 
 static int make_files(struct bundling *m, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < m->b.file_count && !r; i++) {
+	for (size_t i = 0; i < m->b.file_count && !r; i++) {
 		AUTO_FREE char *from = m->files[i] ? xasprintf("%s/%s", m->from, m->b.files[i].file) : NULL;
 		const char *draft;
 
@@ -413,10 +398,8 @@ static int make_script(struct bundling *m, struct err *e)
 /* Removes what a QEMU that was ended again has made; none of it existed before. */
 static void remove_made_by_qemu(const struct bundling *m)
 {
-	size_t i;
-
 	place_remove_socket(m->qmp);
-	for (i = 0; i < m->line.file_count; i++) {
+	for (size_t i = 0; i < m->line.file_count; i++) {
 		const struct args_file *f = &m->line.files[i];
 
 		if (bundling_makes(m, f) && f->role == ARGS_LISTEN)
@@ -507,11 +490,9 @@ static const struct import_steps steps = {.look = look, .plan = plan, .line = li
 
 static void fini(struct bundling *m)
 {
-	size_t i;
-
-	for (i = 0; i < BUNDLE_DISKS_MAX; i++)
+	for (size_t i = 0; i < BUNDLE_DISKS_MAX; i++)
 		free(m->disks[i]);
-	for (i = 0; i < BUNDLE_FILES_MAX; i++)
+	for (size_t i = 0; i < BUNDLE_FILES_MAX; i++)
 		free(m->files[i]);
 	if (m->stream > 0)
 		close(m->stream);

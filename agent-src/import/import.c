@@ -95,13 +95,12 @@ static void choose_files(struct import *m)
 static int check_names(const struct import *m, struct err *e)
 {
 	int r = place_has_no_guest(m->d.name, e);
-	size_t i;
 
-	for (i = 0; !r && i < m->d.disk_count; i++)
+	for (size_t i = 0; !r && i < m->d.disk_count; i++)
 		r = m->disks[i] ? place_is_free(m->disks[i], e) : 0;
 	if (!r)
 		r = place_is_free(m->script, e);
-	for (i = 0; !r && i < SOCKET_COUNT; i++)
+	for (size_t i = 0; !r && i < SOCKET_COUNT; i++)
 		r = m->sockets[i] ? place_fits_socket(m->sockets[i], e) : 0;
 	return r;
 }
@@ -111,7 +110,6 @@ static int check_names(const struct import *m, struct err *e)
 static void give_identity(struct import *m)
 {
 	char uuid[UUID_CHARS + 1];
-	size_t i;
 
 	if (m->o->clone || !m->d.uuid) {
 		identity_uuid(uuid);
@@ -123,7 +121,7 @@ static void give_identity(struct import *m)
 		identity_uuid(uuid);
 		m->d.genid = xstrdup(uuid);
 	}
-	for (i = 0; i < m->d.nic_count; i++) {
+	for (size_t i = 0; i < m->d.nic_count; i++) {
 		struct described_nic *n = &m->d.nics[i];
 
 		if (n->has_mac && !m->o->clone)
@@ -274,13 +272,12 @@ static void note_blank(struct import *m, size_t i)
 static int find_room(struct import *m, const uint64_t *needs, struct err *e)
 {
 	uint64_t needed = 0;
-	size_t i;
 	int r;
 
-	for (i = 0; i < m->d.disk_count; needed += needs[i++])
+	for (size_t i = 0; i < m->d.disk_count; needed += needs[i++])
 		;
 	r = space_check_dir(m->dir, needed, "the disks", e);
-	for (i = 0; i < m->d.disk_count && !r; i++)
+	for (size_t i = 0; i < m->d.disk_count && !r; i++)
 		if (needs[i])
 			import_turn_needs(&m->turn, m->disks[i], needs[i]);
 	return r ? r : import_turn_promise(&m->turn, m->life, m->o->start == IMPORT_NO_START ? 0 : m->d.memory_bytes, m->dir, e);
@@ -307,10 +304,9 @@ static int measure_disk(struct import *m, size_t i, uint64_t *needed, struct err
 static int measure(struct import *m, struct err *e)
 {
 	uint64_t needs[GUEST_DISKS_MAX] = {0};
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < m->d.disk_count && !r; i++)
+	for (size_t i = 0; i < m->d.disk_count && !r; i++)
 		r = m->disks[i] ? measure_disk(m, i, &needs[i], e) : 0;
 	r = r ?: find_room(m, needs, e);
 	if (r != -ENOSPC)
@@ -347,9 +343,8 @@ static void add_disks(const struct import *m, json_t *rows)
 {
 	const struct guest_description *d = &m->d;
 	char size[24];
-	size_t i;
 
-	for (i = 0; i < d->disk_count; i++) {
+	for (size_t i = 0; i < d->disk_count; i++) {
 		const struct described_disk *k = &d->disks[i];
 
 		if (k->cdrom)
@@ -368,9 +363,7 @@ static void add_disks(const struct import *m, json_t *rows)
 
 static void add_nics(const struct import *m, json_t *rows)
 {
-	size_t i;
-
-	for (i = 0; i < m->d.nic_count; i++) {
+	for (size_t i = 0; i < m->d.nic_count; i++) {
 		const struct described_nic *n = &m->d.nics[i];
 		AUTO_FREE char *there = network_there(n);
 		const uint8_t *a = n->mac;
@@ -385,7 +378,6 @@ static json_t *plan_rows(const struct import *m)
 	const struct guest_description *d = &m->d;
 	const char *vars = d->nvram ? d->nvram : d->efi.label;
 	json_t *rows = json_array();
-	size_t i;
 
 	add_disks(m, rows);
 	add_nics(m, rows);
@@ -399,10 +391,10 @@ static json_t *plan_rows(const struct import *m)
 		life_row(rows, "uefi", "the variables (%s) do not fit the firmware here, or cannot be read: it begins with new ones", vars);
 	if (m->sockets[SOCKET_AGENT])
 		life_row(rows, "agent", "the guest agent is heard at %s", m->sockets[SOCKET_AGENT]);
-	for (i = SOCKET_SERIAL; i < SOCKET_COUNT && m->sockets[i]; i++)
+	for (size_t i = SOCKET_SERIAL; i < SOCKET_COUNT && m->sockets[i]; i++)
 		life_row(rows, "serial", "port %zu is the socket %s", i - SOCKET_SERIAL + 1, m->sockets[i]);
 	life_row(rows, "uuid", "%s%s", d->uuid, m->o->clone ? " (new)" : "");
-	for (i = 0; i < d->note_count; i++)
+	for (size_t i = 0; i < d->note_count; i++)
 		life_row(rows, "note", "%s", d->notes[i]);
 	if (m->s.manifest_name)
 		life_row(rows, "digests", "all as %s says", m->s.manifest_name);
@@ -477,10 +469,9 @@ static int unpack(struct import *m, struct err *e)
 
 static int convert_disks(struct import *m, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; !r && i < m->d.disk_count; i++) {
+	for (size_t i = 0; !r && i < m->d.disk_count; i++) {
 		AUTO_FREE char *what = NULL;
 		const char *draft;
 
@@ -515,16 +506,15 @@ static int make_script(struct import *m, struct err *e)
 
 static int start(struct import *m, pid_t *pid, struct err *e)
 {
-	size_t i;
 	int r;
 
 	if (m->o->start == IMPORT_NO_START)
 		return 0;
-	for (i = 0; i < SOCKET_COUNT; i++)
+	for (size_t i = 0; i < SOCKET_COUNT; i++)
 		if (m->sockets[i] && place_is_free(m->sockets[i], e)) /* looked at before the disks were made */
 			return -e->code;
 	r = first_start(m->qemu.exe, m->line.argv, m->sockets[SOCKET_QMP], NULL, m->o->start == IMPORT_PAUSED, pid, e);
-	for (i = 0; r && i < SOCKET_COUNT; i++)
+	for (size_t i = 0; r && i < SOCKET_COUNT; i++)
 		if (m->sockets[i])
 			place_remove_socket(m->sockets[i]);
 	return r;
@@ -550,9 +540,8 @@ static int make(void *ctx, pid_t *pid, struct err *e)
 static int has_disk(const struct import *m, struct err *e)
 {
 	bool is_blank = false;
-	size_t i;
 
-	for (i = 0; i < m->d.disk_count; i++) {
+	for (size_t i = 0; i < m->d.disk_count; i++) {
 		if (m->s.disks[i].path || m->s.numbers[i])
 			return 0;
 		is_blank |= !m->d.disks[i].cdrom;
@@ -612,12 +601,10 @@ static const struct import_steps steps = {.look = look, .plan = plan, .line = li
 
 static void fini(struct import *m)
 {
-	size_t i;
-
-	for (i = 0; i < GUEST_DISKS_MAX; i++)
+	for (size_t i = 0; i < GUEST_DISKS_MAX; i++)
 		free(m->disks[i]);
 	FREE_ALL(m->dir, m->plain, m->machine, m->script);
-	for (i = 0; i < SOCKET_COUNT; i++)
+	for (size_t i = 0; i < SOCKET_COUNT; i++)
 		free(m->sockets[i]);
 	free(m->vars);
 	free(m->nvram.p);

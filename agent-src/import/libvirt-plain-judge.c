@@ -43,9 +43,7 @@ static bool is_expected(const struct libvirt_definition *d, const struct args_fi
 
 static int check_files(const struct libvirt_definition *d, const struct args_result *line, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < line->file_count; i++)
+	for (size_t i = 0; i < line->file_count; i++)
 		if (!is_expected(d, &line->files[i]))
 			return err_set(
 				e, ENOTSUP,

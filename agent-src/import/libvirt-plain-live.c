@@ -84,9 +84,7 @@ static const char *get(const struct item *it, const char *key)
 /* The option of that name with that property; NULL: there is none. */
 static const struct item *find(const struct live *l, const char *name, const char *key, const char *value)
 {
-	size_t i;
-
-	for (i = 0; i < l->count && value; i++) {
+	for (size_t i = 0; i < l->count && value; i++) {
 		const char *has = strcmp(l->items[i].name, name) ? NULL : get(&l->items[i], key);
 
 		if (has && !strcmp(has, value))
@@ -118,9 +116,8 @@ static char *socket_of(const struct live *l, const char *what)
 static void name_sockets(struct live *l)
 {
 	AUTO_FREE char *first = NULL;
-	size_t i;
 
-	for (i = 0; i < l->def->disk_count && !first; i++)
+	for (size_t i = 0; i < l->def->disk_count && !first; i++)
 		if (l->def->disks[i].path && !strcmp(l->def->disks[i].device, "disk"))
 			first = xstrdup(l->def->disks[i].path);
 	l->dir = xstrdup(l->in->dir ? l->in->dir : first ? dirname(first) : "/");
@@ -270,9 +267,8 @@ static int on_object(struct live *l, struct item *it)
 static bool is_called(const struct item *device, const char *netdev, const char *name, size_t n)
 {
 	const char *names[] = {netdev, get(device, "id"), get(device, "mac")};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(names); i++)
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (names[i] && strlen(names[i]) == n && !strncasecmp(names[i], name, n))
 			return true;
 	return false;
@@ -281,9 +277,7 @@ static bool is_called(const struct item *device, const char *netdev, const char 
 /* The last value of --map-net for that card: "bridge:br0"; NULL: none. */
 static const char *mapped_to(const struct live *l, const struct item *device, const char *netdev)
 {
-	size_t i;
-
-	for (i = l->in->net_count; i-- > 0;) {
+	for (size_t i = l->in->net_count; i-- > 0;) {
 		const char *equals = strchr(l->in->nets[i], '=');
 
 		if (equals && is_called(device, netdev, l->in->nets[i], (size_t)(equals - l->in->nets[i])))
@@ -295,9 +289,8 @@ static const char *mapped_to(const struct live *l, const struct item *device, co
 static const struct libvirt_nic *nic_of(const struct live *l, const struct item *device)
 {
 	const char *mac = get(device, "mac");
-	size_t i;
 
-	for (i = 0; mac && i < l->def->nic_count; i++)
+	for (size_t i = 0; mac && i < l->def->nic_count; i++)
 		if (l->def->nics[i].mac && !strcasecmp(l->def->nics[i].mac, mac))
 			return &l->def->nics[i];
 	return NULL;
@@ -378,9 +371,7 @@ static bool becomes_whole(const struct live *l, const struct item *it, unsigned 
 
 static bool is_base(const struct live *l, const char *node, unsigned depth)
 {
-	size_t i;
-
-	for (i = 0; i < l->count && node && depth; i++) {
+	for (size_t i = 0; i < l->count && node && depth; i++) {
 		const struct item *it = &l->items[i];
 		const char *backing = get(it, "backing"), *file = get(it, "file");
 
@@ -407,9 +398,8 @@ static void add_format(struct live *l, struct item *it)
 	struct kv *node = kv_find(&it->p.l, "node-name", NULL);
 	AUTO_FREE char *file = xasprintf("%s-file", node->value);
 	json_t *format = json_pack("{s:s,s:s,s:s}", "driver", "raw", "node-name", node->value, "file", file);
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(both); i++)
+	for (size_t i = 0; i < ARRAY_LEN(both); i++)
 		if (get(it, both[i]))
 			json_object_set_new(format, both[i], json_string(get(it, both[i])));
 	kv_replace(&node->value, xstrdup(file));
@@ -570,12 +560,11 @@ static int make(struct live *l)
 {
 	AUTO_FREE char *vnc = NULL;
 	AUTO_FREE char *qmp = NULL;
-	size_t i;
 	int r = 0;
 
 	name_sockets(l);
 	emit(l, xstrdup(l->def->emulator));
-	for (i = 0; i < l->count && !r; i++)
+	for (size_t i = 0; i < l->count && !r; i++)
 		r = apply(l, &l->items[i]);
 	vnc = socket_of(l, "vnc");
 	qmp = socket_of(l, "qmp");
@@ -586,9 +575,7 @@ static int make(struct live *l)
 
 static void fini(struct live *l)
 {
-	size_t i;
-
-	for (i = 0; i < l->count; i++)
+	for (size_t i = 0; i < l->count; i++)
 		props_fini(&l->items[i].p);
 	FREE_ALL(l->items, l->dir, l->name);
 }

@@ -58,19 +58,16 @@ static bool is_unsound(size_t i, const xmlNode *n)
 static void find_elements(char **found, const xmlNode *parent)
 {
 	const xmlNode *n;
-	size_t i;
 
 	for (n = xml_first(parent); n; n = xml_after(n))
-		for (i = 0; i < ARRAY_LEN(unsound); i++)
+		for (size_t i = 0; i < ARRAY_LEN(unsound); i++)
 			if (is_unsound(i, n) && !(*found && strstr(*found, unsound[i].words)))
 				add_word(found, xstrdup(unsound[i].words));
 }
 
 static void find_disks(char **found, const struct libvirt_definition *def)
 {
-	size_t i;
-
-	for (i = 0; i < def->disk_count; i++) {
+	for (size_t i = 0; i < def->disk_count; i++) {
 		const struct libvirt_disk *k = &def->disks[i];
 		bool is_disk = !strcmp(k->device, "disk"), is_known = is_disk || !strcmp(k->device, "cdrom");
 
@@ -135,9 +132,7 @@ struct plain {
 
 static struct described_disk *described(struct guest_description *d, const char *target)
 {
-	size_t i;
-
-	for (i = 0; i < d->disk_count; i++)
+	for (size_t i = 0; i < d->disk_count; i++)
 		if (d->disks[i].label && !strcmp(d->disks[i].label, target))
 			return &d->disks[i];
 	return NULL;
@@ -146,9 +141,7 @@ static struct described_disk *described(struct guest_description *d, const char 
 /* Takes the disks. Each disk of the definition must have its own in the description, so that none is left behind. */
 static int take_disks(struct plain *p, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < p->def->disk_count; i++) {
+	for (size_t i = 0; i < p->def->disk_count; i++) {
 		const struct libvirt_disk *k = &p->def->disks[i];
 		const struct described_disk *to = described(&p->d, k->target);
 
@@ -187,9 +180,7 @@ static void choose_net(struct plain *p, size_t i)
 
 static int choose_nets(struct plain *p, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < p->d.nic_count; i++) {
+	for (size_t i = 0; i < p->d.nic_count; i++) {
 		if (!p->d.nics[i].has_mac)
 			return err_set(e, ENOTSUP, "network card #%zu has no address (<mac>)", i + 1);
 		choose_net(p, i);
@@ -206,16 +197,15 @@ static char *socket_of(const struct plain *p, const char *what)
 static void name_sockets(struct plain *p, const char *dir)
 {
 	AUTO_FREE char *first = NULL;
-	size_t i;
 
-	for (i = 0; i < p->d.disk_count && !first; i++)
+	for (size_t i = 0; i < p->d.disk_count && !first; i++)
 		first = p->disks[i] && !p->d.disks[i].cdrom ? xstrdup(p->disks[i]) : NULL;
 	p->dir = xstrdup(dir ? dir : first ? dirname(first) : "/");
 	p->name = unit_plain_name(p->def->name);
 	p->qmp = socket_of(p, "qmp");
 	p->vnc = socket_of(p, "vnc");
 	p->agent = socket_of(p, "agent");
-	for (i = 0; i < GUEST_SERIALS_MAX; i++) {
+	for (size_t i = 0; i < GUEST_SERIALS_MAX; i++) {
 		AUTO_FREE char *what = i ? xasprintf("serial%zu", i + 1) : xstrdup("serial");
 
 		p->serials[i] = socket_of(p, what);
@@ -233,14 +223,13 @@ static bool has_all(const void *ctx, const char *device)
 static int check_words(const struct libvirt_definition *def, struct err *e)
 {
 	const char *const words[] = {def->machine, def->loader_format, def->nvram_format};
-	size_t i;
 
 	if (!def->emulator)
 		return err_set(e, EINVAL, "it does not say which QEMU runs it (<emulator>)");
-	for (i = 0; i < ARRAY_LEN(words); i++)
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (words[i] && !described_is_word(words[i]))
 			return err_set(e, EINVAL, "'%.60s' is neither a machine nor a format", words[i]);
-	for (i = 0; i < def->disk_count; i++)
+	for (size_t i = 0; i < def->disk_count; i++)
 		if (!described_is_word(def->disks[i].format))
 			return err_set(e, EINVAL, "'%.60s' is not a format of a disk", def->disks[i].format);
 	return strcmp(def->virttype, "kvm") && strcmp(def->virttype, "qemu")
@@ -288,11 +277,9 @@ static int make_line(struct plain *p, struct line *line, struct err *e)
 /* Takes the line without the -S of an import, which is started by QMP. */
 static void take_line(struct libvirt_plain *out, struct line *line, const char *emulator)
 {
-	size_t i;
-
 	out->argv = xcalloc(line->argc + 1, sizeof(*out->argv));
 	out->argv[out->argc++] = xstrdup(emulator);
-	for (i = 2; i < line->argc; i++)
+	for (size_t i = 2; i < line->argc; i++)
 		out->argv[out->argc++] = xstrdup(line->argv[i]);
 }
 
@@ -327,9 +314,7 @@ static char *turned(const char *note)
 
 static void turn_notes(struct guest_description *d)
 {
-	size_t i;
-
-	for (i = 0; i < d->note_count; i++) {
+	for (size_t i = 0; i < d->note_count; i++) {
 		char *note = turned(d->notes[i]);
 
 		free(d->notes[i]);
@@ -339,20 +324,16 @@ static void turn_notes(struct guest_description *d)
 
 static void take_notes(struct libvirt_plain *out, struct guest_description *d)
 {
-	size_t i;
-
 	out->notes = xcalloc(d->note_count + 1, sizeof(*out->notes));
-	for (i = 0; i < d->note_count; i++)
+	for (size_t i = 0; i < d->note_count; i++)
 		out->notes[out->note_count++] = xstrdup(d->notes[i]);
 }
 
 static void fini(struct plain *p)
 {
-	size_t i;
-
-	for (i = 0; i < GUEST_NICS_MAX; i++)
+	for (size_t i = 0; i < GUEST_NICS_MAX; i++)
 		free(p->bridges[i]);
-	for (i = 0; i < GUEST_SERIALS_MAX; i++)
+	for (size_t i = 0; i < GUEST_SERIALS_MAX; i++)
 		free(p->serials[i]);
 	FREE_ALL(p->dir, p->name, p->qmp, p->vnc, p->agent, p->tpm);
 	description_fini(&p->d);

@@ -12,9 +12,8 @@
 static const struct described_disk *boot_disk(const struct guest_description *d)
 {
 	const struct described_disk *best = NULL;
-	size_t i;
 
-	for (i = 0; i < d->disk_count; i++) {
+	for (size_t i = 0; i < d->disk_count; i++) {
 		const struct described_disk *k = &d->disks[i];
 
 		if (k->cdrom || (!k->content.bios_boots && !k->content.uefi_boots))
@@ -71,9 +70,7 @@ static void decide_firmware(struct guest_description *d, enum guest_firmware wis
 
 static bool any_disk_on(const struct guest_description *d, enum disk_bus bus)
 {
-	size_t i;
-
-	for (i = 0; i < d->disk_count; i++)
+	for (size_t i = 0; i < d->disk_count; i++)
 		if (!d->disks[i].cdrom && d->disks[i].bus == bus)
 			return true;
 	return false;
@@ -121,9 +118,8 @@ static bool firmware_knows(const struct guest_description *d, enum disk_bus bus)
 static void choose_bus(struct guest_description *d, struct described_disk *k, line_has_fn has, const void *ctx)
 {
 	enum disk_bus was = k->bus;
-	size_t i;
 
-	for (i = 0; i <= BUS_CHOICES_MAX; i++) {
+	for (size_t i = 0; i <= BUS_CHOICES_MAX; i++) {
 		enum disk_bus bus = i ? k->others[i - 1] : was;
 
 		if (bus != BUS_UNSAID && all_there(&line_buses[bus], has, ctx) && firmware_knows(d, bus)) {
@@ -168,9 +164,7 @@ static void decide_sectors(struct guest_description *d, struct described_disk *k
 
 static void decide_disks(struct guest_description *d, enum disk_bus wish, line_has_fn has, const void *ctx)
 {
-	size_t i;
-
-	for (i = 0; i < d->disk_count; i++) {
+	for (size_t i = 0; i < d->disk_count; i++) {
 		if (wish != BUS_UNSAID && !d->disks[i].cdrom)
 			wish_bus(&d->disks[i], wish);
 		else
@@ -184,7 +178,7 @@ static void decide_disks(struct guest_description *d, enum disk_bus wish, line_h
 		description_note(d, "secure boot needs q35: the machine is one");
 		d->machine = MACHINE_Q35;
 	}
-	for (i = 0; i < d->disk_count; i++)
+	for (size_t i = 0; i < d->disk_count; i++)
 		decide_bus(d, &d->disks[i], wish != BUS_UNSAID, has, ctx);
 	if (any_disk_on(d, BUS_LSILOGIC) && !d->of_qemu)
 		description_note(d,
@@ -212,9 +206,7 @@ static char *nic_model(const char *models, line_has_fn has, const void *ctx)
 
 static void decide_nics(struct guest_description *d, line_has_fn has, const void *ctx)
 {
-	size_t i;
-
-	for (i = 0; i < d->nic_count; i++) {
+	for (size_t i = 0; i < d->nic_count; i++) {
 		struct described_nic *n = &d->nics[i];
 		char *model = n->model ? nic_model(n->model, has, ctx) : NULL;
 
@@ -267,12 +259,10 @@ static bool is_port(const struct guest_description *d, unsigned bus)
 
 static bool is_taken(const struct guest_description *d, size_t nic)
 {
-	size_t i;
-
-	for (i = 0; i < nic; i++)
+	for (size_t i = 0; i < nic; i++)
 		if (d->nics[i].keeps_pci && same_place(&d->nics[i].pci, &d->nics[nic].pci))
 			return true;
-	for (i = 0; i < d->port_count; i++)
+	for (size_t i = 0; i < d->port_count; i++)
 		if (!d->nics[nic].pci.bus && d->ports[i].pci.slot == d->nics[nic].pci.slot)
 			return true;
 	return false;
@@ -361,9 +351,7 @@ static void decide_addresses(struct guest_description *d)
 
 static void note_unplugged(struct guest_description *d)
 {
-	size_t i;
-
-	for (i = 0; i < d->nic_count; i++)
+	for (size_t i = 0; i < d->nic_count; i++)
 		if (d->nics[i].unplugged && !d->goes_on)
 			description_note(
 				d, "network card #%zu was not plugged in there (link down), and is here: --net '#%zu=none' leaves it so",
@@ -410,9 +398,7 @@ void line_decide(struct guest_description *d, const struct line_wishes *w, line_
 /* "sse4_1", "sse4-1" and "sse4.1" are one. */
 static bool is_same_word(const char *a, const char *b, size_t n)
 {
-	size_t i;
-
-	for (i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++)
 		if (a[i] != b[i] && !(strchr("_-.", a[i]) && strchr("_-.", b[i])))
 			return false;
 	return true;
@@ -489,9 +475,7 @@ void line_check_cpu(struct guest_description *d, const char *help)
 
 int line_check_sectors(const struct guest_description *d, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < d->disk_count; i++)
+	for (size_t i = 0; i < d->disk_count; i++)
 		if (d->disks[i].sector > 512 && (d->disks[i].bus == BUS_IDE || d->disks[i].bus == BUS_SATA))
 			return err_set(e, EINVAL, "the disk %.40s has sectors of %u bytes, which QEMU has not on %s (--bus)",
 				       described_base(d->disks[i].file ?: d->disks[i].label ?: "?"), d->disks[i].sector, disk_bus_name(d->disks[i].bus));

@@ -43,9 +43,8 @@ static const char *value_of(const struct block *b, const char *prefix, const cha
 static bool has_keys(const struct block *b, const char *prefix, const char *more)
 {
 	AUTO_FREE char *start = xasprintf("%s%s", prefix, more);
-	size_t i;
 
-	for (i = 0; i < b->l.n; i++) {
+	for (size_t i = 0; i < b->l.n; i++) {
 		const char *key = b->l.v[i].key;
 		size_t n = strlen(start);
 
@@ -151,12 +150,11 @@ static bool is_read_above(const struct judge *j, const struct block *b, const ch
 
 	while (name && qemu_opt_next(j->line->argv, j->line->argc, &i, &opt)) {
 		struct props p;
-		size_t k;
 
 		if (!opt.value || !strstr(opt.value, name))
 			continue;
 		props_parse(&p, opt.value);
-		for (k = 0; k < p.l.n; k++) {
+		for (size_t k = 0; k < p.l.n; k++) {
 			if (strcmp(p.l.v[k].value, name) || (p.l.v[k].key && !strcmp(p.l.v[k].key, "node-name")))
 				continue;
 			if (!strcmp(opt.name, "blockdev") && p.l.v[k].key && !strcmp(p.l.v[k].key, "file") &&
@@ -196,7 +194,6 @@ static bool read_block(struct block *b, const struct judge *j)
 	bool drive = !strcmp(j->option, "drive");
 	struct props p, in = {.tree = NULL};
 	const char *file, *format;
-	size_t i;
 	bool ok;
 
 	props_parse(&p, j->value);
@@ -207,9 +204,9 @@ static bool read_block(struct block *b, const struct judge *j)
 		props_parse(&in, file + 5);
 		b->names_file = false;
 	}
-	for (i = 0; i < in.l.n; i++)
+	for (size_t i = 0; i < in.l.n; i++)
 		kv_append(&b->l, in.l.v[i].key, in.l.v[i].value);
-	for (i = 0; i < p.l.n; i++)
+	for (size_t i = 0; i < p.l.n; i++)
 		if (b->names_file || !drive || !p.l.v[i].key || strcmp(p.l.v[i].key, "file"))
 			kv_append(&b->l, p.l.v[i].key ?: i ? p.l.v[i].key : "driver", p.l.v[i].value);
 	if (format)
@@ -223,9 +220,8 @@ static bool read_block(struct block *b, const struct judge *j)
 static int judge_parts(struct judge *j, const struct block *b)
 {
 	int r = b->l.n > KEYS_MAX ? judge_object(j, "which has more properties than any disk") : judge_node(j, b, "");
-	size_t i;
 
-	for (i = 0; i < b->l.n && b->l.n <= KEYS_MAX && !r; i++) {
+	for (size_t i = 0; i < b->l.n && b->l.n <= KEYS_MAX && !r; i++) {
 		const struct kv *p = &b->l.v[i];
 
 		if (!p->key) /* a word that is on or off */

@@ -17,10 +17,9 @@ static bool stands_behind(const char *value, const char *id)
 {
 	struct props p;
 	bool yes = false;
-	size_t i;
 
 	props_parse(&p, value);
-	for (i = 0; i < p.l.n && !yes; i++)
+	for (size_t i = 0; i < p.l.n && !yes; i++)
 		yes = p.l.v[i].key && !strncmp(p.l.v[i].key, "chardev", 7) && !strcmp(p.l.v[i].value, id);
 	props_fini(&p);
 	return yes;
@@ -95,9 +94,8 @@ static int judge_socket_words(struct judge *j, const struct kv_list *l)
 	static const char *const words[] = {"server",	 "wait",      "delay",	 "nodelay",	 "telnet",    "tn3270",
 					    "websocket", "reconnect", "mux",	 "reconnect-ms", "tls-creds", "tls-authz",
 					    "ipv4",	 "ipv6",      "logfile", "logappend",	 "abstract",  "tight"};
-	size_t i;
 
-	for (i = 1; i < l->n; i++) {
+	for (size_t i = 1; i < l->n; i++) {
 		const char *word = l->v[i].key ?: l->v[i].value;
 
 		if (!judge_among(word, words, ARRAY_LEN(words)) &&
@@ -204,11 +202,10 @@ static int judge_vnc(struct judge *j)
 {
 	struct kv_list l;
 	bool open = false;
-	size_t i;
 	int r = 0;
 
 	kv_parse(&l, j->value);
-	for (i = 0; i < l.n && !r; i++)
+	for (size_t i = 0; i < l.n && !r; i++)
 		r = !i && !l.v[i].key ? judge_vnc_address(j, l.v[i].value, &open) : judge_vnc_word(j, &l.v[i], &open);
 	kv_fini(&l);
 	return r || !open ? r : judge_open_port(j, "", false);

@@ -135,7 +135,6 @@ int judge_network(struct judge *j)
 	const struct kind *k;
 	const char *type;
 	struct props p;
-	size_t i;
 	int r = 0;
 
 	props_parse(&p, j->value);
@@ -143,7 +142,7 @@ int judge_network(struct judge *j)
 	k = type ? kind_of(type) : NULL;
 	if (p.broken || !k)
 		r = judge_object(j, "a network that " NOT_HARMLESS);
-	for (i = 0; k && i < p.l.n && !r; i++)
+	for (size_t i = 0; k && i < p.l.n && !r; i++)
 		r = judge_each(j, k, &p.l.v[i], !i);
 	if (!r && k && k->runs)
 		r = judge_say_host(j, k->runs);

@@ -70,9 +70,7 @@ int judge_open_port(struct judge *j, const char *host, bool monitor)
 
 bool judge_among(const char *name, const char *const *patterns, size_t count)
 {
-	size_t i;
-
-	for (i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		size_t n = strlen(patterns[i]);
 
 		if (patterns[i][n - 1] == '*' ? !strncmp(name, patterns[i], n - 1) : !strcmp(name, patterns[i]))
@@ -86,9 +84,8 @@ bool judge_is_known(const struct judge *j, const char *value)
 {
 	static const char *const everywhere[] = {"/dev/null",	 "/dev/zero",  "/dev/full", "/dev/random",
 						 "/dev/urandom", "/dev/hwrng", "/dev/kvm",  "/dev/vhost-net"};
-	size_t i;
 
-	for (i = 0; i < j->line->file_count; i++) {
+	for (size_t i = 0; i < j->line->file_count; i++) {
 		const struct args_file *f = &j->line->files[i];
 
 		if (f->to && !strcmp(f->to, value) &&
@@ -101,9 +98,7 @@ bool judge_is_known(const struct judge *j, const char *value)
 
 static bool is_content(const struct judge *j, const char *value)
 {
-	size_t i;
-
-	for (i = 0; i < j->line->file_count; i++)
+	for (size_t i = 0; i < j->line->file_count; i++)
 		if (j->line->files[i].to && !strcmp(j->line->files[i].to, value) && args_role_is_content(j->line->files[i].role))
 			return true;
 	return false;
@@ -150,9 +145,7 @@ static const struct {
 
 static bool is_text(const struct judge *j, const char *key)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(texts); i++)
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		if (!strcmp(texts[i].key, key) && (!*texts[i].option || !strcmp(texts[i].option, j->option)))
 			return true;
 	return false;
@@ -187,11 +180,10 @@ int judge_pair(struct judge *j, const char *key, const char *value)
 int judge_list(struct judge *j, const struct kv_list *l, size_t from)
 {
 	const char *first = strcmp(j->option, "option-rom") ? "type" : "romfile";
-	size_t i;
 	int r = 0;
 
 	/* only the first may leave its key out; any other without is a word that is on or off */
-	for (i = from; i < l->n && !r; i++)
+	for (size_t i = from; i < l->n && !r; i++)
 		if (l->v[i].key || !i)
 			r = judge_pair(j, l->v[i].key ?: first, l->v[i].value);
 	return r;
@@ -259,11 +251,10 @@ static int judge_file_keys(struct judge *j, const char *between)
 {
 	static const char *const keys[] = {"file", "path", "data", "events"};
 	struct props p;
-	size_t i;
 	int r = 0;
 
 	props_parse(&p, j->value);
-	for (i = 0; i < p.l.n && !r; i++) {
+	for (size_t i = 0; i < p.l.n && !r; i++) {
 		char *each, *at = p.l.v[i].value;
 
 		if (!p.l.v[i].key || !judge_among(p.l.v[i].key, keys, ARRAY_LEN(keys)))

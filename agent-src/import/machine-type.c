@@ -59,9 +59,7 @@ static const struct {
 /* Length of the kind with which the type begins; 0: unknown. */
 static size_t kind_length(const char *type)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(kinds); i++)
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		if (!strncmp(type, kinds[i], strlen(kinds[i])))
 			return strlen(kinds[i]);
 	return 0;

@@ -133,10 +133,9 @@ int made_add(struct made *m, const char *path, const char **draft, struct err *e
 static int know_all(const struct made *m, struct err *e)
 {
 	json_t *known = NULL;
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < m->n && !r; i++) {
+	for (size_t i = 0; i < m->n && !r; i++) {
 		json_decref(known);
 		r = own_file_know_contents(m->files[i].draft, m->files[i].path, &known, e);
 		if (!r)
@@ -150,12 +149,11 @@ static int know_all(const struct made *m, struct err *e)
 
 int made_name(struct made *m, struct err *e)
 {
-	size_t i;
 	int r;
 
 	if (know_all(m, e))
 		return -e->code;
-	for (i = 0; i < m->n; i++) {
+	for (size_t i = 0; i < m->n; i++) {
 		struct made_file *f = &m->files[i];
 
 		r = draft_publish(f->draft, f->path, e);

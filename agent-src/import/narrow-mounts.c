@@ -80,7 +80,6 @@ static bool stands_before(const struct left *l, size_t at)
 int narrow_mounts(const struct left *l, size_t count)
 {
 	const char *root = place_for(l, count);
-	size_t i;
 	int r = 0;
 
 	if (!root)
@@ -89,7 +88,7 @@ int narrow_mounts(const struct left *l, size_t count)
 		return errno == EPERM || errno == ENOSYS || errno == EINVAL ? -ENOTSUP : -errno;
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("none", root, "tmpfs", MS_NOSUID, "mode=755,size=4m"))
 		return -errno;
-	for (i = 0; i < count && !r; i++)
+	for (size_t i = 0; i < count && !r; i++)
 		r = stands_before(l, i) ? 0 : put(root, &l[i]);
 	if (r)
 		return r;

@@ -94,10 +94,9 @@ static int allow_program(int rules, const char *program)
 {
 	AUTO_FREE char *real = realpath(program, NULL);
 	const char *each[] = {program, real};
-	size_t i;
 	int r = real ? allow(rules, real, READS) : 0;
 
-	for (i = 0; i < ARRAY_LEN(each) && !r && !is_own_program(real); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(each) && !r && !is_own_program(real); i++) {
 		const char *slash = each[i] ? strrchr(each[i], '/') : NULL;
 		AUTO_FREE char *dir = slash ? xasprintf("%.*s", (int)(slash - each[i]) + 1, each[i]) : NULL;
 		AUTO_FREE char *libraries = dir ? xasprintf("%s../lib", dir) : NULL;
@@ -113,12 +112,11 @@ static int restrict_files(const char *program, const struct narrow *n, uint64_t 
 {
 	const struct landlock_ruleset_attr attr = {.handled_access_fs = access};
 	AUTO_CLOSE int rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
-	size_t i;
 	int r = rules < 0 ? -errno : allow_program(rules, program);
 
-	for (i = 0; i < ARRAY_LEN(everybody_s) && !r; i++)
+	for (size_t i = 0; i < ARRAY_LEN(everybody_s) && !r; i++)
 		r = allow(rules, everybody_s[i], READS);
-	for (i = 0; i < n->read_count && !r; i++)
+	for (size_t i = 0; i < n->read_count && !r; i++)
 		r = allow(rules, n->read[i],
 			  LANDLOCK_ACCESS_FS_READ_FILE | (LANDLOCK_ACCESS_FS_IOCTL_DEV & access)); /* the size of a device's sectors */
 	if (!r)
@@ -257,12 +255,11 @@ static int refuse_some(scmp_filter_ctx c)
 	static const scmp_datum_t spaces[] = {CLONE_NEWNS,  CLONE_NEWUTS, CLONE_NEWIPC,	   CLONE_NEWUSER,
 					      CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP, CLONE_NEWTIME};
 	scmp_datum_t self = (scmp_datum_t)getpid();
-	size_t i;
 	int r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_NE, self, 0));
 
 	if (!r)
 		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0, 0));
-	for (i = 0; !r && i < ARRAY_LEN(spaces); i++)
+	for (size_t i = 0; !r && i < ARRAY_LEN(spaces); i++)
 		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, spaces[i], spaces[i]));
 	/* clone3's flags cannot be seen by a filter; libc goes on without it */
 	return r ? r : seccomp_rule_add(c, SCMP_ACT_ERRNO(ENOSYS), seccomp_syscall_resolve_name("clone3"), 0);
@@ -271,10 +268,9 @@ static int refuse_some(scmp_filter_ctx c)
 static int refuse_calls(void)
 {
 	scmp_filter_ctx c = seccomp_init(SCMP_ACT_ALLOW);
-	size_t i;
 	int r = c ? seccomp_attr_set(c, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS)) : -ENOMEM;
 
-	for (i = 0; !r && i < ARRAY_LEN(refused_calls); i++) {
+	for (size_t i = 0; !r && i < ARRAY_LEN(refused_calls); i++) {
 		int number = seccomp_syscall_resolve_name(refused_calls[i]);
 
 		if (number != __NR_SCMP_ERROR)

@@ -50,9 +50,7 @@ char *network_there(const struct described_nic *n)
 
 static void list_cards(FILE *f, const struct guest_description *d)
 {
-	size_t i;
-
-	for (i = 0; i < d->nic_count; i++) {
+	for (size_t i = 0; i < d->nic_count; i++) {
 		const struct described_nic *n = &d->nics[i];
 		AUTO_FREE char *there = network_there(n);
 
@@ -82,11 +80,9 @@ static int no_such_card(const struct guest_description *d, const struct network_
 static int choose(const char **net, const struct guest_description *d, const struct network_wish *w, size_t n, size_t i, bool *used,
 		  enum fit *best, struct err *e)
 {
-	size_t k;
-
 	*net = NETWORKS_DEFAULT;
 	*best = FIT_NONE;
-	for (k = 0; k < n; k++) {
+	for (size_t k = 0; k < n; k++) {
 		enum fit fit = fit_of(&w[k], &d->nics[i], i + 1);
 
 		used[k] |= fit != FIT_NONE;
@@ -124,19 +120,18 @@ int networks_choose(const char *nets[GUEST_NICS_MAX], struct guest_description *
 	AUTO_FREE bool *used = xcalloc(n + 1, sizeof(*used));
 	enum fit best[GUEST_NICS_MAX];
 	bool any_named = false;
-	size_t i;
 	int r;
 
-	for (i = 0; i < d->nic_count; i++) {
+	for (size_t i = 0; i < d->nic_count; i++) {
 		r = choose(&nets[i], d, w, n, i, used, &best[i], e);
 		if (r)
 			return r;
 		any_named |= best[i] > FIT_ALL;
 	}
-	for (i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++)
 		if (w[i].card && !used[i])
 			return no_such_card(d, &w[i], e);
-	for (i = 0; i < d->nic_count; i++) {
+	for (size_t i = 0; i < d->nic_count; i++) {
 		AUTO_FREE char *there = network_there(&d->nics[i]);
 
 		if (any_named && best[i] == FIT_NONE)
@@ -149,9 +144,7 @@ int networks_choose(const char *nets[GUEST_NICS_MAX], struct guest_description *
 
 void networks_offer(const char *const *nets, struct guest_description *d)
 {
-	size_t i;
-
-	for (i = 0; i < d->nic_count; i++) {
+	for (size_t i = 0; i < d->nic_count; i++) {
 		const struct described_nic *n = &d->nics[i];
 		AUTO_FREE char *net = n->network ? xasprintf("bridge=%s", n->network) : NULL, *path = NULL;
 

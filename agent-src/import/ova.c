@@ -188,9 +188,7 @@ void ova_fini(struct ova *o)
 
 const struct ova_member *ova_find(const struct ova *o, const char *name)
 {
-	size_t i;
-
-	for (i = 0; i < o->n; i++)
+	for (size_t i = 0; i < o->n; i++)
 		if (!strcmp(o->members[i].name, name))
 			return &o->members[i];
 	return NULL;

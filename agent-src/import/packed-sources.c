@@ -60,11 +60,10 @@ static int copy_slice(const struct image_source *k, const char *to, struct err *
 {
 	AUTO_CLOSE int in = open_regular(k->path), out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	AUTO_FREE char *buf = xmalloc(COPY_BYTES);
-	uint64_t at;
 
 	if (in < 0 || out < 0)
 		return err_sys(e, in < 0 ? -in : errno, "cannot copy %s", k->path);
-	for (at = 0; at < k->size;) {
+	for (uint64_t at = 0; at < k->size;) {
 		ssize_t n = pread(in, buf, (size_t)MIN(COPY_BYTES, k->size - at), (off_t)(k->offset + at));
 
 		if (n <= 0 || write(out, buf, (size_t)n) != n)
@@ -123,10 +122,9 @@ static int unpack_one(struct sources *s, size_t i, const char *dir, struct err *
 
 static int unpack_each(struct sources *s, struct guest_description *d, const char *dir, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; !r && i < d->disk_count; i++) {
+	for (size_t i = 0; !r && i < d->disk_count; i++) {
 		if (!s->disks[i].path || !is_packed(&s->disks[i], &d->disks[i]))
 			continue;
 		life_stage(life_now(), "unpacking");

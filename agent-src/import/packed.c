@@ -168,9 +168,7 @@ static const struct way {
 
 static bool begins_as(const struct way *w, const uint8_t *head, size_t n)
 {
-	size_t i;
-
-	for (i = 0; i < w->n; i++)
+	for (size_t i = 0; i < w->n; i++)
 		if (i >= n || (w->magic[i] == '?' ? head[i] < '1' || head[i] > '9' : head[i] != (uint8_t)w->magic[i]))
 			return false;
 	return true;
@@ -178,9 +176,7 @@ static bool begins_as(const struct way *w, const uint8_t *head, size_t n)
 
 static const struct way *way_of(const uint8_t *head, size_t n)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(ways); i++)
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++)
 		if (begins_as(&ways[i], head, n))
 			return &ways[i];
 	return NULL;
@@ -195,9 +191,8 @@ bool packed_is_called_so(const char *path)
 {
 	static const char *const endings[] = {".gz", ".zst", ".xz", ".bz2", ".lz4", ".zip"};
 	const char *dot = strrchr(path, '.');
-	size_t i;
 
-	for (i = 0; dot && i < ARRAY_LEN(endings); i++)
+	for (size_t i = 0; dot && i < ARRAY_LEN(endings); i++)
 		if (!strcasecmp(dot, endings[i]))
 			return true;
 	return false;

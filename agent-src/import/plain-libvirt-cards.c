@@ -45,9 +45,8 @@ static bool wish_is_for(const char *wish, size_t bytes, const struct card *c)
 {
 	const char *const names[] = {c->id, c->device ? kv_get(&c->device->p.l, "id", NULL) : NULL, c->mac,
 				     c->backend ? kv_get(&c->backend->p.l, "id", NULL) : NULL};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(names); i++)
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (names[i] && strlen(names[i]) == bytes && !strncasecmp(names[i], wish, bytes))
 			return true;
 	return false;
@@ -57,9 +56,8 @@ static bool wish_is_for(const char *wish, size_t bytes, const struct card *c)
 static const char *wish_for(struct plain_work *p, const struct card *c)
 {
 	const char *what = NULL;
-	size_t i;
 
-	for (i = 0; i < p->g->net_count; i++) {
+	for (size_t i = 0; i < p->g->net_count; i++) {
 		const char *to = strchr(p->g->nets[i], '=');
 
 		if (!to || !wish_is_for(p->g->nets[i], (size_t)(to - p->g->nets[i]), c))
@@ -115,10 +113,8 @@ static void attach_tap(struct plain_work *p, xmlNode *n, const struct card *c)
 
 static void attach_user(struct plain_work *p, xmlNode *n, const struct card *c)
 {
-	size_t i;
-
 	attach(n, "user", NULL);
-	for (i = 0; c->backend && i < c->backend->p.l.n; i++) {
+	for (size_t i = 0; c->backend && i < c->backend->p.l.n; i++) {
 		const struct kv *v = &c->backend->p.l.v[i];
 
 		if (v->key && !strcmp(v->key, "hostfwd")) {
@@ -214,9 +210,8 @@ static bool is_said(const struct plain_work *p, const char *mac)
 {
 	static const char *const options[] = {"device", "nic", "net"};
 	struct word *w;
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(options); i++)
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
 		for (w = NULL; (w = word_next(p, options[i], w));) {
 			const char *is = kv_get(&w->p.l, "mac", NULL) ?: kv_get(&w->p.l, "macaddr", NULL);
 
@@ -359,7 +354,6 @@ void plain_boot_order(struct plain_work *p)
 {
 	struct word *w = word_last(p, "boot");
 	const char *order = w ? word_take(w, "order") : NULL;
-	size_t i;
 
 	if (w) {
 		word_see(w);
@@ -371,6 +365,6 @@ void plain_boot_order(struct plain_work *p)
 		add_letters(p, order);
 	if (p->boot_count)
 		qsort(p->boots, p->boot_count, sizeof(*p->boots), by_index);
-	for (i = 0; i < p->boot_count; i++)
+	for (size_t i = 0; i < p->boot_count; i++)
 		plain_set_number(plain_add(p->boots[i].node, "boot"), "order", i + 1);
 }

@@ -172,11 +172,10 @@ static void take_builtin_usb(struct plain_work *p)
 	static const char *const options[] = {"machine", "M"};
 	struct word *usb = word_last(p, "usb"), *w;
 	bool has = usb;
-	size_t i;
 
 	if (usb)
 		word_see(usb);
-	for (i = 0; i < ARRAY_LEN(options); i++)
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
 		for (w = NULL; (w = word_next(p, options[i], w));)
 			has |= word_flag(w, "usb") == 1;
 	has |= word_last(p, "usbdevice") != NULL;

@@ -191,7 +191,6 @@ static void take_model(struct plain_work *p, struct word *w)
 	const char *said = word_take(w, "model") ?: "host";
 	bool is_model = strcmp(said, "host") && strcmp(said, "max");
 	AUTO_FREE char *model = is_model ? model_of(p, said) : NULL;
-	size_t i;
 
 	word_see(w);
 	plain_set(p->cpu, "mode", is_model ? "custom" : !strcmp(said, "host") ? "host-passthrough" : "maximum");
@@ -200,7 +199,7 @@ static void take_model(struct plain_work *p, struct word *w)
 		plain_set(p->cpu, "match", "exact");
 		plain_set(plain_add_text(p->cpu, "model", model), "fallback", "forbid");
 	}
-	for (i = 0; i < w->p.l.n; i++)
+	for (size_t i = 0; i < w->p.l.n; i++)
 		if (!w->used[i])
 			take_feature(p, w, i, is_model);
 }

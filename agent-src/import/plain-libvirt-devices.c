@@ -211,9 +211,8 @@ static char *take_display(struct plain_work *p)
 	bool dark = false;
 	char *was = NULL;
 	struct word *w;
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(options); i++)
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
 		for (w = NULL; (w = word_next(p, options[i], w));) {
 			word_see(w);
 			dark |= is_dark(w);

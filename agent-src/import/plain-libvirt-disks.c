@@ -156,9 +156,7 @@ static const char *cache_of(const struct image *m)
 
 static const char *format_of(const struct plain_work *p, const struct image *m, const char *path)
 {
-	size_t i;
-
-	for (i = 0; !m->format && i < p->g->image_count; i++)
+	for (size_t i = 0; !m->format && i < p->g->image_count; i++)
 		if (!strcmp(p->g->images[i].path, path))
 			return p->g->images[i].format;
 	return m->format ?: "raw";
@@ -191,11 +189,10 @@ static void add_identity(xmlNode *disk, struct word *device, const char *serial,
 	static const char *const sectors[] = {"logical_block_size", "physical_block_size"};
 	const char *own = device ? word_take(device, "serial") : NULL;
 	xmlNode *io = NULL;
-	size_t i;
 
 	if (own || serial)
 		plain_add_text(disk, "serial", own ?: serial);
-	for (i = 0; device && i < ARRAY_LEN(sectors); i++) {
+	for (size_t i = 0; device && i < ARRAY_LEN(sectors); i++) {
 		const char *value = word_take(device, sectors[i]);
 
 		if (value)
@@ -270,10 +267,9 @@ static void add_disk(struct plain_work *p, const struct image *m, const char *ki
 static const struct plain_controller *controller_of(const struct plain_controller *list, size_t count, const char *bus, unsigned *n)
 {
 	const char *dot = bus ? strrchr(bus, '.') : NULL;
-	size_t i;
 
 	*n = dot ? (unsigned)strtoul(dot + 1, NULL, 10) : 0;
-	for (i = 0; bus && i < count; i++) {
+	for (size_t i = 0; bus && i < count; i++) {
 		size_t bytes = dot ? (size_t)(dot - bus) : strlen(bus);
 
 		if (list[i].id && strlen(list[i].id) == bytes && !strncmp(list[i].id, bus, bytes))
@@ -504,9 +500,8 @@ void plain_disks(struct plain_work *p)
 	} shorts[] = {{"hda", "disk", 0}, {"", "disk", 0},	 {"hdb", "disk", 1},   {"hdc", "disk", 2},
 		      {"hdd", "disk", 3}, {"cdrom", "cdrom", 2}, {"fda", "floppy", 0}, {"fdb", "floppy", 1}};
 	struct word *w;
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(shorts); i++)
+	for (size_t i = 0; i < ARRAY_LEN(shorts); i++)
 		for (w = NULL; (w = word_next(p, shorts[i].option, w));)
 			take_short(p, w, shorts[i].slot, shorts[i].kind);
 	for (w = NULL; (w = word_next(p, "drive", w));) /* those with a place of their own first */

@@ -54,7 +54,6 @@ void plain_identity(struct plain_work *p)
 	static const char *const bare[] = {"nodefaults", "no-user-config", "nodefconfig"};
 	struct args_basics basics;
 	struct word *w = word_last(p, "name");
-	size_t i;
 
 	qemu_args_basics(&basics, p->g->argv, p->g->argc);
 	plain_set(p->domain, "type", basics.kvm ? "kvm" : "qemu");
@@ -69,7 +68,7 @@ void plain_identity(struct plain_work *p)
 		word_take(w, "size");
 	}
 	p->has_defaults = !word_last(p, "nodefaults");
-	for (i = 0; i < ARRAY_LEN(bare); i++) /* libvirt's guests have these anyway */
+	for (size_t i = 0; i < ARRAY_LEN(bare); i++) /* libvirt's guests have these anyway */
 		for (w = NULL; (w = word_next(p, bare[i], w));)
 			word_see(w);
 }
@@ -142,13 +141,12 @@ static void take_accelerators(struct plain_work *p)
 {
 	static const char *const options[] = {"enable-kvm", "no-kvm"};
 	struct word *w = NULL;
-	size_t i;
 
 	while ((w = word_next(p, "accel", w))) {
 		word_see(w);
 		word_take(w, "accel");
 	}
-	for (i = 0; i < ARRAY_LEN(options); i++)
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
 		for (w = NULL; (w = word_next(p, options[i], w));)
 			word_see(w);
 }
@@ -159,7 +157,6 @@ void plain_machine(struct plain_work *p)
 	AUTO_FREE char *said = qemu_machine_type(p->g->argv, p->g->argc);
 	const char *type = p->g->machine ?: said ?: "pc";
 	struct word *w = NULL;
-	size_t i;
 
 	check_machine(p, type);
 	take_os(p, type);
@@ -168,7 +165,7 @@ void plain_machine(struct plain_work *p)
 	p->clock = plain_add(p->domain, "clock");
 	p->devices = plain_add(p->domain, "devices");
 	plain_add_text(p->devices, "emulator", p->g->emulator);
-	for (i = 0; i < ARRAY_LEN(options); i++)
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
 		for (w = NULL; (w = word_next(p, options[i], w));)
 			take_machine(p, w);
 	take_features(p);
@@ -357,9 +354,8 @@ static bool take_global(struct plain_work *p, struct word *w)
 {
 	static const char *const chips[] = {"ICH9-LPC", "PIIX4_PM"};
 	const char *value;
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(chips); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(chips); i++) {
 		if (global_is(w, chips[i], "disable_s3", &value)) {
 			plain_add_with(power(p), "suspend-to-mem", "enabled", strcmp(value, "0") ? "no" : "yes");
 			return true;
@@ -425,9 +421,8 @@ static const struct {
 static void take_strings(struct word *w, xmlNode *sysinfo)
 {
 	xmlNode *strings = plain_add(sysinfo, "oemStrings");
-	size_t i;
 
-	for (i = 0; i < w->p.l.n; i++)
+	for (size_t i = 0; i < w->p.l.n; i++)
 		if (w->p.l.v[i].key && !strcmp(w->p.l.v[i].key, "value")) {
 			plain_add_text(strings, "entry", w->p.l.v[i].value);
 			w->used[i] = true;
@@ -438,13 +433,12 @@ static bool take_table(struct word *w, xmlNode *sysinfo, const char *type)
 {
 	__auto_type known = ROW_OF(tables, type, type);
 	xmlNode *table = NULL;
-	size_t k;
 
 	if (!strcmp(type, "11") && !kv_get(&w->p.l, "path", NULL)) {
 		take_strings(w, sysinfo);
 		return true;
 	}
-	for (k = 0; known && k < ARRAY_LEN(known->keys) && known->keys[k]; k++) {
+	for (size_t k = 0; known && k < ARRAY_LEN(known->keys) && known->keys[k]; k++) {
 		const char *value = word_take(w, known->keys[k]);
 
 		if (!value)

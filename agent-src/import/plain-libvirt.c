@@ -46,9 +46,8 @@ struct word *word_called(const struct plain_work *p, const char *option, const c
 const char *word_take(struct word *w, const char *key)
 {
 	const char *value = NULL;
-	size_t i;
 
-	for (i = 0; i < w->p.l.n; i++)
+	for (size_t i = 0; i < w->p.l.n; i++)
 		if (w->p.l.v[i].key && !strcmp(w->p.l.v[i].key, key)) {
 			value = w->p.l.v[i].value;
 			w->used[i] = true;
@@ -66,9 +65,8 @@ bool word_is_yes(const char *value)
 int word_flag(struct word *w, const char *key)
 {
 	int is = -1;
-	size_t i;
 
-	for (i = 0; i < w->p.l.n; i++) {
+	for (size_t i = 0; i < w->p.l.n; i++) {
 		const struct kv *v = &w->p.l.v[i];
 		bool bare = !v->key, no = bare && !strncmp(v->value, "no", 2) && !strcmp(v->value + 2, key);
 
@@ -82,9 +80,7 @@ int word_flag(struct word *w, const char *key)
 
 void word_pass(struct word *w, const char *const *keys, size_t count)
 {
-	size_t i;
-
-	for (i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		word_take(w, keys[i]);
 }
 
@@ -96,10 +92,8 @@ const char *word_see(struct word *w)
 
 void word_done(struct word *w)
 {
-	size_t i;
-
 	w->seen = true;
-	for (i = 0; i < w->p.l.n; i++)
+	for (size_t i = 0; i < w->p.l.n; i++)
 		w->used[i] = true;
 }
 
@@ -267,9 +261,7 @@ static char *joined(char *before, const char *more)
 /* Note on an object of this kind; "": it only serves other options, which have notes of their own; NULL: unknown kind. */
 static const char *object_note(const char *type)
 {
-	size_t i;
-
-	for (i = 0; type && i < ARRAY_LEN(objects); i++)
+	for (size_t i = 0; type && i < ARRAY_LEN(objects); i++)
 		if (!strncmp(type, objects[i].begin, strlen(objects[i].begin)))
 			return objects[i].note ?: "";
 	return NULL;
@@ -308,9 +300,8 @@ static void sweep_option(struct plain_work *p, struct word *w, char **libvirts)
 static void sweep_keys(struct plain_work *p, const struct word *w)
 {
 	const char *kind = kv_get(&w->p.l, "driver", NULL) ?: kv_get(&w->p.l, "qom-type", NULL);
-	size_t i;
 
-	for (i = 0; i < w->p.l.n; i++) {
+	for (size_t i = 0; i < w->p.l.n; i++) {
 		const struct kv *v = &w->p.l.v[i];
 
 		if (!w->used[i])
@@ -321,9 +312,8 @@ static void sweep_keys(struct plain_work *p, const struct word *w)
 static void sweep(struct plain_work *p)
 {
 	AUTO_FREE char *libvirts = NULL;
-	size_t i;
 
-	for (i = 0; i < p->count; i++) {
+	for (size_t i = 0; i < p->count; i++) {
 		struct word *w = &p->words[i];
 
 		if (w->seen)
@@ -400,9 +390,7 @@ static int write_xml(struct plain_work *p, struct err *e)
 
 static int check_nets_used(const struct plain_work *p, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < p->g->net_count; i++)
+	for (size_t i = 0; i < p->g->net_count; i++)
 		if (!p->nets_used[i])
 			return err_set(e, EINVAL, "--map-net %s: the guest has no network card of that id or address", p->g->nets[i]);
 	return 0;
@@ -413,9 +401,8 @@ static int compose(struct plain_work *p, struct err *e)
 	static plain_part *const parts[] = {plain_identity, plain_machine,     plain_cpu,	plain_firmware, plain_clock,
 					    plain_smbios,   plain_controllers, plain_disks,	plain_cards,	plain_ports,
 					    plain_screen,   plain_devices,     plain_boot_order};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(parts); i++)
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
 		parts[i](p);
 	sweep(p);
 	if (p->refused)
@@ -429,9 +416,7 @@ static int compose(struct plain_work *p, struct err *e)
 
 static void fini(struct plain_work *p)
 {
-	size_t i;
-
-	for (i = 0; i < p->count; i++) {
+	for (size_t i = 0; i < p->count; i++) {
 		props_fini(&p->words[i].p);
 		free(p->words[i].used);
 	}
@@ -458,9 +443,7 @@ int plain_libvirt_make(struct plain_libvirt *out, const struct plain_guest *g, s
 
 void plain_libvirt_fini(struct plain_libvirt *p)
 {
-	size_t i;
-
-	for (i = 0; i < p->note_count; i++)
+	for (size_t i = 0; i < p->note_count; i++)
 		free(p->notes[i]);
 	free(p->notes);
 	free(p->xml);

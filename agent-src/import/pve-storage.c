@@ -63,9 +63,7 @@ static char *property(const struct storage *s, const char *name)
 /* "vm-100-disk-0.qcow2", "base-100-disk-0"; never "..". */
 static bool is_name(const char *p, size_t n)
 {
-	size_t i;
-
-	for (i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++)
 		if (!isalnum((unsigned char)p[i]) && !strchr("._-+", p[i]))
 			return false;
 	return n && n < 200 && *p != '.';

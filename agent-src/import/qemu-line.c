@@ -68,12 +68,11 @@ static char *quoted(const char *text)
 static bool needs_programs(const struct line_host *h, const struct guest_description *d)
 {
 	static const char *const options[] = {"-netdev", "-nic", "-net", "-sandbox", NULL};
-	size_t i;
 
-	for (i = 0; i < h->more_count; i++)
+	for (size_t i = 0; i < h->more_count; i++)
 		if (word_index(options, h->more[i]) >= 0)
 			return true;
-	for (i = 0; i < d->nic_count; i++)
+	for (size_t i = 0; i < d->nic_count; i++)
 		if (strcmp(h->nets[i], "user") && strcmp(h->nets[i], "none"))
 			return true;
 	return false;
@@ -103,9 +102,8 @@ static void add_smbios(struct line *l, const struct guest_description *d)
 static void add_slots(struct line *l, const struct guest_description *d)
 {
 	bool numbered = false, placed = false;
-	size_t i;
 
-	for (i = 0; i < d->nic_count; i++) {
+	for (size_t i = 0; i < d->nic_count; i++) {
 		numbered |= d->nics[i].keeps_slot;
 		placed |= d->nics[i].keeps_pci;
 	}
@@ -253,12 +251,10 @@ static int add_disk(struct line *l, struct layout *y, const struct guest_descrip
 
 static bool any_order(const struct guest_description *d)
 {
-	size_t i;
-
-	for (i = 0; i < d->disk_count; i++)
+	for (size_t i = 0; i < d->disk_count; i++)
 		if (d->disks[i].boot_order)
 			return true;
-	for (i = 0; i < d->nic_count; i++)
+	for (size_t i = 0; i < d->nic_count; i++)
 		if (d->nics[i].boot_order)
 			return true;
 	return false;
@@ -266,9 +262,7 @@ static bool any_order(const struct guest_description *d)
 
 static bool order_is_used(const struct guest_description *d, size_t disk, unsigned order)
 {
-	size_t i;
-
-	for (i = 0; i < disk; i++)
+	for (size_t i = 0; i < disk; i++)
 		if (d->disks[i].boot_order == order)
 			return true;
 	return false;
@@ -288,14 +282,13 @@ static unsigned boot_index(const struct guest_description *d, size_t i, unsigned
 static int add_disks(struct line *l, const struct guest_description *d, const struct line_host *h, struct err *e)
 {
 	struct layout *y = xcalloc(1, sizeof(*y));
-	size_t i;
 	int r = 0;
 
-	for (i = 0; !r && i < d->disk_count; i++)
+	for (size_t i = 0; !r && i < d->disk_count; i++)
 		if (!d->disks[i].cdrom)
 			r = add_disk(l, y, d, h, i, boot_index(d, i, &y->boot), e);
 	/* drives take what the disks have left */
-	for (i = 0; !r && i < d->disk_count; i++)
+	for (size_t i = 0; !r && i < d->disk_count; i++)
 		if (d->disks[i].cdrom)
 			r = add_disk(l, y, d, h, i, boot_index(d, i, &y->boot), e);
 	free(y);
@@ -306,9 +299,8 @@ static int add_disks(struct line *l, const struct guest_description *d, const st
 static char *forwards_of(const struct described_nic *n)
 {
 	char *all = xstrdup(""), *longer;
-	size_t i;
 
-	for (i = 0; i < n->forward_count; i++) {
+	for (size_t i = 0; i < n->forward_count; i++) {
 		const struct described_forward *f = &n->forwards[i];
 
 		longer = xasprintf("%s,hostfwd=%s:%s:%u-%s:%u", all, f->udp ? "udp" : "tcp", f->from, f->port, f->to, f->guest_port);
@@ -345,9 +337,7 @@ static void add_nic(struct line *l, const struct guest_description *d, const str
 
 static void add_nics(struct line *l, const struct guest_description *d, const struct line_host *h, bool at_their_address)
 {
-	size_t i;
-
-	for (i = 0; i < d->nic_count; i++)
+	for (size_t i = 0; i < d->nic_count; i++)
 		if (d->nics[i].keeps_pci == at_their_address)
 			add_nic(l, d, h, i);
 }
@@ -356,11 +346,10 @@ static void add_nics(struct line *l, const struct guest_description *d, const st
 static void add_ports(struct line *l, const struct guest_description *d)
 {
 	bool used = false;
-	size_t i;
 
-	for (i = 0; i < d->nic_count; i++)
+	for (size_t i = 0; i < d->nic_count; i++)
 		used |= d->nics[i].keeps_pci && d->nics[i].pci.bus;
-	for (i = 0; used && i < d->port_count; i++) {
+	for (size_t i = 0; used && i < d->port_count; i++) {
 		const struct described_port *p = &d->ports[i];
 
 		option(l, "device", "pcie-root-port,id=pci.%u,bus=pcie.0,addr=0x%x.0x%x%s,chassis=%u,port=0x%x", p->bus, p->pci.slot,
@@ -388,9 +377,7 @@ static void add_bridges(struct line *l, const struct guest_description *d)
 
 static bool needs_usb2(const struct guest_description *d)
 {
-	size_t i;
-
-	for (i = 0; i < d->disk_count; i++)
+	for (size_t i = 0; i < d->disk_count; i++)
 		if (!d->disks[i].cdrom && d->disks[i].bus == BUS_USB)
 			return true;
 	return d->xhci;
@@ -399,9 +386,7 @@ static bool needs_usb2(const struct guest_description *d)
 /* Channels as libvirt and Proxmox give them to their guests; each has its socket beside the others. */
 static void add_channels(struct line *l, const struct guest_description *d, const struct line_host *h)
 {
-	size_t i;
-
-	for (i = 0; i < d->serials; i++) {
+	for (size_t i = 0; i < d->serials; i++) {
 		AUTO_FREE char *path = quoted(h->serials[i]);
 
 		option(l, "chardev", "socket,id=serial%zu,path=%s,server=on,wait=off", i, path);
@@ -432,7 +417,6 @@ static void add_tpm(struct line *l, const struct guest_description *d, const str
 static void add_rest(struct line *l, const struct guest_description *d, const struct line_host *h)
 {
 	AUTO_FREE char *qmp = quoted(h->qmp), *vnc = quoted(h->vnc);
-	size_t i;
 
 	if (strcmp(d->video, "none"))
 		option(l, "device", "%s,id=video0", d->video);
@@ -453,7 +437,7 @@ static void add_rest(struct line *l, const struct guest_description *d, const st
 		option(l, "append", "%s", d->direct.append);
 	option(l, "vnc", "unix:%s", vnc);
 	option(l, "qmp", "unix:%s,server=on,wait=off", qmp);
-	for (i = 0; i < h->more_count; i++)
+	for (size_t i = 0; i < h->more_count; i++)
 		words_add(&l->argv, &l->argc, xstrdup(h->more[i]));
 }
 
@@ -482,9 +466,7 @@ int line_make(struct line *out, struct guest_description *d, const struct line_h
 
 void line_fini(struct line *l)
 {
-	size_t i;
-
-	for (i = 0; i < l->argc; i++)
+	for (size_t i = 0; i < l->argc; i++)
 		free(l->argv[i]);
 	free(l->argv);
 	*l = (struct line){.argc = 0};

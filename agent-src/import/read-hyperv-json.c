@@ -82,10 +82,9 @@ static void add_drive(struct guest_description *d, json_t *drive, bool cdrom, bo
 static void add_drives(struct guest_description *d, json_t *vm)
 {
 	static const char *const lists[] = {"HardDrives", "DVDDrives"};
-	unsigned round;
 	size_t i, k;
 
-	for (round = 0; round < 2; round++)
+	for (unsigned round = 0; round < 2; round++)
 		for (k = 0; k < ARRAY_LEN(lists); k++) {
 			json_t *list = json_object_get(vm, lists[k]), *drive;
 
@@ -98,9 +97,8 @@ static void add_drives(struct guest_description *d, json_t *vm)
 static void add_nics(struct guest_description *d, json_t *vm)
 {
 	json_t *list = json_object_get(vm, "NetworkAdapters"), *card;
-	size_t i;
 
-	for (i = 0; (card = at(list, i)); i++) {
+	for (size_t i = 0; (card = at(list, i)); i++) {
 		const char *mac = json_string_value(json_object_get(card, "MacAddress"));
 		const char *network = json_string_value(json_object_get(card, "SwitchName"));
 		struct described_nic *nic = description_add_nic(d);

@@ -131,7 +131,6 @@ static int read_configuration(struct guest_description *d, const xmlNode *root, 
 	AUTO_FREE char *own = xml_text_at(properties, "global_id");
 	bool second = generation && !strcmp(generation, "1");
 	uint64_t n;
-	size_t i;
 
 	if (!properties || !settings)
 		return err_set(e, EINVAL, "not a guest exported by Hyper-V: <properties> or <settings> is missing");
@@ -150,7 +149,7 @@ static int read_configuration(struct guest_description *d, const xmlNode *root, 
 	if (is_yes(xml_text_at(settings, "memory/bank/dynamic_memory_enabled")))
 		description_note(d, "the memory was dynamic: here it is fixed, at what it began with");
 	add_devices(d, root);
-	for (i = 0; i < d->disk_count; i++)
+	for (size_t i = 0; i < d->disk_count; i++)
 		if (!d->disks[i].cdrom && !d->disks[i].file)
 			return err_set(e, EINVAL, "a disk has no file");
 	return 0;

@@ -120,13 +120,11 @@ static char *move_text(char **from)
 /* Bases of a disk that was copied out of what it is there are of no interest: the copy is what it is. */
 static void take_bases(struct described_disk *disk, const struct libvirt_disk *k)
 {
-	size_t i;
-
 	disk->says_bases = k->says_backing && !disk->elsewhere;
 	if (!disk->says_bases)
 		return;
 	disk->bases = xcalloc(k->backing_count + 1, sizeof(*disk->bases));
-	for (i = 0; i < k->backing_count; i++)
+	for (size_t i = 0; i < k->backing_count; i++)
 		disk->bases[disk->base_count++] = xstrdup(k->backing[i]);
 }
 
@@ -192,9 +190,8 @@ static void note_cache(struct domain *x, const xmlNode *node, const char *target
 	static const char *const names[] = {"cache", "io", "discard", "detect_zeroes", "error_policy", "iothread", "queues"};
 	static const char *const usual[] = {"default", "writeback", "unmap", "threads", "report", NULL};
 	const xmlNode *driver = xml_child(node, "driver");
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(names); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		AUTO_FREE char *value = xml_attr(driver, names[i]);
 
 		if (value && word_index(usual, value) < 0)
@@ -352,9 +349,8 @@ static void add_video(struct domain *x, const xmlNode *node)
 static bool is_idle(const xmlNode *n)
 {
 	static const char *const names[] = {"emulator", "graphics", "memballoon", "input"};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(names); i++)
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (xml_is(n, names[i]))
 			return true;
 	if (xml_is(n, "channel")) /* this channel leads to a viewer, which is not here */
@@ -444,7 +440,6 @@ static int cpus_of(struct domain *x, struct err *e)
 	const xmlNode *topology = xml_at(x->root, "cpu/topology");
 	unsigned *to[] = {&x->d->cpu.sockets, &x->d->cpu.cores, &x->d->cpu.threads};
 	uint64_t n = 1, each[3], product = 1;
-	size_t i;
 
 	if (text && described_number(&n, text, 1, GUEST_CPUS_MAX, "the number of processors", e))
 		return -EINVAL;
@@ -452,7 +447,7 @@ static int cpus_of(struct domain *x, struct err *e)
 	if (current && strcmp(current, text ? text : "1") != 0)
 		description_note(x->d, "%.20s of its %u processors were in use there: here all are%s", current, (unsigned)n,
 				 x->d->goes_on ? "" : " (--cpus)");
-	for (i = 0; topology && i < ARRAY_LEN(names); i++) {
+	for (size_t i = 0; topology && i < ARRAY_LEN(names); i++) {
 		AUTO_FREE char *value = xml_attr(topology, names[i]);
 
 		if (described_number(&each[i], value ? value : "1", 1, GUEST_CPUS_MAX, names[i], e))
@@ -460,7 +455,7 @@ static int cpus_of(struct domain *x, struct err *e)
 		product *= each[i];
 	}
 	if (topology && product == n && (!dies || !strcmp(dies, "1")))
-		for (i = 0; i < ARRAY_LEN(names); i++)
+		for (size_t i = 0; i < ARRAY_LEN(names); i++)
 			*to[i] = (unsigned)each[i];
 	else if (topology)
 		description_note(x->d, "the topology of its processors is not mapped");
@@ -531,12 +526,11 @@ static void boot_devices(struct domain *x)
 {
 	const xmlNode *b;
 	unsigned order = 1;
-	size_t i;
 
 	for (b = xml_child(xml_child(x->root, "os"), "boot"); b; b = xml_next(b, "boot")) {
 		bool cdrom = xml_attr_is(b, "dev", "cdrom"), disk = xml_attr_is(b, "dev", "hd");
 
-		for (i = 0; (cdrom || disk) && i < x->d->disk_count; i++)
+		for (size_t i = 0; (cdrom || disk) && i < x->d->disk_count; i++)
 			if (x->d->disks[i].cdrom == cdrom && !x->d->disks[i].boot_order) {
 				x->d->disks[i].boot_order = order;
 				break;

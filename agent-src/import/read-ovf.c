@@ -83,9 +83,7 @@ static bool is_controller(const struct item *it)
 
 static enum disk_bus bus_called(unsigned type, const char *word, size_t n)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(controllers); i++)
+	for (size_t i = 0; i < ARRAY_LEN(controllers); i++)
 		if (controllers[i].type == type && strlen(controllers[i].sub) <= n &&
 		    !strncasecmp(word, controllers[i].sub, strlen(controllers[i].sub)))
 			return controllers[i].bus;
@@ -187,9 +185,7 @@ static int collect_items(struct ovf *o, struct err *e)
 
 static const struct item *item_of(const struct ovf *o, const char *id)
 {
-	size_t i;
-
-	for (i = 0; id && i < o->n; i++)
+	for (size_t i = 0; id && i < o->n; i++)
 		if (o->items[i].id && !strcmp(o->items[i].id, id))
 			return &o->items[i];
 	return NULL;
@@ -291,12 +287,11 @@ static unsigned controller_number(const struct ovf *o, const struct item *it)
 {
 	AUTO_FREE char *address = xml_text_at(it->node, "Address");
 	unsigned n = 0;
-	size_t i;
 
 	/* IDE: each item is a channel of the one controller, and says which */
 	if (it->type == RES_IDE && address && (!strcmp(address, "0") || !strcmp(address, "1")))
 		return (unsigned)(*address - '0');
-	for (i = 0; &o->items[i] != it; i++)
+	for (size_t i = 0; &o->items[i] != it; i++)
 		n += is_controller(&o->items[i]) && bus_of(&o->items[i]) == bus_of(it);
 	return n;
 }
@@ -487,11 +482,10 @@ static void system_by_number(struct ovf *o, const char *id)
 {
 	static const unsigned old[] = {15, 16, 17, 18, 58, 63, 67, 69, 70, 71, 72}, windows[] = {73, 74, 76, 77, 103, 105};
 	unsigned n = id ? (unsigned)atoi(id) : 0;
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(old); i++)
+	for (size_t i = 0; i < ARRAY_LEN(old); i++)
 		o->d->old_windows |= n == old[i];
-	for (i = 0; i < ARRAY_LEN(windows); i++)
+	for (size_t i = 0; i < ARRAY_LEN(windows); i++)
 		o->d->windows |= n == windows[i];
 	o->d->windows |= o->d->old_windows;
 }
@@ -552,11 +546,10 @@ static void by_address(struct guest_description *d)
 
 static int read_system(struct ovf *o, struct err *e)
 {
-	size_t i;
 	int r;
 
 	r = name_and_system(o, e) ?: collect_items(o, e);
-	for (i = 0; !r && i < o->n; i++)
+	for (size_t i = 0; !r && i < o->n; i++)
 		r = add_item(o, &o->items[i], e);
 	if (r)
 		return r;
@@ -595,9 +588,8 @@ static bool is_called(const xmlNode *system, const char *name)
 static int which_guest(const struct ovf *o, const char *why, struct err *e)
 {
 	char *list = xstrdup(""), *longer;
-	size_t i;
 
-	for (i = 0; i < o->system_count; i++) {
+	for (size_t i = 0; i < o->system_count; i++) {
 		AUTO_FREE char *name = xml_text_at(o->systems[i], "Name"), *id = xml_attr(o->systems[i], "id");
 
 		longer = xasprintf("%s%s%.60s", list, i ? ", " : "", name ? name : id ? id : "?");
@@ -631,7 +623,6 @@ int read_ovf(struct guest_description *d, const char *text, size_t n, struct err
 	struct ovf o = {.d = d};
 	xmlNode *envelope;
 	xmlDoc *doc;
-	size_t i;
 	int r = xml_read(&doc, text, n, e);
 
 	if (r)
@@ -646,7 +637,7 @@ int read_ovf(struct guest_description *d, const char *text, size_t n, struct err
 	o.vbox = xml_child(o.system, "Machine");
 	if (!r)
 		r = read_system(&o, e);
-	for (i = 0; i < o.n; i++) {
+	for (size_t i = 0; i < o.n; i++) {
 		FREE_ALL(o.items[i].id, o.items[i].parent, o.items[i].sub, o.items[i].name);
 	}
 	xmlFreeDoc(doc);

@@ -83,9 +83,8 @@ int ovirt_cpus(struct guest_description *d, const xmlNode *item, struct err *e)
 	static const char *const names[] = {"num_of_sockets", "cpu_per_socket", "threads_per_cpu"};
 	unsigned *to[] = {&d->cpu.sockets, &d->cpu.cores, &d->cpu.threads};
 	uint64_t product = 1, n;
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(names); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		AUTO_FREE char *text = xml_text_at(item, names[i]);
 
 		if (described_number(&n, text ? text : "1", 1, GUEST_CPUS_MAX, names[i], e))
@@ -135,9 +134,8 @@ static bool read_address(struct described_pci *to, const char *text)
 	static const char *const names[] = {"domain=", "bus=", "slot=", "function="};
 	static const unsigned max[] = {0xffff, 0xff, 0x1f, 7};
 	unsigned *parts[] = {&to->domain, &to->bus, &to->slot, &to->function};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(names); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		const char *p = strstr(text, names[i]);
 		unsigned long n = p ? strtoul(p + strlen(names[i]), NULL, 0) : max[i] + 1ul;
 
@@ -177,9 +175,8 @@ static void take_video(struct guest_description *d, const char *device)
 						{"vga", "VGA"},
 						{"bochs", "bochs-display"},
 						{"virtio", "virtio-vga"}};
-	size_t i;
 
-	for (i = 0; !d->video && i < ARRAY_LEN(models); i++)
+	for (size_t i = 0; !d->video && i < ARRAY_LEN(models); i++)
 		if (!strcasecmp(device, models[i][0]))
 			d->video = xstrdup(models[i][1]);
 }
@@ -188,9 +185,8 @@ static void take_video(struct guest_description *d, const char *device)
 static bool is_idle(const char *type)
 {
 	static const char *const words[] = {"controller", "graphics", "balloon", "disk", "interface", "spicevmc"};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(words); i++)
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (!strcasecmp(type, words[i]))
 			return true;
 	return false;

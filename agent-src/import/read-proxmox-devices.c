@@ -92,15 +92,14 @@ static void note_disk(struct conf *c, const struct described_disk *k, const char
 	static const char *const idle[] = {"cache",    "aio",	   "iothread", "backup",  "replicate", "ssd",	  "detect_zeroes",
 					   "shared",   "mbps",	   "mbps_rd",  "mbps_wr", "iops",      "iops_rd", "iops_wr",
 					   "mbps_max", "iops_max", "queues",   "rerror",  "werror",    NULL};
-	size_t i;
 
-	for (i = 0; lost[i]; i++) {
+	for (size_t i = 0; lost[i]; i++) {
 		AUTO_FREE char *text = conf_property(value, lost[i]);
 
 		if (text)
 			description_note(c->d, "%s=%.40s of the disk %s is not mapped", lost[i], text, k->label);
 	}
-	for (i = 0; idle[i]; i++) {
+	for (size_t i = 0; idle[i]; i++) {
 		AUTO_FREE char *text = conf_property(value, idle[i]), *name = xasprintf("%s of %s", idle[i], k->label);
 
 		if (text)
@@ -188,11 +187,8 @@ static void take_states(struct conf *c)
 
 int conf_disks(struct conf *c, struct err *e)
 {
-	size_t i;
-	unsigned n;
-
-	for (i = 0; i < ARRAY_LEN(buses); i++)
-		for (n = 0; n < buses[i].count; n++) {
+	for (size_t i = 0; i < ARRAY_LEN(buses); i++)
+		for (unsigned n = 0; n < buses[i].count; n++) {
 			const char *value = conf_get(c, "%s%u", buses[i].prefix, n);
 
 			if (value && take_disk(c, buses[i].bus, buses[i].prefix, n, value, e))
@@ -207,9 +203,7 @@ int conf_disks(struct conf *c, struct err *e)
 /* True if a device of the host, from the fifth on, gets a port before the bridges, which changes the numbers of their buses. */
 static bool has_further_ports(struct conf *c)
 {
-	unsigned i;
-
-	for (i = 4; i < 16; i++)
+	for (unsigned i = 4; i < 16; i++)
 		if (conf_get(c, "hostpci%u", i))
 			return true;
 	return false;
@@ -272,9 +266,7 @@ static void note_nic(struct conf *c, const char *value)
 
 void conf_nics(struct conf *c)
 {
-	unsigned n;
-
-	for (n = 0; n < GUEST_NICS_MAX; n++) {
+	for (unsigned n = 0; n < GUEST_NICS_MAX; n++) {
 		const char *value = conf_get(c, "net%u", n);
 		AUTO_FREE char *down = value ? conf_property(value, "link_down") : NULL;
 		struct described_nic *nic = value ? description_add_nic(c->d) : NULL;
@@ -296,14 +288,12 @@ void conf_nics(struct conf *c)
 /* "scsi0", "net0". What is not there has no order. */
 static bool boots_from(struct conf *c, const char *key, size_t n, unsigned order)
 {
-	size_t i;
-
-	for (i = 0; i < c->d->disk_count; i++)
+	for (size_t i = 0; i < c->d->disk_count; i++)
 		if (strlen(c->d->disks[i].label) == n && !strncmp(c->d->disks[i].label, key, n)) {
 			c->d->disks[i].boot_order = order;
 			return !c->d->disks[i].cdrom;
 		}
-	for (i = 0; i < c->d->nic_count; i++) {
+	for (size_t i = 0; i < c->d->nic_count; i++) {
 		AUTO_FREE char *own = xasprintf("net%u", c->net_numbers[i]);
 
 		if (strlen(own) == n && !strncmp(own, key, n))
@@ -314,9 +304,7 @@ static bool boots_from(struct conf *c, const char *key, size_t n, unsigned order
 
 static struct described_disk *first_of(struct conf *c, bool cdrom)
 {
-	size_t i;
-
-	for (i = 0; i < c->d->disk_count; i++)
+	for (size_t i = 0; i < c->d->disk_count; i++)
 		if (c->d->disks[i].cdrom == cdrom && !c->d->disks[i].boot_order)
 			return &c->d->disks[i];
 	return NULL;

@@ -23,9 +23,8 @@
 static bool may_be_long(const char *key, size_t n)
 {
 	static const char *const keys[] = {"sshkeys", "description", "tags", "cicustom"};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(keys); i++)
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (strlen(keys[i]) == n && !strncmp(key, keys[i], n))
 			return true;
 	return false;
@@ -97,12 +96,11 @@ const char *conf_get(struct conf *c, const char *fmt, ...)
 {
 	char key[64];
 	va_list ap;
-	size_t i;
 
 	va_start(ap, fmt);
 	vsnprintf(key, sizeof(key), fmt, ap);
 	va_end(ap);
-	for (i = 0; i < c->n; i++)
+	for (size_t i = 0; i < c->n; i++)
 		if (!strcmp(c->lines[i].key, key)) {
 			c->lines[i].known = true;
 			return *c->lines[i].value ? c->lines[i].value : NULL;
@@ -156,9 +154,8 @@ static bool is_telling(const char *key, size_t n)
 	static const char *const words[] = {"memory", "cores",	"sockets", "ostype", "scsihw",	"boot",	  "bootdisk", "agent",
 					    "net0",   "scsi0",	"virtio0", "sata0",  "ide0",	"ide2",	  "vmgenid",  "smbios1",
 					    "bios",   "onboot", "numa",	   "rootfs", "machine", "hotplug"};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(words); i++)
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (strlen(words[i]) == n && !strncmp(words[i], key, n))
 			return true;
 	return false;
@@ -309,10 +306,9 @@ static void take_smbios(struct conf *c)
 {
 	const char *text = conf_get(c, "smbios1");
 	AUTO_FREE char *uuid = text ? conf_property(text, "uuid") : NULL, *coded = text ? conf_property(text, "base64") : NULL;
-	size_t i;
 
 	c->d->uuid = described_uuid(uuid);
-	for (i = 0; text && i < SMBIOS_COUNT; i++) {
+	for (size_t i = 0; text && i < SMBIOS_COUNT; i++) {
 		AUTO_FREE char *value = conf_property(text, described_smbios[i]);
 		AUTO_FREE char *plain = value && conf_is_true(coded) ? described_base64(value) : NULL;
 
@@ -338,11 +334,10 @@ static void take_ports(struct conf *c)
 {
 	const char *agent = conf_get(c, "agent"), *rng = conf_get(c, "rng0");
 	AUTO_FREE char *on = agent ? conf_main_property(agent, "enabled") : NULL;
-	unsigned i;
 
 	c->d->agent = conf_is_true(on);
 	c->d->rng = rng != NULL;
-	for (i = 0; i < GUEST_SERIALS_MAX; i++) {
+	for (unsigned i = 0; i < GUEST_SERIALS_MAX; i++) {
 		const char *port = conf_get(c, "serial%u", i);
 
 		if (!port)
@@ -459,9 +454,7 @@ static bool is_off(const char *value)
 
 static void say_line(struct conf *c, const struct conf_line *l)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(others); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
 		if (!key_is(l->key, others[i].key, others[i].numbered))
 			continue;
 		if (others[i].said && !is_off(l->value))
@@ -486,9 +479,7 @@ void conf_idle(struct conf *c, const char *name)
 
 static void say_the_rest(struct conf *c)
 {
-	size_t i;
-
-	for (i = 0; i < c->n; i++)
+	for (size_t i = 0; i < c->n; i++)
 		if (!c->lines[i].known)
 			say_line(c, &c->lines[i]);
 	if (c->snapshots)
@@ -526,10 +517,9 @@ static int read_guest(struct conf *c, struct err *e)
 int read_proxmox(struct guest_description *d, const char *text, size_t n, struct err *e)
 {
 	struct conf c = {.d = d, .lines = xcalloc(CONF_LINES_MAX, sizeof(struct conf_line))};
-	size_t i;
 	int r = split(&c, text, n, e) ?: read_guest(&c, e);
 
-	for (i = 0; i < c.n; i++) {
+	for (size_t i = 0; i < c.n; i++) {
 		free(c.lines[i].key);
 		free(c.lines[i].value);
 	}

@@ -102,9 +102,8 @@ static int split(struct settings *s, const char *text, size_t n, struct err *e)
 static const char *get(struct settings *s, const char *name)
 {
 	const char *value = NULL;
-	size_t i;
 
-	for (i = 0; i < s->n; i++)
+	for (size_t i = 0; i < s->n; i++)
 		if (!strcmp(s->all[i].name, name)) {
 			s->all[i].known = true;
 			value = s->all[i].value;
@@ -307,10 +306,9 @@ static int read_guest(struct settings *s, struct err *e)
 int read_quickemu(struct guest_description *d, const char *text, size_t n, struct err *e)
 {
 	struct settings s = {.d = d, .all = xcalloc(LINES_MAX, sizeof(struct assignment))};
-	size_t i;
 	int r = split(&s, text, n, e) ?: read_guest(&s, e);
 
-	for (i = 0; i < s.n; i++) {
+	for (size_t i = 0; i < s.n; i++) {
 		free(s.all[i].name);
 		free(s.all[i].value);
 	}

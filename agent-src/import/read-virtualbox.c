@@ -103,9 +103,8 @@ static void take_network(struct described_nic *to, const xmlNode *adapter)
 					       {"InternalNetwork", "internal network"},
 					       {"HostOnlyInterface", "host-only"},
 					       {"HostOnlyNetwork", "host-only"}};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(kinds); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		const xmlNode *n = xml_child(adapter, kinds[i][0]);
 
 		if (!n)
@@ -322,13 +321,12 @@ static int read_machine(struct vbox *x, struct err *e)
 {
 	AUTO_FREE char *state = xml_attr(x->machine, "stateFile");
 	const xmlNode *adapter;
-	size_t i;
 
 	x->d->origin = xstrdup("VirtualBox");
 	x->d->name = xml_attr(x->machine, "name");
 	if (virtualbox_machine(x->d, x->machine, e) || take_numbers(x, e) || add_controllers(x, e))
 		return -EINVAL;
-	for (i = 0; (adapter = virtualbox_adapter(x->machine, i)); i++) {
+	for (size_t i = 0; (adapter = virtualbox_adapter(x->machine, i)); i++) {
 		struct described_nic *nic = description_add_nic(x->d);
 
 		if (!nic)

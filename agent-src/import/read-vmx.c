@@ -132,12 +132,11 @@ __attribute__((format(printf, 2, 3))) static const char *get(struct vmx *v, cons
 {
 	char key[128];
 	va_list ap;
-	size_t i;
 
 	va_start(ap, fmt);
 	vsnprintf(key, sizeof(key), fmt, ap);
 	va_end(ap);
-	for (i = v->n; i-- > 0;)
+	for (size_t i = v->n; i-- > 0;)
 		if (!strcasecmp(v->lines[i].key, key)) {
 			v->lines[i].known = true;
 			return *v->lines[i].value && !v->lines[i].is_long ? v->lines[i].value : NULL;
@@ -220,9 +219,8 @@ static int add_drive(struct vmx *v, const char *prefix, unsigned c, unsigned u, 
 static int add_drives(struct vmx *v, struct err *e)
 {
 	unsigned c, u;
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(buses); i++)
+	for (size_t i = 0; i < ARRAY_LEN(buses); i++)
 		for (c = 0; c < buses[i].controllers; c++) {
 			const char *p = buses[i].prefix;
 			bool on = is_true(get(v, "%s%u.present", p, c)) || buses[i].bus == BUS_IDE;
@@ -256,9 +254,7 @@ static void add_network(struct vmx *v, struct described_nic *nic, unsigned i)
 
 static void add_nics(struct vmx *v)
 {
-	unsigned i;
-
-	for (i = 0; i < 10; i++) {
+	for (unsigned i = 0; i < 10; i++) {
 		const char *model, *mac;
 		struct described_nic *nic;
 
@@ -415,12 +411,10 @@ static const char *const idle_parts[] = {".addressType",
 /* Settings of the source's own that say nothing of the guest's hardware. */
 static bool is_idle(const struct line *l)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(idle_prefixes); i++)
+	for (size_t i = 0; i < ARRAY_LEN(idle_prefixes); i++)
 		if (!strncasecmp(l->key, idle_prefixes[i], strlen(idle_prefixes[i])))
 			return true;
-	for (i = 0; i < ARRAY_LEN(idle_parts); i++)
+	for (size_t i = 0; i < ARRAY_LEN(idle_parts); i++)
 		if (strcasestr(l->key, idle_parts[i]))
 			return true;
 	return !*l->value || !strcasecmp(l->value, "FALSE");
@@ -429,9 +423,7 @@ static bool is_idle(const struct line *l)
 /* A port that prints is an application's of the host. */
 static void add_serials(struct vmx *v)
 {
-	unsigned i;
-
-	for (i = 0; i < GUEST_SERIALS_MAX; i++) {
+	for (unsigned i = 0; i < GUEST_SERIALS_MAX; i++) {
 		const char *kind = get(v, "serial%u.fileType", i);
 
 		get(v, "serial%u.fileName", i);
@@ -501,9 +493,8 @@ static bool is_seen(const struct line *l)
 static void note_the_rest(struct vmx *v)
 {
 	unsigned others = 0;
-	size_t i;
 
-	for (i = 0; i < v->n; i++) {
+	for (size_t i = 0; i < v->n; i++) {
 		if (v->lines[i].known || is_idle(&v->lines[i]))
 			continue;
 		if (v->d->verbose || is_seen(&v->lines[i]))
@@ -540,10 +531,9 @@ static int read_guest(struct vmx *v, struct err *e)
 int read_vmx(struct guest_description *d, const char *text, size_t n, struct err *e)
 {
 	struct vmx v = {.d = d, .lines = xcalloc(LINES_MAX, sizeof(struct line))};
-	size_t i;
 	int r = split(&v, text, n, e) ?: read_guest(&v, e);
 
-	for (i = 0; i < v.n; i++) {
+	for (size_t i = 0; i < v.n; i++) {
 		free(v.lines[i].key);
 		free(v.lines[i].value);
 	}

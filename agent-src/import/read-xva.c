@@ -77,9 +77,7 @@ static int collect(struct xva_text *x, const xmlNode *root, struct err *e)
 
 static const struct object *object(const struct xva_text *x, const char *kind, const char *id)
 {
-	size_t i;
-
-	for (i = 0; id && i < x->n; i++)
+	for (size_t i = 0; id && i < x->n; i++)
 		if (x->objects[i].kind && x->objects[i].id && !strcmp(x->objects[i].kind, kind) && !strcmp(x->objects[i].id, id))
 			return &x->objects[i];
 	return NULL;
@@ -97,9 +95,7 @@ static bool is_of_guest(const struct xva_text *x, const struct object *o, const 
 
 static int find_guest(struct xva_text *x, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < x->n; i++) {
+	for (size_t i = 0; i < x->n; i++) {
 		const struct object *o = &x->objects[i];
 
 		if (!o->kind || strcmp(o->kind, "VM") != 0 || flag_of(o->values, "is_a_template") || flag_of(o->values, "is_a_snapshot") ||
@@ -207,11 +203,8 @@ static int add_disk(struct xva_text *x, const struct object *vbd, unsigned posit
 /* Disks in the order of their positions; those of the first 26 letters have names. */
 static int add_disks(struct xva_text *x, struct err *e)
 {
-	unsigned position;
-	size_t i;
-
-	for (position = 0; position < GUEST_DISKS_MAX; position++)
-		for (i = 0; i < x->n; i++) {
+	for (unsigned position = 0; position < GUEST_DISKS_MAX; position++)
+		for (size_t i = 0; i < x->n; i++) {
 			AUTO_FREE char *at = NULL;
 			char *end;
 
@@ -228,11 +221,8 @@ static int add_disks(struct xva_text *x, struct err *e)
 
 static void add_nics(struct xva_text *x)
 {
-	unsigned number;
-	size_t i;
-
-	for (number = 0; number < GUEST_NICS_MAX; number++)
-		for (i = 0; i < x->n; i++) {
+	for (unsigned number = 0; number < GUEST_NICS_MAX; number++)
+		for (size_t i = 0; i < x->n; i++) {
 			const struct object *o = &x->objects[i], *network;
 			AUTO_FREE char *at = NULL, *mac = NULL, *ref = NULL;
 			struct described_nic *nic;
@@ -289,10 +279,9 @@ int read_xva(struct guest_description *d, const char *text, size_t n, struct err
 {
 	struct xva_text x = {.d = d, .objects = xcalloc(OBJECTS_MAX, sizeof(struct object))};
 	xmlDoc *doc = NULL;
-	size_t i;
 	int r = xml_read(&doc, text, n, e) ?: collect(&x, xmlDocGetRootElement(doc), e) ?: read_guest(&x, e);
 
-	for (i = 0; i < x.n; i++) {
+	for (size_t i = 0; i < x.n; i++) {
 		free(x.objects[i].kind);
 		free(x.objects[i].id);
 	}

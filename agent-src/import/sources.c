@@ -57,10 +57,8 @@ static int read_whole(char **out, size_t *n, const char *path, struct err *e)
 /* The only member with that ending; NULL: none. -EINVAL: several. */
 static int only_member(const struct ova *o, const char *ending, const struct ova_member **out, struct err *e)
 {
-	size_t i;
-
 	*out = NULL;
-	for (i = 0; i < o->n; i++) {
+	for (size_t i = 0; i < o->n; i++) {
 		if (!described_ends_with(o->members[i].name, ending))
 			continue;
 		if (*out)
@@ -149,9 +147,7 @@ static const char *name_there(const struct sources *s, const char *path)
 /* Path of the imported file with that name in the manifest, wherever the user has it; NULL: none. */
 static const char *disk_called(const struct sources *s, const char *name)
 {
-	size_t i;
-
-	for (i = 0; i < GUEST_DISKS_MAX; i++)
+	for (size_t i = 0; i < GUEST_DISKS_MAX; i++)
 		if (s->disks[i].path && !s->disks[i].is_slice && !strcmp(name_there(s, s->disks[i].path), name))
 			return s->disks[i].path;
 	return NULL;
@@ -178,11 +174,9 @@ static char *name_of_image(const char *path)
 /* A guest of images alone: the disks in that order. */
 static int describe_images(struct sources *s, struct guest_description *d, struct err *e)
 {
-	size_t i;
-
 	d->origin = xstrdup(s->image_count == 1 ? "a disk image" : "disk images");
 	d->name = name_of_image(s->images[0]);
-	for (i = 0; i < s->image_count; i++) {
+	for (size_t i = 0; i < s->image_count; i++) {
 		struct described_disk *k = description_add_disk(d);
 
 		if (!k)
@@ -198,9 +192,7 @@ static int describe_images(struct sources *s, struct guest_description *d, struc
 /* True if the user calls that file raw. */
 static bool is_said_raw(const struct sources_named *n, const char *path)
 {
-	size_t i;
-
-	for (i = 0; i < n->raw_count; i++) {
+	for (size_t i = 0; i < n->raw_count; i++) {
 		AUTO_FREE char *raw = realpath(n->raw[i], NULL);
 
 		if (raw && !strcmp(raw, path))
@@ -214,9 +206,8 @@ static int take_raw(struct sources *s, const struct guest_description *d, const 
 {
 	AUTO_FREE char *path = realpath(name, NULL);
 	bool found = false;
-	size_t i;
 
-	for (i = 0; i < d->disk_count; i++) {
+	for (size_t i = 0; i < d->disk_count; i++) {
 		struct image_source *k = &s->disks[i];
 
 		if (k->path && ((path && !k->is_slice && !strcmp(k->path, path)) || !strcmp(described_base(d->disks[i].file), name)))
@@ -238,11 +229,9 @@ static int look_at(char **path, enum file_kind *kind, struct err *e)
 
 static int sort_files(struct sources *s, enum file_kind *kind, const struct sources_named *n, struct err *e)
 {
-	size_t i;
-
 	s->images = xcalloc(n->file_count, sizeof(*s->images));
 	s->image_used = xcalloc(n->file_count, sizeof(*s->image_used));
-	for (i = 0; i < n->file_count; i++) {
+	for (size_t i = 0; i < n->file_count; i++) {
 		AUTO_FREE char *path = realpath(n->files[i], NULL);
 		enum file_kind this = KIND_IMAGE;
 		int r;
@@ -290,7 +279,6 @@ static void drop_missing(struct sources *s, struct guest_description *d)
 int sources_open(struct sources *s, struct guest_description *d, const struct sources_named *n, struct err *e)
 {
 	enum file_kind kind = KIND_IMAGE;
-	size_t i;
 	int r;
 
 	*s = (struct sources){.bases = n->bases};
@@ -320,7 +308,7 @@ int sources_open(struct sources *s, struct guest_description *d, const struct so
 		s->folder = xasprintf("%.*s", (int)(described_base(s->description) - s->description), s->description);
 		s->bases.folder = s->folder;
 	}
-	for (i = 0; !r && i < n->raw_count; i++)
+	for (size_t i = 0; !r && i < n->raw_count; i++)
 		r = take_raw(s, d, n->raw[i], e);
 	return r;
 }
@@ -353,9 +341,7 @@ static int open_named(const struct sources *s, const char *name, int *fd, uint64
 /* Checks that the manifest lists a file that is to be used. */
 static int is_listed(const struct sources *s, const char *name, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < s->manifest.n; i++)
+	for (size_t i = 0; i < s->manifest.n; i++)
 		if (!strcmp(s->manifest.lines[i].name, name))
 			return 0;
 	return err_set(e, EBADMSG, "%s says nothing of %s", s->manifest_name, name);
@@ -445,10 +431,9 @@ static void read_efi(struct sources *s, const struct guest_description *d, const
 
 int sources_examine(struct sources *s, struct guest_description *d, const char *qemu_img, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; !r && i < d->disk_count; i++) {
+	for (size_t i = 0; !r && i < d->disk_count; i++) {
 		if (!s->disks[i].path)
 			continue;
 		s->disks[i].may = &s->bases;
@@ -482,10 +467,9 @@ static int hint_at_own_change(const struct sources *s, struct err *e)
 
 int sources_verify(const struct sources *s, digest_progress_fn progress, void *ctx, struct err *e)
 {
-	size_t i;
 	int r = s->manifest_name ? all_listed(s, e) : 0;
 
-	for (i = 0; !r && i < s->manifest.n; i++) {
+	for (size_t i = 0; !r && i < s->manifest.n; i++) {
 		const struct manifest_line *l = &s->manifest.lines[i];
 		uint64_t offset, size;
 		int fd;
@@ -502,9 +486,8 @@ int sources_verify(const struct sources *s, digest_progress_fn progress, void *c
 uint64_t sources_verify_bytes(const struct sources *s)
 {
 	uint64_t total = 0;
-	size_t i;
 
-	for (i = 0; i < s->manifest.n; i++) {
+	for (size_t i = 0; i < s->manifest.n; i++) {
 		uint64_t offset, size;
 		struct err ignored;
 		int fd;
@@ -519,11 +502,9 @@ uint64_t sources_verify_bytes(const struct sources *s)
 
 void sources_fini(struct sources *s)
 {
-	size_t i;
-
-	for (i = 0; i < GUEST_DISKS_MAX; i++)
+	for (size_t i = 0; i < GUEST_DISKS_MAX; i++)
 		image_source_fini(&s->disks[i]);
-	for (i = 0; i < s->image_count; i++)
+	for (size_t i = 0; i < s->image_count; i++)
 		free(s->images[i]);
 	FREE_ALL(s->images, s->image_used, s->tar, s->description, s->text, s->text_name, s->folder, s->manifest_name);
 	image_source_fini(&s->efi);

@@ -165,10 +165,9 @@ static int not_a_number(struct err *e)
 
 static int add_pieces(struct map *m, const uint8_t *p, size_t count, uint64_t bytes, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; !r && i < count && p[NUMBER_BYTES]; i++, p += PIECE_BYTES) { /* a piece without a length is none */
+	for (size_t i = 0; !r && i < count && p[NUMBER_BYTES]; i++, p += PIECE_BYTES) { /* a piece without a length is none */
 		struct piece piece;
 
 		if (!tar_number(p, NUMBER_BYTES, &piece.at) || !tar_number(p + NUMBER_BYTES, NUMBER_BYTES, &piece.n))
@@ -183,9 +182,8 @@ static int read_map(struct map *m, const uint8_t head[TAR_BLOCK], uint64_t bytes
 {
 	int r = add_pieces(m, head + AT_MAP, PIECES, bytes, e), more = head[AT_MORE];
 	uint8_t h[TAR_BLOCK];
-	size_t i;
 
-	for (i = 0; !r && more; i++) {
+	for (size_t i = 0; !r && more; i++) {
 		r = i == TARRED_PIECES_MAX / PIECES_BEHIND ? err_set(e, EINVAL, "damaged: its map of holes does not end")
 							   : read_all(s, h, sizeof(h), e);
 		if (r)
@@ -251,11 +249,10 @@ static int read_map_within(struct map *m, const struct head *h, struct stream *s
 
 static int copy_piece(struct stream *s, const struct piece *p, struct err *e)
 {
-	uint64_t done;
 	size_t n;
 	int r = 0;
 
-	for (done = 0; !r && done < p->n; done += n) {
+	for (uint64_t done = 0; !r && done < p->n; done += n) {
 		n = (size_t)MIN(p->n - done, READ_BYTES);
 		r = read_all(s, s->buf, n, e);
 		if (!r && !bytes_are_zero(s->buf, n))
@@ -270,7 +267,6 @@ static int copy_disk(struct stream *s, const uint8_t block[TAR_BLOCK], const str
 	struct map m = {.count = 0};
 	const struct piece whole = {0, h->size};
 	uint64_t taken = 0;
-	size_t i;
 	int r;
 
 	if (h->m.type != SPARSE && !h->has_map_within)
@@ -279,7 +275,7 @@ static int copy_disk(struct stream *s, const uint8_t block[TAR_BLOCK], const str
 	if (!r && m.all != h->size - taken)
 		r = err_set(e, EINVAL, "damaged: its map of holes has %llu bytes that are none, and its header says %llu",
 			    (unsigned long long)m.all, (unsigned long long)(h->size - taken));
-	for (i = 0; !r && i < m.count; i++)
+	for (size_t i = 0; !r && i < m.count; i++)
 		r = copy_piece(s, &m.pieces[i], e);
 	free(m.pieces);
 	return r;

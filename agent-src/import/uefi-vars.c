@@ -48,9 +48,8 @@ int uefi_vars_read(const char *qemu_img, const char *path, uint8_t **out, size_t
 bool uefi_vars_fit(const uint8_t *own, size_t n, size_t bytes)
 {
 	uint64_t length = 0;
-	size_t i;
 
-	for (i = 0; n > 44 && i < 8; i++)
+	for (size_t i = 0; n > 44 && i < 8; i++)
 		length |= (uint64_t)own[32 + i] << 8 * i;
 	return n == bytes || (n > bytes && length == bytes && !memcmp(own + 40, "_FVH", 4));
 }

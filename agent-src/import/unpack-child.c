@@ -73,9 +73,7 @@ static int write_part(void *ctx, unsigned device, uint64_t at, const uint8_t *p,
 
 static void say_content(const struct vma *v)
 {
-	size_t i;
-
-	for (i = 0; i < VMA_DEVICES; i++)
+	for (size_t i = 0; i < VMA_DEVICES; i++)
 		if (v->devices[i].name && !strpbrk(v->devices[i].name, " \r\n"))
 			printf("disk %zu %llu %.100s\n", i, (unsigned long long)v->devices[i].bytes, v->devices[i].name);
 	if (!v->config)
@@ -152,9 +150,7 @@ static int take_files(struct job *j, int argc, char **argv, struct err *e)
 
 static int set_sizes(const struct job *j, const struct vma *v, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < VMA_DEVICES; i++)
+	for (size_t i = 0; i < VMA_DEVICES; i++)
 		if (j->files[i] >= 0 && v->devices[i].name && ftruncate(j->files[i], (off_t)v->devices[i].bytes))
 			return err_sys(e, errno, "cannot make an image of %llu bytes", (unsigned long long)v->devices[i].bytes);
 	return 0;

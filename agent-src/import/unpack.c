@@ -50,9 +50,8 @@ static void take_config_byte(struct heard *h)
 static void hear(void *ctx, const char *text, size_t n)
 {
 	struct heard *h = ctx;
-	size_t i;
 
-	for (i = 0; i < n && h->n < SAID_MAX; i++) {
+	for (size_t i = 0; i < n && h->n < SAID_MAX; i++) {
 		h->text[h->n++] = text[i];
 		if (h->config)
 			take_config_byte(h);
@@ -228,9 +227,8 @@ int unpack_vma(const char *path, const struct unpack_target *targets, size_t cou
 int unpack_xva(const char *path, const struct unpack_target *targets, size_t count, struct err *e)
 {
 	uint64_t max = 0, all = 0;
-	size_t i;
 
-	for (i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		max = MAX(max, targets[i].bytes);
 		all += MIN(targets[i].bytes, UINT64_MAX / 2 - all);
 	}

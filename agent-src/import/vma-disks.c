@@ -8,9 +8,8 @@
 static const struct packed_disk *in_vma(const struct sources *s, const char *label)
 {
 	AUTO_FREE char *name = xasprintf("drive-%s", label);
-	size_t i;
 
-	for (i = 0; i < s->packed.disk_count; i++)
+	for (size_t i = 0; i < s->packed.disk_count; i++)
 		if (!strcmp(s->packed.disks[i].name, name))
 			return &s->packed.disks[i];
 	return NULL;
@@ -20,9 +19,8 @@ static const struct packed_disk *in_vma(const struct sources *s, const char *lab
 static void number_disks(struct guest_description *d)
 {
 	unsigned number = 0;
-	size_t i;
 
-	for (i = 0; i < d->disk_count; i++)
+	for (size_t i = 0; i < d->disk_count; i++)
 		if (!d->disks[i].cdrom)
 			d->disks[i].number = ++number;
 }
@@ -40,9 +38,8 @@ static unsigned take(struct described_disk *k, const struct packed_disk *p)
 static bool is_configured(const struct guest_description *d, const char *name)
 {
 	const char *label = strncmp(name, "drive-", 6) ? "" : name + 6;
-	size_t i;
 
-	for (i = 0; i < d->disk_count; i++)
+	for (size_t i = 0; i < d->disk_count; i++)
 		if (d->disks[i].label && !strcmp(d->disks[i].label, label))
 			return true;
 	return (d->efi.label && !strcmp(d->efi.label, label)) || !strcmp(name, "vmstate");
@@ -51,9 +48,8 @@ static bool is_configured(const struct guest_description *d, const char *name)
 static void note_others(const struct sources *s, struct guest_description *d)
 {
 	char size[24];
-	size_t i;
 
-	for (i = 0; i < s->packed.disk_count; i++)
+	for (size_t i = 0; i < s->packed.disk_count; i++)
 		if (!is_configured(d, s->packed.disks[i].name))
 			description_note(d, "the archive has %.60s (%s), which is not a disk of its configuration: it is left out",
 					 s->packed.disks[i].name, format_bytes(size, s->packed.disks[i].bytes));
@@ -102,9 +98,8 @@ static char *unpack_to(struct sources *s, struct targets *t, unsigned number)
 static int unpack_targets(struct sources *s, const struct targets *t, struct err *e)
 {
 	uint64_t max = 0, all = 0;
-	size_t i;
 
-	for (i = 0; i < s->packed.disk_count; i++) {
+	for (size_t i = 0; i < s->packed.disk_count; i++) {
 		max = MAX(max, s->packed.disks[i].bytes);
 		all += MIN(s->packed.disks[i].bytes, UINT64_MAX / 2 - all);
 	}
@@ -114,9 +109,8 @@ static int unpack_targets(struct sources *s, const struct targets *t, struct err
 static int unpack(struct sources *s, struct guest_description *d, struct err *e)
 {
 	struct targets t = {.n = 0};
-	size_t i;
 
-	for (i = 0; i < d->disk_count; i++)
+	for (size_t i = 0; i < d->disk_count; i++)
 		if (s->numbers[i] && !s->disks[i].path)
 			s->disks[i].path = unpack_to(s, &t, s->numbers[i]);
 	if (s->efi_number && !s->efi.path)

@@ -91,9 +91,7 @@ static void take_config(struct vma *v, const struct header *h)
 /* A name leads to a disk of the configuration, so no two may have the same. */
 static int check_device(const struct vma *v, const char *name, uint64_t bytes, struct err *e)
 {
-	size_t i;
-
-	for (i = 1; i < VMA_DEVICES; i++)
+	for (size_t i = 1; i < VMA_DEVICES; i++)
 		if (v->devices[i].name && !strcmp(v->devices[i].name, name))
 			return err_set(e, EINVAL, "damaged: two disks are called %.40s", name);
 	if (!bytes)
@@ -169,10 +167,8 @@ int vma_read_header(struct vma *v, vma_read_fn read, void *ctx, struct err *e)
 
 void vma_fini(struct vma *v)
 {
-	size_t i;
-
 	free(v->config);
-	for (i = 0; i < VMA_DEVICES; i++) {
+	for (size_t i = 0; i < VMA_DEVICES; i++) {
 		free(v->devices[i].name);
 		free(v->devices[i].seen);
 	}
@@ -280,7 +276,6 @@ static int check_head(struct extent *x, struct err *e)
 static int read_extent(struct extent *x, vma_read_fn read, struct err *e)
 {
 	bool was_empty = x->is_empty;
-	size_t i;
 	int r = check_head(x, e);
 
 	if (!r && was_empty) /* only the last one may be: they could go on for ever */
@@ -288,7 +283,7 @@ static int read_extent(struct extent *x, vma_read_fn read, struct err *e)
 	x->is_empty = true;
 	if (!r && x->bytes)
 		r = read_part(read, x->ctx, x->data, x->bytes, e);
-	for (i = 0; !r && i < EXTENT_INFOS; i++)
+	for (size_t i = 0; !r && i < EXTENT_INFOS; i++)
 		r = take_info(x, be64(x->head + AT_EXTENT_INFOS + 8 * i), e);
 	if (!r && x->at != x->bytes)
 		r = err_set(e, EINVAL, "damaged: a part of it has more data than it says");
@@ -297,9 +292,7 @@ static int read_extent(struct extent *x, vma_read_fn read, struct err *e)
 
 static int check_whole(const struct vma *v, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < VMA_DEVICES; i++) {
+	for (size_t i = 0; i < VMA_DEVICES; i++) {
 		const struct vma_device *d = &v->devices[i];
 		uint64_t clusters = (d->bytes + VMA_CLUSTER - 1) / VMA_CLUSTER;
 

@@ -8,10 +8,8 @@
 /* Finds the folder of each disk of d. */
 static void find(struct sources *s, struct guest_description *d, const struct sources_named *named)
 {
-	size_t i;
-
 	(void)named;
-	for (i = 0; i < d->disk_count; i++) {
+	for (size_t i = 0; i < d->disk_count; i++) {
 		unsigned number;
 
 		if (d->disks[i].file && sscanf(d->disks[i].file, "Ref:%9u", &number) == 1)

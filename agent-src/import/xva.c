@@ -104,9 +104,7 @@ static const char *parse_name(const char *name, unsigned *disk, uint64_t *block)
 
 static struct xva_disk *wanted(struct xva *x, unsigned number)
 {
-	size_t i;
-
-	for (i = 0; i < x->disk_count; i++)
+	for (size_t i = 0; i < x->disk_count; i++)
 		if (x->disks[i].number == number)
 			return &x->disks[i];
 	return NULL;
@@ -226,7 +224,6 @@ int xva_read_disks(struct xva *x, xva_read_fn read, xva_write_fn write, void *ct
 {
 	struct tar_member m;
 	uint64_t left;
-	size_t i;
 	int r;
 
 	while (!(r = next_member(&m, read, ctx, e))) {
@@ -236,7 +233,7 @@ int xva_read_disks(struct xva *x, xva_read_fn read, xva_write_fn write, void *ct
 	}
 	if (r != 1)
 		return r;
-	for (i = 0; i < x->disk_count; i++) {
+	for (size_t i = 0; i < x->disk_count; i++) {
 		if (!x->disks[i].block)
 			return err_set(e, EINVAL, "the archive has no block of the disk Ref:%u", x->disks[i].number);
 		if (!x->disks[i].is_ended) /* the last block is there whatever is in it */

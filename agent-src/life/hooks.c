@@ -53,9 +53,8 @@ struct words {
 static void hear(void *ctx, const char *text, size_t n)
 {
 	struct words *w = ctx;
-	size_t i;
 
-	for (i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		if (w->ended)
 			w->n = 0;
 		w->ended = text[i] == '\n';
@@ -122,9 +121,8 @@ static bool is_of_hooks(const char *variable)
 {
 	static const char *const names[ENV_OF_OUR] = {"VMFERRY_GUEST=", "VMFERRY_DESTINATION=", "VMFERRY_KIND=", "VMFERRY_HEALTH=",
 						      "VMFERRY_HEALTH_BEFORE="};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(names); i++)
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (!strncmp(variable, names[i], strlen(names[i])))
 			return true;
 	return false;

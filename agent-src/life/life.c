@@ -38,9 +38,8 @@ static struct life *now; /* the command under way */
 static void ignore_terminal(void)
 {
 	static const int ignored[] = {SIGHUP, SIGPIPE, SIGTSTP, SIGTTOU, SIGTTIN};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(ignored); i++)
+	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
 		signal(ignored[i], SIG_IGN);
 }
 

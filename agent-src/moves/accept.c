@@ -27,11 +27,10 @@ int accept_check(const json_t *accept, struct err *e)
 	} lists[] = {{"argv", JSON_STRING},	{"notes", JSON_STRING}, {"findings", JSON_STRING},
 		     {"cautions", JSON_STRING}, {"disks", JSON_OBJECT}, {"files", JSON_OBJECT},
 		     {"nics", JSON_OBJECT},	{"carry", JSON_OBJECT}, {"obstacles", JSON_STRING}};
-	size_t i;
 
 	if (!json_is_object(accept))
 		return err_set(e, EPROTO, "the destination's plan is malformed");
-	for (i = 0; i < ARRAY_LEN(lists); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
 		const json_t *list = json_object_get(accept, lists[i].name);
 
 		if (list && (!json_is_array(list) || !all_are(list, lists[i].of)))

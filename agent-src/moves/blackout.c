@@ -45,7 +45,6 @@ static int let_qemu_go_on(struct transfer *t, struct err *e)
 /* Contents that are declared complete must be the guest as it stands now. */
 static int send_ends(struct transfer *t, struct err *e)
 {
-	unsigned i;
 	int r = guest_watch_result(&t->src.watch, e);
 
 	if (!r && t->disks.stays) /* the destination's QEMU opens them by the same names */
@@ -54,7 +53,7 @@ static int send_ends(struct transfer *t, struct err *e)
 		r = attempt_step(&t->a, EV_END_SENT, HO_NONE, e);
 	if (r)
 		return r;
-	for (i = 0; i < t->disks.count; i++)
+	for (unsigned i = 0; i < t->disks.count; i++)
 		data_plane_end_of(&t->data, t->disks.list[i]->object);
 	data_plane_end_of(&t->data, GROUP_RAM);
 	/* The note costs no time, as the destination is loading and QEMU has inactivated its disks. Without it no one could tell later

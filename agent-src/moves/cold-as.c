@@ -62,16 +62,15 @@ static char *bridge_of(const char *tap)
 static int look_at_line(struct libvirt_guest *l, const struct guest *g, struct plain_image *images, size_t *count, struct err *e)
 {
 	struct args_result line;
-	size_t i;
 	int r = guest_look_at_line(g, true, &line, e);
 
 	if (r)
 		return r;
-	for (i = 0; i < line.file_count; i++)
+	for (size_t i = 0; i < line.file_count; i++)
 		if (line.files[i].role == ARGS_TPM && !l->tpm_socket)
 			l->tpm_socket = xstrdup(line.files[i].path);
 	args_result_fini(&line);
-	for (i = 0; i < g->disk_count; i++)
+	for (size_t i = 0; i < g->disk_count; i++)
 		if (g->disks[i].file)
 			images[(*count)++] = (struct plain_image){g->disks[i].file, g->disks[i].format};
 	return 0;
@@ -107,7 +106,6 @@ int cold_become(struct transfer *t, struct err *e)
 {
 	struct libvirt_guest *l = &t->definition.guest;
 	struct plain_libvirt made;
-	size_t i;
 	int r;
 
 	if (t->opt->cold.as != AS_LIBVIRT || t->recipe->owner)
@@ -120,7 +118,7 @@ int cold_become(struct transfer *t, struct err *e)
 		l->autostart = t->opt->install_unit;
 		r = source_become_libvirts(&t->src, l, e);
 	}
-	for (i = 0; i < made.note_count && !r; i++)
+	for (size_t i = 0; i < made.note_count && !r; i++)
 		guest_note(&t->src.guest, "as one of libvirt's: %s", made.notes[i]);
 	plain_libvirt_fini(&made);
 	return r ? err_prefix(e, "guest %s", t->src.guest.name) : 0;

@@ -91,12 +91,11 @@ static int copy_cold_event(void *ctx, const struct event *ev, struct err *e)
 
 static int send_ends(struct transfer *t, struct err *e)
 {
-	unsigned i;
 	int r = attempt_step(&t->a, EV_END_SENT, HO_NONE, e);
 
 	if (r)
 		return r;
-	for (i = 0; i < t->disks.count; i++)
+	for (unsigned i = 0; i < t->disks.count; i++)
 		data_plane_end_of(&t->data, t->disks.list[i]->object);
 	data_plane_end_of(&t->data, GROUP_RAM); /* the last word on each channel; there is no memory */
 	return 0;

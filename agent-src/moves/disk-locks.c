@@ -31,9 +31,7 @@ static void lock(struct transfer *t)
 
 static void lend(struct transfer *t)
 {
-	size_t i;
-
-	for (i = 0; i < t->left.count; i++)
+	for (size_t i = 0; i < t->left.count; i++)
 		guard_lend(&t->guard, t->left.list[i].fd);
 }
 
@@ -63,9 +61,7 @@ static void relieve_guard(const struct transfer *t)
 
 void disk_locks_drop(struct transfer *t)
 {
-	size_t i;
-
-	for (i = 0; i < t->left.count; i++)
+	for (size_t i = 0; i < t->left.count; i++)
 		image_unlock(t->left.list[i].fd);
 	images_unlock(&t->left);
 	relieve_guard(t);

@@ -122,13 +122,12 @@ static double leaves_bps(const struct model_input *in, const struct phase *p, en
 static bool is_worth(const struct model_input *in, const struct phase *p, enum codec_effort effort, double below_bps, double part)
 {
 	double before, now, takes = 0;
-	unsigned less;
 
 	if (p->of->packed[effort] <= 0)
 		return false;
 	before = leaves_bps(in, p, (enum codec_effort)(effort - 1));
 	now = leaves_bps(in, p, effort);
-	for (less = EFFORT_NONE; less < effort; less++) /* most leaves as it is where processors are short */
+	for (unsigned less = EFFORT_NONE; less < effort; less++) /* most leaves as it is where processors are short */
 		takes = MAX(takes, leaves_bps(in, p, (enum codec_effort)less));
 	return takes < below_bps && now > before * part;
 }

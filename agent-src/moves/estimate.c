@@ -59,10 +59,8 @@ static int wait_acknowledged(struct transfer *t, struct err *e)
 /* The shortest of some round trips, in milliseconds. */
 static int measure_round_trip(struct transfer *t, double *best_ms, struct err *e)
 {
-	unsigned i;
-
 	*best_ms = 1e9;
-	for (i = 0; i < ROUND_TRIPS; i++) {
+	for (unsigned i = 0; i < ROUND_TRIPS; i++) {
 		uint64_t t0 = now_ns();
 
 		channel_post(t->a.control, MSG_PROBE, "", 0);
@@ -216,10 +214,8 @@ static int look_at_memory(struct transfer *t, struct sampler *s, struct err *e)
 
 static void contents_of(struct model_contents *c, const struct sample_of *of)
 {
-	unsigned i;
-
 	c->zero = of->looked_at ? (double)of->zero / (double)of->looked_at : 0;
-	for (i = 0; i < CODEC_EFFORTS && of->tried; i++) {
+	for (unsigned i = 0; i < CODEC_EFFORTS && of->tried; i++) {
 		c->packed[i] = (double)of->packed[i] / (double)of->tried;
 		c->pack_ns[i] = (double)of->pack_ns[i] / (double)of->tried;
 		c->unpack_ns[i] = of->unpacked[i] ? (double)of->unpack_ns[i] / (double)of->unpacked[i] : 0;
@@ -254,9 +250,8 @@ static double told(const struct transfer *t, const char *name, double least, dou
 static double qemus_started(const struct transfer *t)
 {
 	double n = 1;
-	unsigned i;
 
-	for (i = 0; i < t->disks.count; i++)
+	for (unsigned i = 0; i < t->disks.count; i++)
 		n += is_running(t) && !t->disks.list[i]->begun && strcmp(t->disks.list[i]->guest->format, "raw") != 0;
 	return n;
 }
@@ -416,9 +411,7 @@ static json_t *event(const struct transfer *t, const struct model_input *in, dou
 /* Blocks that are there already are told by hashes, which only a move reads. */
 static bool has_old_copy(const struct disks *ds)
 {
-	unsigned i;
-
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		if (ds->list[i]->begun || ds->list[i]->old)
 			return true;
 	return false;

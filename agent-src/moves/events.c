@@ -295,9 +295,8 @@ static int on_return_path(struct transfer *t, const struct event *ev, struct err
 		return loaded(t, e);
 	if (t->ram.mode == RAM_MODE_OPAQUE && msg.kind == 2) {
 		uint8_t out[8] = {0, 2, 0, 4};
-		unsigned i;
 
-		for (i = 0; i < 4 && msg.data.n == 4; i++)
+		for (unsigned i = 0; i < 4 && msg.data.n == 4; i++)
 			out[4 + i] = msg.data.p[3 - i];
 		capture_return_path(t->ram.capture, out, sizeof(out));
 	}

@@ -107,9 +107,8 @@ static int check_temporary(const struct transfer *t, const struct guest *running
 static int check_readers(const struct transfer *t, const struct guest *running, struct err *e)
 {
 	const struct guest *g = &t->src.guest;
-	size_t i;
 
-	for (i = 0; i < g->disk_count; i++) {
+	for (size_t i = 0; i < g->disk_count; i++) {
 		pid_t pid = process_that_opened(g->disks[i].real_path, running->pid);
 		AUTO_FREE char *who = process_text(pid);
 
@@ -125,11 +124,10 @@ static int check_readers(const struct transfer *t, const struct guest *running, 
 static void note_images(struct head_start *h, const struct guest *g)
 {
 	struct stat st;
-	size_t i;
 
 	json_decref(h->images);
 	h->images = json_object();
-	for (i = 0; i < g->disk_count; i++)
+	for (size_t i = 0; i < g->disk_count; i++)
 		if (!stat(g->disks[i].real_path, &st))
 			json_object_set_new(h->images, g->disks[i].real_path,
 					    json_pack("[I,I]", (json_int_t)st.st_dev, (json_int_t)st.st_ino));
@@ -150,9 +148,8 @@ int head_start_check_images(const struct transfer *t, struct err *e)
 	const struct head_start *h = t->opt->cold.head;
 	const struct guest *g = &t->src.guest;
 	struct stat st;
-	size_t i;
 
-	for (i = 0; h && i < g->disk_count; i++) {
+	for (size_t i = 0; h && i < g->disk_count; i++) {
 		const json_t *was = json_object_get(h->images, g->disks[i].real_path);
 
 		if (stat(g->disks[i].real_path, &st))
@@ -252,11 +249,10 @@ int head_start_find(struct transfer *t, struct err *e)
 						       check_readers, check_starter,  check_companions};
 	const struct guest *running = t->opt->cold.head->guest;
 	int r = find_running(t, running, e);
-	size_t i;
 
 	t->src.guest.ran_as = running->pid;
 	disks_rest(&t->disks);
-	for (i = 0; i < ARRAY_LEN(checks) && !r; i++)
+	for (size_t i = 0; i < ARRAY_LEN(checks) && !r; i++)
 		if (checks[i](t, running, e))
 			r = source_obstacle(&t->src, e);
 	if (!r && !guest_has_power_button(running) && !t->opt->cold.head->passes)

@@ -28,12 +28,11 @@ static int plan_plain_line(struct transfer *t, struct err *e)
 {
 	struct libvirt_guest *l = &t->definition.guest;
 	struct libvirt_plain plain;
-	size_t i;
 
 	if (libvirt_plain_line(&plain, l->xml ?: l->live_xml, &l->def, NULL, e))
 		return err_prefix(e, "guest %s of libvirt, as a plain one at its replica's host", t->src.guest.name);
 	t->src.line_there = json_array();
-	for (i = 0; i < plain.argc; i++)
+	for (size_t i = 0; i < plain.argc; i++)
 		json_array_append_new(t->src.line_there, json_string(plain.argv[i]));
 	libvirt_plain_fini(&plain);
 	return 0;

@@ -387,10 +387,9 @@ static bool is_plan(const struct transfer *t)
 static int check_plan(struct transfer *t, struct err *e)
 {
 	static int (*const checks[])(const struct transfer *, struct err *) = {check_kind, check_keeps, check_qemu, check_in_place};
-	size_t i;
 
 	take_obstacles(t);
-	for (i = 0; i < ARRAY_LEN(checks) && is_plan(t); i++)
+	for (size_t i = 0; i < ARRAY_LEN(checks) && is_plan(t); i++)
 		if (checks[i](t, e))
 			obstacles_add(&t->src.obstacles, e);
 	return obstacles_err(&t->src.obstacles, e);
@@ -446,9 +445,8 @@ static bool may_go_warm(const struct transfer *t)
 {
 	const struct guest *g = &t->src.guest;
 	struct err e;
-	size_t i;
 
-	for (i = 0; i < g->disk_count; i++)
+	for (size_t i = 0; i < g->disk_count; i++)
 		if (guest_disk_movable(&g->disks[i], t->opt->disks.accept, &e))
 			return false;
 	return t->src.examined && t->src.was_running && t->src.traits.carries_memory;
@@ -456,11 +454,9 @@ static bool may_go_warm(const struct transfer *t)
 
 static void tell_other_ways(struct transfer *t)
 {
-	size_t i;
-
 	if (t->opt->replica && t->opt->replica->planned) /* vmferry replica failover says how such a guest goes to its replica */
 		return;
-	for (i = 0; i < t->src.guest.disk_count; i++)
+	for (size_t i = 0; i < t->src.guest.disk_count; i++)
 		if (t->src.guest.disks[i].network) /* the others cannot leave it where it is */
 			return;
 	if (may_go_warm(t))

@@ -211,9 +211,8 @@ static int connect_data(struct transfer *t, const json_t *ready, struct err *e)
 static void tell_notices(struct transfer *t, json_t *ready)
 {
 	json_t *list = json_object_get(ready, "notices");
-	size_t i;
 
-	for (i = 0; i < MIN(json_array_size(list), NOTICES_MAX); i++)
+	for (size_t i = 0; i < MIN(json_array_size(list), NOTICES_MAX); i++)
 		if (json_string_value(json_array_get(list, i)))
 			report_notice(&t->life.report, "at the destination: %s", json_string_value(json_array_get(list, i)));
 }

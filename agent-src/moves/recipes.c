@@ -90,7 +90,6 @@ static const struct recipe recipes[] = {
 int recipe_choose(struct transfer *t, const char *how, const char *owner, struct err *e)
 {
 	size_t i;
-	unsigned k;
 
 	for (i = 0; i < ARRAY_LEN(recipes) && (strcmp(recipes[i].how, how ?: "live") || !text_equal(recipes[i].owner, owner)); i++)
 		;
@@ -102,7 +101,7 @@ int recipe_choose(struct transfer *t, const char *how, const char *owner, struct
 	t->a.ops = t->recipe->cutover;
 	t->a.con.stages = t->recipe->stages;
 	t->parts.count = 0;
-	for (k = 0; k < PARTS_MAX && t->recipe->parts[k]; k++)
+	for (unsigned k = 0; k < PARTS_MAX && t->recipe->parts[k]; k++)
 		parts_add(&t->parts, (struct part *)((char *)t + t->recipe->parts[k]));
 	if (t->recipe->points && text_equal(owner, "points"))
 		disks_for_onward(&t->disks, t->opt ? t->opt->replica : NULL);

@@ -35,9 +35,7 @@ static void put_nics(const struct transfer *t)
 
 static void put_disks(const struct transfer *t)
 {
-	unsigned i;
-
-	for (i = 0; i < t->disks.count; i++) {
+	for (unsigned i = 0; i < t->disks.count; i++) {
 		const struct disk *d = t->disks.list[i];
 		const char *wish = d->old ? disk_reuse(&t->disks, d->guest) : NULL;
 		AUTO_FREE char *map = xasprintf("%s=%s", d->guest->real_path, d->to);
@@ -47,14 +45,14 @@ static void put_disks(const struct transfer *t)
 		if (reuse)
 			put("reuse", reuse);
 	}
-	for (i = 0; i < t->disks.stays; i++) {
+	for (unsigned i = 0; i < t->disks.stays; i++) {
 		const struct disk *d = t->disks.stay[i];
 		const char *to = strcmp(d->to, disk_name(d)) ? d->to : "shared";
 		AUTO_FREE char *stays = xasprintf("%s=%s", d->by_word ? d->guest->drive_id ?: d->guest->node : disk_name(d), to);
 
 		put("disk", stays);
 	}
-	for (i = 0; i < t->disks.lefts; i++) {
+	for (unsigned i = 0; i < t->disks.lefts; i++) {
 		AUTO_FREE char *empty = xasprintf("%s=empty", disk_name(t->disks.left[i]));
 
 		put("disk", empty);
@@ -64,9 +62,7 @@ static void put_disks(const struct transfer *t)
 /* The command line of a guest that is named by it. */
 static void put_line(const struct move_options *o)
 {
-	size_t i;
-
-	for (i = 0; i < o->cold.words; i++) {
+	for (size_t i = 0; i < o->cold.words; i++) {
 		AUTO_FREE char *quoted = shell_quote_shown(o->cold.line[i]);
 
 		printf(" \\\n    %s%s", i ? "" : "-- ", quoted);

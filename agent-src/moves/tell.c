@@ -53,7 +53,6 @@ static void append_sentence(json_t *list, const char *fmt, const json_t *what)
 static void plan_starters(const struct transfer *t, json_t *list)
 {
 	const struct aside *a = &t->aside;
-	size_t i;
 
 	if (a->starter && a->images)
 		json_array_append_new(
@@ -61,7 +60,7 @@ static void plan_starters(const struct transfer *t, json_t *list)
 					   a->starter));
 	else if (a->starter)
 		json_array_append_new(list, json_sprintf("%s: as you say, it does not start the guest here again", a->starter));
-	for (i = 0; i < a->scripts.count; i++)
+	for (size_t i = 0; i < a->scripts.count; i++)
 		if (a->scripts.list[i].ours)
 			json_array_append_new(list, json_sprintf("vmferry renames %s here, so that it cannot start the guest a second time",
 								 a->scripts.list[i].path));
@@ -164,7 +163,6 @@ void tell_plan(struct transfer *t)
 						 {"notes", "notes"},	   {"command_line", "argv"},
 						 {"there", "host"}};
 	json_t *ev = json_object();
-	size_t i;
 
 	set_text(ev, "software", VMFERRY_VERSION);
 	set_text(ev, "destination", t->opt->dest.where);
@@ -178,7 +176,7 @@ void tell_plan(struct transfer *t)
 	json_object_set_new(ev, "files", plan_files(t));
 	json_object_set_new(ev, "programs", plan_programs(t));
 	json_object_set_new(ev, "afterwards", plan_afterwards(t));
-	for (i = 0; i < ARRAY_LEN(as_said); i++)
+	for (size_t i = 0; i < ARRAY_LEN(as_said); i++)
 		if (json_object_get(t->plan, as_said[i][1]))
 			json_object_set(ev, as_said[i][0], json_object_get(t->plan, as_said[i][1]));
 	life_emit(&t->life, "plan", ev);
@@ -324,9 +322,7 @@ static json_t *cpu_used(const struct transfer *t)
 /* A raw disk that is a part of its file: what else is in there was not copied. */
 static bool holds_more(const struct guest *g, const char *path)
 {
-	size_t i;
-
-	for (i = 0; i < g->disk_count; i++)
+	for (size_t i = 0; i < g->disk_count; i++)
 		if ((g->disks[i].begins_later || g->disks[i].ends_by_size) && g->disks[i].real_path && !strcmp(g->disks[i].real_path, path))
 			return true;
 	return false;
@@ -352,12 +348,11 @@ static void add_afterwards(const struct transfer *t, json_t *ev)
 {
 	static const char *const from_there[] = {"start_script", "unit", "after_reboot", "after_error", "defined"};
 	static const char *const flags[] = {"autostart", "started", "transient"};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(from_there); i++)
+	for (size_t i = 0; i < ARRAY_LEN(from_there); i++)
 		if (json_is_string(json_object_get(t->peer.afterwards, from_there[i])))
 			json_object_set(ev, from_there[i], json_object_get(t->peer.afterwards, from_there[i]));
-	for (i = 0; i < ARRAY_LEN(flags); i++)
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
 		if (json_is_boolean(json_object_get(t->peer.afterwards, flags[i])))
 			json_object_set(ev, flags[i], json_object_get(t->peer.afterwards, flags[i]));
 	if (json_is_integer(json_object_get(t->peer.afterwards, "started_pid")))

@@ -39,9 +39,8 @@ static double place(const struct chart *c, double v)
 static double length_of(const struct chart_bar *b)
 {
 	double sum = 0;
-	size_t i;
 
-	for (i = 0; i < CHART_PARTS; i++)
+	for (size_t i = 0; i < CHART_PARTS; i++)
 		sum += b->part[i];
 	return sum;
 }
@@ -97,9 +96,8 @@ static void draw_parts(const struct chart *c, const struct chart_bar *b, double 
 {
 	double at = b->from;
 	char numbered[24];
-	size_t i;
 
-	for (i = 0; i < CHART_PARTS; i++) {
+	for (size_t i = 0; i < CHART_PARTS; i++) {
 		snprintf(numbered, sizeof(numbered), "c%zu", i);
 		if (b->part[i] > 0)
 			fprintf(c->f, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>", b->class ?: numbered,
@@ -175,9 +173,8 @@ void chart_write(FILE *f, const char *title, enum quantity q, const char *axis, 
 	bool labelled = count && bars[0].label;
 	struct chart c = {f, q, .labelled = labelled, .left = labelled ? LABELLED_LEFT : LEFT, .right = labelled ? LABELLED_RIGHT : RIGHT};
 	double max = 0, bottom = labelled ? 6 : 4, y = 0;
-	size_t i;
 
-	for (i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		max = fmax(max, fmax(bars[i].from + length_of(&bars[i]), bars[i].spread ? bars[i].spread->max : 0));
 		bottom += bar_height(&c, &bars[i]);
 	}
@@ -191,7 +188,7 @@ void chart_write(FILE *f, const char *title, enum quantity q, const char *axis, 
 	html_text(f, title);
 	fputs("\">\n", f);
 	draw_axis(&c, axis, bottom);
-	for (i = 0; i < count; y += bar_height(&c, &bars[i]), i++)
+	for (size_t i = 0; i < count; y += bar_height(&c, &bars[i]), i++)
 		draw_bar(&c, &bars[i], y);
 	fputs("</svg></figure>\n", f);
 }

@@ -77,9 +77,7 @@ static size_t line_length(const char *text, size_t n)
 
 static bool is_blank(const char *text, size_t n)
 {
-	size_t i;
-
-	for (i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++)
 		if (!strchr(" \t\r", text[i]) || !text[i])
 			return false;
 	return true;
@@ -185,9 +183,8 @@ static const char *different(const json_t *a, const json_t *b)
 		   {"environment", "where", true},	 {NULL, "software", true},	    {"environment", "tcp_congestion", false},
 		   {"environment", "qemu_there", false}, {"environment", "libvirt", false}, {"plan", "disks", false},
 		   {"plan", "disk_mib", false},		 {"plan", "disk_data_mib", false},  {"plan", "max_downtime_ms", false}};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(all); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		const json_t *x = json_object_get(all[i].part ? json_object_get(a, all[i].part) : a, all[i].member);
 		const json_t *y = json_object_get(all[i].part ? json_object_get(b, all[i].part) : b, all[i].member);
 
@@ -223,9 +220,8 @@ static void join_plans(json_t *plan, const json_t *more)
 {
 	static const char *const lists[] = {"links", "mem_mib", "workloads", "tools"};
 	double a = value_of(plan, "repeat"), b = value_of(more, "repeat");
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(lists); i++)
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		add_new(plan, more, lists[i]);
 	if (b < a)
 		json_object_set(plan, "repeat", json_object_get(more, "repeat"));

@@ -169,12 +169,11 @@ static void timeline(FILE *f, const struct story *s)
 static void notices(FILE *f, const struct story *s)
 {
 	char at[SHOW_MAX];
-	size_t i;
 
 	if (!s->notice_count)
 		return;
 	fputs("<section><h2>Notices</h2>\n<ol>\n", f);
-	for (i = 0; i < s->notice_count; i++) {
+	for (size_t i = 0; i < s->notice_count; i++) {
 		fprintf(f, "<li><span class=\"soft\">after %s:</span> ", show_ms(at, s->notice_at[i]));
 		html_text(f, value_text(s->notices[i], "text"));
 		fputs("</li>\n", f);
@@ -265,9 +264,8 @@ static void members(FILE *f, const char *title, const json_t *event)
 	static const char *const elsewhere[] = {"event",      "downtime_ms", "disks",	  "command_line", "findings", "notes",
 						"afterwards", "leftovers",   "deletable", "files",	  "nics"};
 	json_t *rest = event ? json_copy((json_t *)event) : NULL;
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(elsewhere); i++)
+	for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++)
 		json_object_del(rest, elsewhere[i]);
 	page_members(f, title, rest);
 	json_decref(rest);
@@ -287,12 +285,11 @@ static void details(FILE *f, const struct story *s)
 		     {"Notes", "notes", true},
 		     {"What else is changed once the guest runs there", "afterwards", false}};
 	const char *outcome = value_text(s->result, "outcome");
-	size_t i;
 
 	fputs("<section><h2>Details</h2>\n", f);
 	list(f, outcome && !strcmp(outcome, "disks-copied") ? "Kept" : "Left behind", json_object_get(s->result, "leftovers"));
 	list(f, "May be deleted at the source", json_object_get(s->result, "deletable"));
-	for (i = 0; i < ARRAY_LEN(lists); i++)
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		list(f, lists[i].title, json_object_get(lists[i].of_result ? s->result : s->plan, lists[i].member));
 	if (json_array_size(json_object_get(s->plan, "command_line"))) {
 		page_details_begin(f, "The destination’s command line");

@@ -28,9 +28,8 @@ static const struct unit {
 static const struct unit *unit_for(enum quantity q, double max)
 {
 	const struct unit *best = NULL;
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(units); i++)
+	for (size_t i = 0; i < ARRAY_LEN(units); i++)
 		if (units[i].q == q && max >= units[i].from)
 			best = &units[i];
 	return best;

@@ -112,9 +112,7 @@ static double panel_max(const struct panel *p)
 
 bool timeline_is_empty(const struct timeline *t)
 {
-	size_t i;
-
-	for (i = 0; i < t->panel_count; i++)
+	for (size_t i = 0; i < t->panel_count; i++)
 		if (panel_max(&t->panels[i]) > 0)
 			return false;
 	return true;
@@ -208,15 +206,14 @@ static void draw_bucket(struct pen *pen, const struct series *s, size_t i, size_
 static void draw_series(FILE *f, const struct plot *plot, const struct series *s, size_t number)
 {
 	struct pen pen = {f, plot, false, s->counts};
-	size_t i;
 
 	fprintf(f, "<path class=\"line l%zu\" d=\"M%.1f %.1f", number, LEFT, plot->top + PLOT);
-	for (i = 0; s->n <= POINTS_MAX && i < s->n; i++)
+	for (size_t i = 0; s->n <= POINTS_MAX && i < s->n; i++)
 		pen_to(&pen, s->t[i], s->v[i]);
-	for (i = 0; s->n > POINTS_MAX && i < BUCKETS; i++)
+	for (size_t i = 0; s->n > POINTS_MAX && i < BUCKETS; i++)
 		draw_bucket(&pen, s, i * s->n / BUCKETS, (i + 1) * s->n / BUCKETS);
 	fputs("\"/>\n", f);
-	for (i = 0; s->n <= DOTTED_MAX && !s->counts && i < s->n; i++)
+	for (size_t i = 0; s->n <= DOTTED_MAX && !s->counts && i < s->n; i++)
 		if (!isnan(s->v[i]))
 			fprintf(f, "<circle class=\"p%zu\" cx=\"%.1f\" cy=\"%.1f\" r=\"2\"/>", number, x_of(plot->line, s->t[i]),
 				y_of(plot, s->v[i]));
@@ -235,11 +232,10 @@ static double draw_key(FILE *f, const char *class, const char *name, double x, d
 static void draw_title(FILE *f, const struct plot *plot, const struct panel *p)
 {
 	double x = LEFT + BOLD * (double)(strlen(p->title) + strlen(plot->scale.unit_name) + 4), y = plot->top - 7;
-	size_t i;
 
 	fprintf(f, "<text class=\"name\" x=\"%.1f\" y=\"%.1f\">%s%s%s</text>", LEFT, y, p->title, *plot->scale.unit_name ? ", " : "",
 		plot->scale.unit_name);
-	for (i = 0; i < p->count; i++)
+	for (size_t i = 0; i < p->count; i++)
 		if (p->series[i].name)
 			x = draw_key(f, i ? "line l1" : "line l0", p->series[i].name, x, y);
 	if (p->limit > 0 && p->limit <= plot->scale.max && p->limit_name) {
@@ -253,7 +249,6 @@ static void draw_panel(FILE *f, const struct timeline *t, const struct panel *p,
 	double max = panel_max(p), v;
 	struct plot plot = {.line = t, .top = top};
 	char text[SHOW_MAX];
-	size_t i;
 
 	if (p->limit > max && p->limit < 4 * max)
 		max = p->limit;
@@ -264,7 +259,7 @@ static void draw_panel(FILE *f, const struct timeline *t, const struct panel *p,
 			scale_tick(text, &plot.scale, v));
 	}
 	draw_title(f, &plot, p);
-	for (i = 0; i < p->count; i++)
+	for (size_t i = 0; i < p->count; i++)
 		draw_series(f, &plot, &p->series[i], i);
 }
 
@@ -272,10 +267,8 @@ static void draw_panel(FILE *f, const struct timeline *t, const struct panel *p,
 
 static void draw_strip(FILE *f, const struct timeline *t, const struct strip *s, double top)
 {
-	size_t i;
-
 	fprintf(f, "<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s</text>", LEFT - 6, top + 12, s->title);
-	for (i = 0; i < s->count; i++) {
+	for (size_t i = 0; i < s->count; i++) {
 		const struct span *n = &s->spans[i];
 		double x0 = x_of(t, n->from), x1 = x_of(t, i + 1 < s->count ? s->spans[i + 1].from : t->to);
 

@@ -54,9 +54,8 @@ static int compare_double(const void *a, const void *b)
 struct spread spread_of(double *values, size_t count)
 {
 	struct spread s = {.median = NAN, .p90 = NAN, .p99 = NAN, .min = NAN, .max = NAN, .values = values};
-	size_t i;
 
-	for (i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		if (!isnan(values[i]))
 			values[s.count++] = values[i];
 	if (!s.count)

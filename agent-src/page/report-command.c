@@ -115,9 +115,8 @@ static int put_page(const char *output, const char *page, size_t n, struct err *
 static char *names_of(char *const *paths, size_t count)
 {
 	char *all = NULL, *longer;
-	size_t i;
 
-	for (i = 0; i < count; i++, all = longer) {
+	for (size_t i = 0; i < count; i++, all = longer) {
 		longer = xasprintf("%s%s%s", all ?: "", all ? ", " : "", !strcmp(paths[i], "-") ? "standard input" : path_base(paths[i]));
 		free(all);
 	}
@@ -138,11 +137,10 @@ static int give_back_stdin(const struct input *in, struct err *e)
 static int read_all_of(struct input *in, char *const *paths, size_t count, run_page_fn *of_run, struct err *e)
 {
 	int r = input_read(in, paths[0], e);
-	size_t i;
 
 	if (!r && !of_run && !in->is_move && !html_is_replica(in->root))
 		return in->text && give_back_stdin(in, e) ? -e->code : REPORT_OF_RUN;
-	for (i = 1; i < count && !r; i++) {
+	for (size_t i = 1; i < count && !r; i++) {
 		struct input more;
 
 		r = input_read(&more, paths[i], e);

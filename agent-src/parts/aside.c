@@ -108,14 +108,13 @@ static void find_scripts(struct aside *a)
 static int examine(struct part *p, struct err *e)
 {
 	struct aside *a = aside_of(p);
-	size_t i;
 	int r = a->script && aside_check_name(a->script, "the script", e) ? source_obstacle(a->src, e) : 0;
 
 	if (r || a->src->opt->in_place)
 		return r;
 	find_scripts(a);
 	a->images = a->starter && !a->src->opt->starter_stopped;
-	for (i = 0; i < a->scripts.count && !r; i++)
+	for (size_t i = 0; i < a->scripts.count && !r; i++)
 		if (a->scripts.list[i].ours && aside_check_name(a->scripts.list[i].path, "the script", e))
 			r = source_obstacle(a->src, e);
 	return r;
@@ -223,13 +222,12 @@ static int own_qemu_files(struct aside *a, struct err *e)
 	struct args_result line;
 	struct err ignored;
 	json_t *list = json_array(), *known;
-	size_t i;
 
 	if (is_at_rest(a) || guest_read_line(g, true, &line, &ignored)) {
 		json_decref(list);
 		return 0;
 	}
-	for (i = 0; i < line.file_count; i++)
+	for (size_t i = 0; i < line.file_count; i++)
 		if (is_its_own(&line.files[i], g->pid) && text_is_utf8(line.files[i].path) &&
 		    !own_file_know(line.files[i].path, line.files[i].path, &known, &ignored))
 			json_array_append_new(list, known);
@@ -270,10 +268,9 @@ static int set_script_aside(struct aside *a, const char *path, struct err *e)
 
 int aside_scripts(struct aside *a, struct err *e)
 {
-	size_t i;
 	int r = a->script ? set_script_aside(a, a->script, e) : 0;
 
-	for (i = 0; i < a->scripts.count && !r; i++)
+	for (size_t i = 0; i < a->scripts.count && !r; i++)
 		if (a->scripts.list[i].ours)
 			r = set_script_aside(a, a->scripts.list[i].path, e);
 	fault_point("src-set-aside");
@@ -478,9 +475,7 @@ static int undo_qemu_files(struct part *p, const json_t *detail, struct err *e)
 
 static void tell_foreign(const struct aside *a, json_t *out)
 {
-	size_t i;
-
-	for (i = 0; i < a->scripts.count && !a->images; i++) {
+	for (size_t i = 0; i < a->scripts.count && !a->images; i++) {
 		const struct guest_script *s = &a->scripts.list[i];
 
 		if (!s->ours && !access(s->path, F_OK))

@@ -72,7 +72,6 @@ int data_plane_connect(struct data_plane *d, struct dest *dest, unsigned port, d
 	uint64_t t0, quickest = UINT64_MAX;
 	double tcp_ms, least_ms = 0;
 	struct link link;
-	unsigned i;
 	int r = 0;
 
 	d->shared.channels = d->channels;
@@ -82,7 +81,7 @@ int data_plane_connect(struct data_plane *d, struct dest *dest, unsigned port, d
 	d->shared.back = channel_back;
 	d->shared.ctx = d;
 	send_shared_init(&d->shared);
-	for (i = 0; i < d->channels && !r; i++) {
+	for (unsigned i = 0; i < d->channels && !r; i++) {
 		t0 = now_ns();
 		r = dest_connect_data(dest, port, i + 1, &link, e);
 		quickest = MIN(quickest, now_ns() - t0);
@@ -100,9 +99,7 @@ int data_plane_connect(struct data_plane *d, struct dest *dest, unsigned port, d
 
 void data_plane_end_of(struct data_plane *d, uint32_t object)
 {
-	unsigned i;
-
-	for (i = object_is_disk(object) ? d->streams : 0; i < d->channels; i++) {
+	for (unsigned i = object_is_disk(object) ? d->streams : 0; i < d->channels; i++) {
 		struct send_item *it = send_mark_new(0, NULL, 0);
 
 		it->mark = MARK_END;
@@ -114,18 +111,15 @@ void data_plane_end_of(struct data_plane *d, uint32_t object)
 static uint64_t sum(const struct data_plane *d, uint64_t (*of)(const struct sender *s))
 {
 	uint64_t bytes = 0;
-	unsigned i;
 
-	for (i = 0; i < d->channels; i++)
+	for (unsigned i = 0; i < d->channels; i++)
 		bytes += d->senders[i] ? of(d->senders[i]) : 0;
 	return bytes;
 }
 
 void data_plane_outlive(struct data_plane *d, bool yes)
 {
-	unsigned i;
-
-	for (i = 0; i < d->channels; i++)
+	for (unsigned i = 0; i < d->channels; i++)
 		if (d->senders[i])
 			sender_outlive(d->senders[i], yes);
 }
@@ -177,9 +171,7 @@ uint64_t data_plane_limit_now(const struct data_plane *d)
 
 void data_plane_stop(struct data_plane *d)
 {
-	unsigned i;
-
-	for (i = 0; i < d->channels; i++) {
+	for (unsigned i = 0; i < d->channels; i++) {
 		if (!d->senders[i])
 			continue;
 		sender_stats(d->senders[i], &d->sent);

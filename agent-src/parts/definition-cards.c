@@ -11,9 +11,8 @@
 json_t *definition_networks(const struct libvirt_definition *def)
 {
 	json_t *out = json_array(), *one;
-	size_t i;
 
-	for (i = 0; i < def->nic_count; i++) {
+	for (size_t i = 0; i < def->nic_count; i++) {
 		const struct libvirt_nic *nic = &def->nics[i];
 
 		one = nic->kind && nic->source ? json_pack("{s:s,s:s}", "kind", nic->kind, "name", nic->source) : NULL;
@@ -50,9 +49,8 @@ json_t *definition_networks_later(const struct definition *d, const json_t *now)
 static void tell_of_cards(struct definition *d, const char *kind, const char *name, const char *to)
 {
 	bool told = false;
-	size_t i;
 
-	for (i = 0; i < d->guest.def.nic_count; i++) {
+	for (size_t i = 0; i < d->guest.def.nic_count; i++) {
 		const struct libvirt_nic *nic = &d->guest.def.nics[i];
 
 		if (!nic->kind || !nic->source || strcmp(nic->kind, kind) || strcmp(nic->source, name))

@@ -111,9 +111,7 @@ static int check_snapshots(const struct definition *d, struct err *e)
 /* A copy of it would be this guest's alone from then on. */
 static int check_shareable(const struct definition *d, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < d->guest.def.disk_count; i++)
+	for (size_t i = 0; i < d->guest.def.disk_count; i++)
 		if (strcmp(d->guest.def.disks[i].device, "cdrom") && libvirt_check_shareable(&d->guest.def.disks[i], e))
 			return -e->code;
 	return 0;
@@ -133,12 +131,11 @@ int definition_examine_live(struct definition *d, struct err *e)
 {
 	static int (*const checks[])(const struct definition *d, struct err *e) = {check_own_file, check_snapshots, check_shareable,
 										   check_secrets};
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < ARRAY_LEN(checks) && !r; i++)
+	for (size_t i = 0; i < ARRAY_LEN(checks) && !r; i++)
 		r = checks[i](d, e) ? source_obstacle(d->src, e) : 0;
-	for (i = 0; i < d->guest.def.block_count && !r; i++) {
+	for (size_t i = 0; i < d->guest.def.block_count && !r; i++) {
 		err_set(e, ENOTSUP, "%s: the guest cannot go as it runs, but shut down: %s", d->guest.def.blocks_live[i], way_cold(d));
 		r = source_obstacle(d->src, e);
 	}
@@ -495,7 +492,6 @@ static int forget(struct definition *d, bool *noted, struct err *e)
 static int forget_without_qemu(struct definition *d, bool *noted, struct err *e)
 {
 	const struct guest *g = &d->src->guest;
-	unsigned tries;
 	int r;
 
 	report_notice(
@@ -504,7 +500,7 @@ static int forget_without_qemu(struct definition *d, bool *noted, struct err *e)
 		"resume): that QEMU is ended first",
 		g->name, (int)g->pid);
 	r = process_end(g->pid, g->start_time, ENDS_MS, e) ?: forget(d, noted, e);
-	for (tries = 1; r == -EBUSY && tries < UNDEFINE_TRIES; tries++) {
+	for (unsigned tries = 1; r == -EBUSY && tries < UNDEFINE_TRIES; tries++) {
 		poll(NULL, 0, UNDEFINE_PAUSE_MS);
 		r = forget(d, noted, e);
 	}

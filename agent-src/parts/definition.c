@@ -62,9 +62,8 @@ static int check_words(const struct definition *d, struct err *e)
 		{is_here && o->machine, "--machine cannot be given for a guest of libvirt's: change its definition (virsh edit)"},
 		{is_here && o->map_net.count, "--map-net cannot be given for a guest of libvirt's: change its definition (virsh edit)"},
 	};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(words); i++)
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (words[i].said)
 			return err_set(e, ENOTSUP, "%s", words[i].why);
 	return 0;
@@ -81,9 +80,8 @@ static int examine(struct part *p, struct err *e)
 static json_t *pools_of(const struct libvirt_definition *def)
 {
 	json_t *out = json_array();
-	size_t i;
 
-	for (i = 0; i < def->disk_count; i++)
+	for (size_t i = 0; i < def->disk_count; i++)
 		if (def->disks[i].source == LIBVIRT_VOLUME)
 			json_array_append_new(out, json_string(def->disks[i].pool));
 	return out;
@@ -92,9 +90,8 @@ static json_t *pools_of(const struct libvirt_definition *def)
 static json_t *secrets_of(const struct libvirt_definition *def)
 {
 	json_t *out = json_array();
-	size_t i;
 
-	for (i = 0; i < def->secret_count; i++)
+	for (size_t i = 0; i < def->secret_count; i++)
 		json_array_append_new(out, json_string(def->secrets[i]));
 	return out;
 }
@@ -176,9 +173,7 @@ static void change_volume(struct definition *d, struct changes *c, const json_t 
 
 static const struct libvirt_disk *disk_at(const struct libvirt_definition *def, const char *path)
 {
-	size_t i;
-
-	for (i = 0; path && i < def->disk_count; i++)
+	for (size_t i = 0; path && i < def->disk_count; i++)
 		if (def->disks[i].path && !strcmp(def->disks[i].path, path))
 			return &def->disks[i];
 	return NULL;
@@ -186,9 +181,7 @@ static const struct libvirt_disk *disk_at(const struct libvirt_definition *def, 
 
 static void change_disks(struct definition *d, struct changes *c, const json_t *accept, char **names)
 {
-	unsigned i;
-
-	for (i = 0; i < d->disks->count + d->disks->stays; i++) { /* the list has each disk until it is agreed which stay */
+	for (unsigned i = 0; i < d->disks->count + d->disks->stays; i++) { /* the list has each disk until it is agreed which stay */
 		const struct disk *one = i < d->disks->count ? d->disks->list[i] : d->disks->stay[i - d->disks->count];
 		const struct libvirt_disk *disk = disk_at(&d->guest.def, one->guest->file);
 		const json_t *plan = plan_of(accept, one->object);
@@ -271,11 +264,10 @@ static int rewrite_all(struct definition *d, const struct libvirt_changes *c, vo
 	json_t *snapshots = json_array();
 	AUTO_FREE char *xml = NULL;
 	const char *from = readable_there(d);
-	size_t i;
 	int r = libvirt_xml_rewrite(from, strlen(from), c, &xml, e);
 
 	(void)ctx;
-	for (i = 0; i < d->guest.snapshot_count && !r; i++) {
+	for (size_t i = 0; i < d->guest.snapshot_count && !r; i++) {
 		AUTO_FREE char *text = NULL;
 
 		r = libvirt_snapshot_rewrite(d->guest.snapshots[i], strlen(d->guest.snapshots[i]), c, &text, e);
@@ -306,7 +298,6 @@ static int by_plan(struct definition *d, use_changes *use, void *ctx, struct err
 	struct changes c = {list, 0};
 	size_t cards;
 	AUTO_FREE struct libvirt_change *nets = definition_cards(d, &cards);
-	size_t i;
 	int r;
 
 	change_disks(d, &c, d->accepted, names);
@@ -319,7 +310,7 @@ static int by_plan(struct definition *d, use_changes *use, void *ctx, struct err
 					  .may_miss = definition_is_live(d), /* plugged-in devices are missing at the next start */
 					  .emulator = emulator && strcmp(emulator, d->guest.def.emulator) ? emulator : NULL},
 		ctx, e);
-	for (i = 0; i < d->disks->count + d->disks->stays; i++)
+	for (size_t i = 0; i < d->disks->count + d->disks->stays; i++)
 		free(names[i]);
 	d->told = true;
 	return r;
@@ -353,9 +344,8 @@ static int check_change(struct definition *d, struct err *e)
 static json_t *keep_own(const struct definition *d)
 {
 	json_t *snapshots = json_array();
-	size_t i;
 
-	for (i = 0; i < d->guest.snapshot_count; i++)
+	for (size_t i = 0; i < d->guest.snapshot_count; i++)
 		json_array_append_new(snapshots, json_string(d->guest.snapshots[i]));
 	return json_pack("{s:s,s:s,s:s,s:b,s:b,s:o,s:s*}", "name", d->guest.def.name, "uuid", d->guest.def.uuid, "xml", d->guest.xml,
 			 "autostart", d->guest.autostart, "autostart_once", d->guest.autostart_once, "snapshots", snapshots, "current",

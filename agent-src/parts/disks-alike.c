@@ -59,9 +59,8 @@ static bool is_this_host(const json_t *accept)
 static uint64_t bytes_of_those(const struct disks *ds)
 {
 	uint64_t sum = 0;
-	unsigned i;
 
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		sum += ds->list[i]->alike ? ds->list[i]->guest->allocated : 0;
 	return sum;
 }
@@ -83,11 +82,10 @@ static unsigned worth_ms(const struct disks *ds, const json_t *accept)
 void disks_agree_alike(struct disks *ds, const json_t *accept)
 {
 	const json_t *offer = json_object_get(accept, "alike");
-	unsigned i;
 
 	ds->alike.images = (unsigned)MAX(json_integer_value(json_object_get(offer, "images")), 0);
 	ds->alike.ms = ds->alike.images && disks_ask_alike(ds) ? worth_ms(ds, accept) : 0;
-	for (i = 0; i < ds->count; i++) {
+	for (unsigned i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
 
 		d->alike = d->alike && ds->alike.ms;
@@ -122,9 +120,7 @@ int disks_want(struct disks *ds, void (*where)(const struct disks *ds, const str
 
 bool disks_wait_for_alike(const struct disks *ds)
 {
-	unsigned i;
-
-	for (i = 0; i < ds->count && ds->want; i++)
+	for (unsigned i = 0; i < ds->count && ds->want; i++)
 		if (ds->list[i]->alike && !have_covers(ds->list[i]->have, ds->list[i]->guest->virtual_size))
 			return true;
 	return false;

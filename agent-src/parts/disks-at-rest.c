@@ -25,10 +25,9 @@ static int hold(struct disks *ds, const char *path, enum image_use use, struct e
 
 static int hold_chain(struct disks *ds, const struct guest_disk *g, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < g->chain_count && !r; i++)
+	for (size_t i = 0; i < g->chain_count && !r; i++)
 		if (hold(ds, g->chain[i].real_path, IMAGE_SHARE, e))
 			r = source_obstacle(ds->src, e);
 	return r;
@@ -45,7 +44,6 @@ static int examine(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
 	const struct guest *g = &ds->src->guest;
-	size_t i;
 	int r = 0;
 
 	if (g->disk_count > DISKS_MAX) {
@@ -56,7 +54,7 @@ static int examine(struct part *p, struct err *e)
 		err_set(e, EINVAL, "--chain flatten needs a guest that runs: of one that is shut down the images are copied as they are");
 		r = source_obstacle(ds->src, e);
 	}
-	for (i = 0; i < MIN(g->disk_count, DISKS_MAX) && !r; i++) {
+	for (size_t i = 0; i < MIN(g->disk_count, DISKS_MAX) && !r; i++) {
 		struct disk *d = disk_add(ds, &g->disks[i]);
 
 		d->left_behind = disk_is_left_behind(ds, d->guest);
@@ -66,7 +64,7 @@ static int examine(struct part *p, struct err *e)
 		if (!r && !is_written_to(ds) && hold(ds, d->guest->real_path, IMAGE_READ, e))
 			r = source_obstacle(ds->src, e);
 	}
-	for (i = 0; i < ds->count && !r && !is_written_to(ds); i++) /* behind the disks, as describe() counts on */
+	for (size_t i = 0; i < ds->count && !r && !is_written_to(ds); i++) /* behind the disks, as describe() counts on */
 		r = hold_chain(ds, &g->disks[i], e);
 	return r ? r : disks_check_words(ds, e);
 }
@@ -76,9 +74,8 @@ static int examine(struct part *p, struct err *e)
 static const struct known_disk *find_known(const struct disks *ds, const struct guest_disk *g)
 {
 	const struct head_start *h = ds->src->opt->cold.head;
-	unsigned i;
 
-	for (i = 0; h && i < h->known_count; i++)
+	for (unsigned i = 0; h && i < h->known_count; i++)
 		if (!strcmp(h->known[i].path, g->real_path))
 			return &h->known[i];
 	return NULL;
@@ -94,10 +91,9 @@ struct have *disks_known(const struct disks *ds, const struct guest_disk *g)
 void disks_note_known(struct disks *ds)
 {
 	struct head_start *h = ds->src->opt->cold.head;
-	unsigned i;
 
 	attempt_id_format(ds->part.a->id, h->known_by);
-	for (i = 0; i < ds->count; i++) {
+	for (unsigned i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
 
 		if (!d->notes)
@@ -134,9 +130,8 @@ static int describe(struct part *p, json_t *out, struct err *e)
 {
 	struct disks *ds = disks_of(p);
 	int r = disks_describe(p, out, e);
-	unsigned i;
 
-	for (i = 0; i < ds->count && !r; i++) {
+	for (unsigned i = 0; i < ds->count && !r; i++) {
 		json_t *o = json_array_get(ds->described, i);
 
 		if (!ds->list[i]->left_behind)
@@ -159,9 +154,7 @@ static struct disk_at place_of(const struct disks *ds, const struct disk *d)
 
 void disks_read_at_rest(struct disks *ds)
 {
-	unsigned i;
-
-	for (i = 0; i < ds->count; i++) {
+	for (unsigned i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
 		struct disk_round round = {.object = d->object,
 					   .at = place_of(ds, d),
@@ -187,10 +180,9 @@ static void where_file_is(const struct disks *ds, const struct disk *d, struct w
 static int begin(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
-	unsigned i;
 
 	ds->final = true;
-	for (i = 0; i < ds->count; i++) {
+	for (unsigned i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
 
 		d->started = d->final = true;

@@ -112,9 +112,8 @@ int disks_find_bitmaps(struct disks *ds, struct err *e)
 json_t *disk_describe_bitmaps(const struct disk *d)
 {
 	json_t *out = json_array();
-	unsigned i;
 
-	for (i = 0; i < d->carried_count; i++)
+	for (unsigned i = 0; i < d->carried_count; i++)
 		json_array_append_new(out, json_pack("{s:s,s:I,s:b,s:b}", "name", d->carried[i].name, "granularity",
 						     (json_int_t)d->carried[i].granularity, "persistent", d->carried[i].persistent,
 						     "recording", d->carried[i].recording));
@@ -124,18 +123,15 @@ json_t *disk_describe_bitmaps(const struct disk *d)
 json_t *disk_tell_bitmaps(const struct disk *d)
 {
 	json_t *out = d->carried_count ? json_array() : NULL;
-	unsigned i;
 
-	for (i = 0; i < d->carried_count; i++)
+	for (unsigned i = 0; i < d->carried_count; i++)
 		json_array_append_new(out, json_string(d->carried[i].name));
 	return out;
 }
 
 void disk_forget_bitmaps(struct disk *d)
 {
-	unsigned i;
-
-	for (i = 0; i < d->carried_count; i++) {
+	for (unsigned i = 0; i < d->carried_count; i++) {
 		free(d->carried[i].name);
 		free(d->carried[i].node);
 	}
@@ -147,11 +143,9 @@ void disk_forget_bitmaps(struct disk *d)
 /* Persistent bitmaps stay in the image of a disk that stays; the others exist only in this QEMU's memory and are lost. */
 int disk_agree_bitmaps(struct disks *ds, struct disk *d, const json_t *said, struct err *e)
 {
-	unsigned i;
-
 	if (!d->carried_count || (!d->stays && json_is_true(json_object_get(said, "bitmaps"))))
 		return 0;
-	for (i = 0; i < d->carried_count; i++) {
+	for (unsigned i = 0; i < d->carried_count; i++) {
 		const struct carried_bitmap *b = &d->carried[i];
 
 		if (!d->stays && b->persistent)
@@ -238,9 +232,8 @@ static void send_extents(const struct disks *ds, const struct disk *d, unsigned 
 	uint8_t runs[RUNS_BYTES];
 	struct writer w = writer_of(runs, sizeof(runs));
 	uint64_t at = 0;
-	size_t k;
 
-	for (k = 0; k < count; k++) {
+	for (size_t k = 0; k < count; k++) {
 		uint64_t start = x[k].offset >> DISK_SHIFT, length = x[k].length >> DISK_SHIFT;
 
 		if (!(x[k].flags & NBD_STATE_DIRTY) || runs_put(&w, &at, start, length))

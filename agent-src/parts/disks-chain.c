@@ -46,10 +46,9 @@ static int describe_one_below(const struct disks *ds, const struct disk *d, cons
 int disk_describe_chain(const struct disks *ds, const struct disk *d, json_t *files, struct err *e)
 {
 	json_int_t parent = -1;
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < d->guest->chain_count && disk_keeps_chain(ds, d->guest) && !r; i++) {
+	for (size_t i = 0; i < d->guest->chain_count && disk_keeps_chain(ds, d->guest) && !r; i++) {
 		if (describe_one_below(ds, d, &d->guest->chain[i], parent, files, e))
 			r = source_obstacle(ds->src, e);
 		parent = (json_int_t)json_array_size(files) - 1;

@@ -28,9 +28,8 @@ static void note_bitmap(struct disk *d, const json_t *bitmap)
 static bool some_are_below_filters(const struct disks *ds)
 {
 	bool yes = false;
-	unsigned i;
 
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		yes |= ds->list[i]->guest->filter != NULL;
 	return yes;
 }
@@ -56,14 +55,13 @@ static void note_dirty(struct disks *ds, json_t *drives)
 {
 	json_t *entry, *bitmap;
 	size_t i;
-	unsigned k;
 	char name[48];
 
 	json_array_foreach(drives, i, entry) {
 		json_t *inserted = json_object_get(entry, "inserted") ?: entry;
 		const char *node = json_string_value(json_object_get(inserted, "node-name"));
 
-		for (k = 0; node && k < ds->count; k++) {
+		for (unsigned k = 0; node && k < ds->count; k++) {
 			struct disk *d = ds->list[k];
 
 			if (strcmp(d->guest->node, node))
@@ -81,10 +79,9 @@ static void note_dirty(struct disks *ds, json_t *drives)
 int disks_look_at_bitmaps(struct disks *ds, struct err *e)
 {
 	json_t *drives;
-	unsigned i;
 	int r;
 
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		ds->list[i]->looked_at = false;
 	r = qmp_call(ds->src->qmp, "query-block", NULL, &drives, e);
 	if (r)
@@ -98,7 +95,7 @@ int disks_look_at_bitmaps(struct disks *ds, struct err *e)
 		note_dirty(ds, drives);
 		json_decref(drives);
 	}
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		if (ds->list[i]->looked_at && !ds->list[i]->recording)
 			return err_set(e, EBUSY,
 				       "another client switched off the dirty bitmap by which vmferry knows what is written to disk %s",

@@ -63,9 +63,8 @@ static int examine(struct part *p, struct err *e)
 static json_t *paths_of(const struct disks *ds)
 {
 	json_t *out = json_array();
-	unsigned i;
 
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		if (ds->list[i]->guest->real_path)
 			json_array_append_new(out, json_string(ds->list[i]->guest->real_path));
 	return out;
@@ -169,9 +168,8 @@ static int agree(struct part *p, const json_t *accept, struct err *e)
 static json_t *spool_files(const struct disks_frozen *f)
 {
 	json_t *list = json_array();
-	size_t i;
 
-	for (i = 0; i < DISKS_MAX && f->spool[i]; i++)
+	for (size_t i = 0; i < DISKS_MAX && f->spool[i]; i++)
 		json_array_append_new(list, json_string(f->spool[i]));
 	return list;
 }
@@ -180,17 +178,16 @@ static int make_spools(struct disks *ds, struct err *e)
 {
 	struct disks_frozen *f = ds->frozen;
 	char prefix[QEMU_PREFIX_MAX];
-	unsigned i;
 	int r;
 
 	qemu_prefix(prefix, ds->part.a->id);
-	for (i = 0; i < ds->count; i++) {
+	for (unsigned i = 0; i < ds->count; i++) {
 		AUTO_FREE char *dir = point_spool_dir(ds, ds->list[i]->guest, ds->since.sync->spool);
 
 		f->spool[i] = xasprintf("%s/.%s%u.delta", dir, prefix, ds->list[i]->object);
 	}
 	r = attempt_own(ds->part.a, "frozen", json_pack("{s:s,s:o}", "prefix", prefix, "files", spool_files(f)), e);
-	for (i = 0; i < ds->count && !r; i++)
+	for (unsigned i = 0; i < ds->count && !r; i++)
 		r = point_spool_make(f->spool[i], ds->list[i]->guest, e);
 	return r;
 }
@@ -241,9 +238,8 @@ static int begin_frozen(struct disks *ds, json_t *actions, struct err *e)
 static int check_room(const struct disks *ds, json_t *nodes, struct err *e)
 {
 	uint64_t need[DISKS_MAX];
-	unsigned i;
 
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		need[i] = point_bitmap_bytes(ds, nodes, ds->list[i]);
 	return fault_point("src-spool-room") ? 0 : point_spool_room(ds->frozen->spool, need, ds->count, e);
 }
@@ -266,11 +262,10 @@ int disks_freeze(struct disks *ds, struct err *e)
 	struct frozen_disk *list = xcalloc(ds->count + 1, sizeof(*list));
 	char(*names)[POINT_BITMAP_NAME] = xcalloc(ds->count + 1, sizeof(*names));
 	json_t *actions = json_array();
-	unsigned i;
 	int r = make_ready(ds, e);
 
 	point_bitmaps_change(ds, actions);
-	for (i = 0; i < ds->count; i++) {
+	for (unsigned i = 0; i < ds->count; i++) {
 		const struct disk *d = ds->list[i];
 
 		point_bitmap_twin(ds, names[i], d);
@@ -291,7 +286,7 @@ int disks_freeze(struct disks *ds, struct err *e)
 	r = r ?: begin_frozen(ds, actions, e);
 	ds->since.sync->at_ms = (int64_t)time(NULL) * 1000;
 	fault_point("src-moment-begun");
-	for (i = 0; i < f->copy.count; i++) /* the names are this function's */
+	for (unsigned i = 0; i < f->copy.count; i++) /* the names are this function's */
 		f->copy.disk[i].bitmap = NULL;
 	json_decref(actions);
 	free(list);
@@ -329,11 +324,10 @@ static int export_map(struct disks *ds, const struct disk *d, struct err *e)
 static int take_map(struct disks *ds, unsigned i, struct disk_io *io, struct err *e)
 {
 	struct disk_map m = {.count = 0}, *out = &ds->frozen->map[i];
-	size_t k;
 	int r = disk_io_map(io, &m, e);
 
 	disk_map_free(out);
-	for (k = 0; k < m.count && !r; k++) {
+	for (size_t k = 0; k < m.count && !r; k++) {
 		r = disk_map_add(out, m.extent[k].length, DISK_DATA, m.extent[k].selected, e);
 		ds->since.sync->delta_bytes += m.extent[k].selected ? m.extent[k].length : 0;
 	}
@@ -366,13 +360,12 @@ static int read_map(struct disks *ds, unsigned i, struct err *e)
 static int read_maps(struct disks *ds, struct err *e)
 {
 	char prefix[QEMU_PREFIX_MAX];
-	unsigned i;
 	int r = 0;
 
 	qemu_prefix(prefix, ds->part.a->id);
-	for (i = 0; i < ds->count && !r; i++)
+	for (unsigned i = 0; i < ds->count && !r; i++)
 		r = export_map(ds, ds->list[i], e);
-	for (i = 0; i < ds->count && !r; i++)
+	for (unsigned i = 0; i < ds->count && !r; i++)
 		r = read_map(ds, i, e);
 	r = r ?: qemu_undo_exports(ds->src->qmp, ds->part.a->loop, prefix, e);
 	return r ? err_prefix(e, "cannot read the changes since the last point") : 0;
@@ -401,7 +394,6 @@ static void send_delta(struct disks *ds, unsigned i)
 static int copied(struct disks *ds, struct err *e)
 {
 	struct disks_frozen *f = ds->frozen;
-	unsigned i;
 	int r;
 
 	if (f->copy.bad.code)
@@ -414,7 +406,7 @@ static int copied(struct disks *ds, struct err *e)
 		return r;
 	f->moment = MOMENT_SENT;
 	ds->final = true;
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		send_delta(ds, i);
 	return 0;
 }
@@ -516,10 +508,9 @@ static void fini(struct part *p)
 {
 	struct disks *ds = disks_of(p);
 	struct disks_frozen *f = ds->frozen;
-	size_t i;
 
 	disks_fini(p);
-	for (i = 0; i < DISKS_MAX; i++) {
+	for (size_t i = 0; i < DISKS_MAX; i++) {
 		free(f->spool[i]);
 		disk_map_free(&f->map[i]);
 	}

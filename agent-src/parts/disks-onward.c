@@ -61,9 +61,8 @@ static char *image_of(const struct points *p, const struct point *pt, size_t i)
 static uint64_t allocated_above(const struct disks_onward *w, size_t i, uint64_t number)
 {
 	uint64_t sum = 0;
-	size_t k;
 
-	for (k = 0; k < w->store.count; k++) {
+	for (size_t k = 0; k < w->store.count; k++) {
 		bool is_above = w->store.list[k].number > number && point_disk(&w->store.list[k], i);
 		AUTO_FREE char *path = is_above ? image_of(&w->store, &w->store.list[k], i) : NULL;
 
@@ -77,9 +76,8 @@ static json_t *least_above(const struct disks_onward *w, size_t i)
 {
 	json_t *out = json_array();
 	uint64_t most = 0;
-	size_t k;
 
-	for (k = w->store.count; k-- > 0;) {
+	for (size_t k = w->store.count; k-- > 0;) {
 		AUTO_FREE char *path = point_disk(&w->store.list[k], i) ? image_of(&w->store, &w->store.list[k], i) : NULL;
 
 		json_array_insert_new(out, 0, json_integer((json_int_t)most));
@@ -106,7 +104,6 @@ static void take_disk(const struct disks_onward *w, struct guest *g, size_t i)
 static void take_guest(const struct disks_onward *w, struct guest *g)
 {
 	const json_t *is = json_object_get(w->point->json, "guest");
-	size_t i;
 
 	*g = (struct guest){.name = xstrdup(json_text(is, "name") ?: "?"),
 			    .exe = xstrdup(json_text(is, "exe")),
@@ -115,7 +112,7 @@ static void take_guest(const struct disks_onward *w, struct guest *g)
 			    .ram_bytes = (uint64_t)json_integer_value(json_object_get(is, "ram_bytes")),
 			    .vcpus = (unsigned)json_integer_value(json_object_get(is, "vcpus"))};
 	g->disks = xcalloc(POINT_DISKS_MAX + 1, sizeof(*g->disks));
-	for (i = 0; point_disk(w->point, i) && i < MIN(POINT_DISKS_MAX, DISKS_MAX); i++)
+	for (size_t i = 0; point_disk(w->point, i) && i < MIN(POINT_DISKS_MAX, DISKS_MAX); i++)
 		take_disk(w, g, i);
 }
 
@@ -144,10 +141,9 @@ static int examine(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
 	const struct guest *g = &ds->src->guest;
-	size_t i;
 
 	(void)e;
-	for (i = 0; i < g->disk_count; i++) {
+	for (size_t i = 0; i < g->disk_count; i++) {
 		struct disk *d = disk_add(ds, &g->disks[i]);
 
 		d->left_behind = point_disk_is_left_out(ds->onward->point, i);
@@ -179,9 +175,8 @@ static void describe_since(const struct disks *ds, json_t *replica)
 	const struct points *p = &ds->onward->store;
 	const struct point *newest = ds->onward->point;
 	json_t *since = json_array(), *moments = json_array();
-	size_t i;
 
-	for (i = 0; i < p->count; i++) {
+	for (size_t i = 0; i < p->count; i++) {
 		const struct point *pt = &p->list[i];
 
 		if (pt->number > newest->number || (pt->number < newest->number && ds->since.sync->whole))
@@ -210,11 +205,10 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	const struct replica_sync *sync = ds->since.sync;
 	json_t *replica = json_pack("{s:s,s:I,s:s,s:I}", "pair", sync->pair, "term", (json_int_t)sync->term, "keep", sync->keep, "number",
 				    (json_int_t)ds->onward->point->number);
-	unsigned i;
 
 	(void)e;
 	json_object_update_missing(out, json_object_get(ds->onward->point->json, "guest"));
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		describe_disk(ds, ds->list[i]);
 	json_object_set(out, "disks", ds->described);
 	describe_since(ds, replica);
@@ -374,11 +368,10 @@ static int prepare(struct part *p, struct err *e)
 	struct disks *ds = disks_of(p);
 	struct disks_onward *w = ds->onward;
 	const char *store = ds->since.sync->store;
-	unsigned i;
 	int lock = -1, r = start_helper(ds, e);
 
 	r = r ?: points_lock(store, &lock, e) ?: find_again(w, ds->since.sync, ds->since.from, e);
-	for (i = 0; i < ds->count && !r; i++)
+	for (unsigned i = 0; i < ds->count && !r; i++)
 		r = export_disk(ds, ds->list[i], e);
 	if (lock >= 0)
 		close(lock);
@@ -415,11 +408,10 @@ static void read_disk(struct disks *ds, struct disk *d)
 static int begin(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
-	unsigned i;
 
 	(void)e;
 	ds->final = true;
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		read_disk(ds, ds->list[i]);
 	return 0;
 }
@@ -427,9 +419,8 @@ static int begin(struct part *p, struct err *e)
 static int on_point(struct disks *ds, const struct event *ev, struct err *e)
 {
 	struct replica_sync *sync = ds->since.sync;
-	unsigned i;
 
-	for (i = 0; i < ds->count && ds->since.from; i++)
+	for (unsigned i = 0; i < ds->count && ds->since.from; i++)
 		sync->delta_bytes += ds->list[i]->last_dirty;
 	return disks_reached(&ds->part) & M_DISKS_DURABLE
 		       ? disks_take_point(ds, ev, e)
@@ -453,12 +444,11 @@ static int undo_dir(struct part *p, const json_t *detail, struct err *e)
 {
 	static const char *const sockets[] = {"helper.qmp", "nbd"};
 	const char *dir = json_text(detail, "path");
-	size_t i;
 
 	if (!dir)
 		return err_set(e, EBADMSG, "the journal does not say which");
 	end_helper(disks_of(p)->onward);
-	for (i = 0; i < ARRAY_LEN(sockets); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(sockets); i++) {
 		AUTO_FREE char *path = xasprintf("%s/%s", dir, sockets[i]);
 
 		unlink(path);

@@ -36,9 +36,7 @@ bool disk_keeps_chain(const struct disks *ds, const struct guest_disk *d)
 /* The user's last word about disk d in a list of DISK=VALUE: the command line's words are behind those of a file of defaults. NULL: none. */
 static const char *said_of(const struct option_list *pairs, const struct guest_disk *d)
 {
-	unsigned i;
-
-	for (i = pairs->count; i-- > 0;)
+	for (unsigned i = pairs->count; i-- > 0;)
 		if (guest_disk_is_called(d, pairs->at[i], (size_t)(option_pair_value(pairs->at[i]) - 1 - pairs->at[i])))
 			return option_pair_value(pairs->at[i]);
 	return NULL;
@@ -140,13 +138,12 @@ static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err
 												       check_is_that};
 	bool refused = is_under_a_job(ds, g);
 	struct disk *d;
-	size_t i;
 
 	if (g->removable_empty)
 		return 0;
 	if (g->read_only) /* stays as it is in the command line */
 		return ds->src->opt->in_place || !check_read_only(g, e) ? 0 : source_obstacle(ds->src, e);
-	for (i = 0; i < ARRAY_LEN(checks) && !is_under_a_job(ds, g); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(checks) && !is_under_a_job(ds, g); i++) {
 		if (!checks[i](ds, g, e))
 			continue;
 		if (source_obstacle(ds->src, e))
@@ -223,10 +220,9 @@ int disks_check_words(struct disks *ds, struct err *e)
 {
 	const struct disk_options *o = &ds->src->opt->disks;
 	int r = check_pairs(ds, &o->map, "--disk", e);
-	unsigned i;
 
 	r = r ? r : check_pairs(ds, &o->reuse, "--reuse", e);
-	for (i = 0; i < ds->count && !r; i++)
+	for (unsigned i = 0; i < ds->count && !r; i++)
 		if (ds->list[i]->left_behind && said_of(&o->reuse, ds->list[i]->guest)) {
 			err_set(e, EINVAL, "--reuse: disk %s is left behind, and an old copy of it would serve nothing",
 				disk_name(ds->list[i]));
@@ -296,13 +292,12 @@ int disks_examine(struct part *p, struct err *e)
 {
 	static int (*const checks[])(struct disks *, struct err *) = {disks_check_words, check_flatten, check_exports, disks_find_bitmaps};
 	struct disks *ds = disks_of(p);
-	size_t i;
 	int r = check_jobs(ds, e);
 
 	r = r && source_obstacle(ds->src, e) ? r : 0;
-	for (i = 0; i < ds->src->guest.disk_count && !r; i++)
+	for (size_t i = 0; i < ds->src->guest.disk_count && !r; i++)
 		r = examine_disk(ds, &ds->src->guest.disks[i], e);
-	for (i = 0; i < ARRAY_LEN(checks) && !r; i++)
+	for (size_t i = 0; i < ARRAY_LEN(checks) && !r; i++)
 		if (checks[i](ds, e))
 			r = source_obstacle(ds->src, e);
 	return r;
@@ -382,9 +377,7 @@ static int mark(const struct disks *ds, struct disk *d, struct err *e)
 
 void disks_unmark(struct disks *ds)
 {
-	unsigned i;
-
-	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++) {
+	for (unsigned i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++) {
 		if (ds->at[i].guest && ds->at[i].mark_fd >= 0)
 			close(ds->at[i].mark_fd);
 		ds->at[i].mark_fd = -1;
@@ -502,10 +495,9 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 int disks_describe(struct part *p, json_t *out, struct err *e)
 {
 	struct disks *ds = disks_of(p);
-	unsigned i;
 	int r = 0;
 
-	for (i = 0; i < ds->count && !r; i++) {
+	for (unsigned i = 0; i < ds->count && !r; i++) {
 		struct disk *d = ds->list[i];
 
 		if (!d->refused && mark(ds, d, e))
@@ -601,9 +593,7 @@ static void part_from_those_not_copied(struct disks *ds)
 /* A destination keeps nothing of an image above a base (PROTOCOL.md, "What is kept"), nor of what it has written to a device. */
 static int check_kept(const struct disks *ds, struct err *e)
 {
-	unsigned i;
-
-	for (i = 0; i < ds->count; i++) {
+	for (unsigned i = 0; i < ds->count; i++) {
 		const struct disk *d = ds->list[i];
 		const char *why = d->to_device ? "it goes onto a block device" : d->guest->chain_count ? "it has backing files" : NULL;
 
@@ -622,10 +612,9 @@ static int check_kept(const struct disks *ds, struct err *e)
 int disks_agree(struct part *p, const json_t *accept, struct err *e)
 {
 	struct disks *ds = disks_of(p);
-	unsigned i;
 	int r = 0;
 
-	for (i = 0; i < ds->count; i++) {
+	for (unsigned i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
 		const json_t *said = answer_for(accept, d);
 

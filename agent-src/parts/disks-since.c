@@ -46,12 +46,11 @@ static int say_formats(struct disks *ds, json_t *out, struct err *e)
 	size_t argc = json_array_size(was), k;
 	char **argv = xcalloc(argc + 1, sizeof(*argv));
 	json_t *now = json_array();
-	unsigned i;
 	int r = 0;
 
 	for (k = 0; k < argc; k++)
 		argv[k] = xstrdup(json_string_value(json_array_get(was, k)) ?: "");
-	for (i = 0; i < ds->count && !r; i++)
+	for (unsigned i = 0; i < ds->count && !r; i++)
 		r = say_format(ds->list[i]->guest, &argv, &argc, e);
 	for (k = 0; k < argc; k++)
 		json_array_append_new(now, json_string(argv[k]));
@@ -63,10 +62,9 @@ static int say_formats(struct disks *ds, json_t *out, struct err *e)
 static int describe(struct part *p, json_t *out, struct err *e)
 {
 	struct disks *ds = disks_of(p);
-	unsigned i;
 	int r;
 
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		ds->list[i]->left_out = disk_is_left_out(ds, ds->list[i]->guest);
 	r = disks_describe(p, out, e) ?: point_bitmaps_look(ds, e) ?: say_formats(ds, out, e);
 	point_bitmaps_describe(ds, out);

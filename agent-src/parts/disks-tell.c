@@ -33,9 +33,8 @@ static json_t *tell_result(const struct disks *ds, const struct disk *d)
 static void tell_compared(const struct disks *ds, json_t *out)
 {
 	uint64_t told = 0, all = 0;
-	unsigned i;
 
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		if (ds->list[i]->have && !ds->list[i]->round) {
 			told += have_told(ds->list[i]->have);
 			all += ds->list[i]->guest->virtual_size;
@@ -50,7 +49,6 @@ void disks_tell(const struct part *p, enum part_tale tale, json_t *out)
 		{[TELL_PLAN] = disk_tell_plan, [TELL_PROGRESS] = tell_progress, [TELL_STATUS] = NULL, [TELL_RESULT] = tell_result};
 	const struct disks *ds = container_of(p, const struct disks, part);
 	json_t *list;
-	unsigned i;
 
 	if (tale == TELL_PROGRESS || tale == TELL_STATUS)
 		json_object_set_new(out, "disk_left", json_integer((json_int_t)disks_left(ds)));
@@ -61,11 +59,11 @@ void disks_tell(const struct part *p, enum part_tale tale, json_t *out)
 	if (!of_one[tale])
 		return;
 	list = json_array();
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		json_array_append_new(list, of_one[tale](ds, ds->list[i]));
-	for (i = 0; i < ds->stays && tale == TELL_PLAN; i++)
+	for (unsigned i = 0; i < ds->stays && tale == TELL_PLAN; i++)
 		json_array_append_new(list, disk_tell_plan(ds, ds->stay[i]));
-	for (i = 0; i < ds->lefts && tale == TELL_PLAN; i++)
+	for (unsigned i = 0; i < ds->lefts && tale == TELL_PLAN; i++)
 		json_array_append_new(list, disk_tell_plan(ds, ds->left[i]));
 	json_object_set_new(out, "disks", list);
 }

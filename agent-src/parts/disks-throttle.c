@@ -14,11 +14,10 @@ static json_t *throttle_args(const char *qdev, uint64_t write_bytes_per_s)
 
 int disks_throttle(struct disks *ds, uint64_t bytes_per_s, struct err *e)
 {
-	unsigned i;
 	int r = 0;
 
 	ds->throttled = true;
-	for (i = 0; i < ds->count && !r; i++) {
+	for (unsigned i = 0; i < ds->count && !r; i++) {
 		struct disk *d = ds->list[i];
 
 		if (!d->guest->qdev || d->has_throttle) /* the user's own limit stays */

@@ -38,12 +38,11 @@ static void on_synced(struct disk_req *req, int res)
 
 static void begin(struct disks *ds)
 {
-	unsigned i;
 	struct err e;
 
 	ds->writeback = xcalloc(ds->count, sizeof(*ds->writeback));
 	ds->writeback_ns = now_ns();
-	for (i = 0; i < ds->count; i++) {
+	for (unsigned i = 0; i < ds->count; i++) {
 		struct writeback *w = &ds->writeback[i];
 
 		w->ds = ds;
@@ -68,9 +67,7 @@ bool disks_written_back(struct disks *ds)
 
 void disks_end_writeback(struct disks *ds)
 {
-	unsigned i;
-
-	for (i = 0; ds->writeback && i < ds->count; i++)
+	for (unsigned i = 0; ds->writeback && i < ds->count; i++)
 		close_once(&ds->writeback[i]);
 	free(ds->writeback);
 	ds->writeback = NULL;

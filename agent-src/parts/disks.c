@@ -107,9 +107,7 @@ int disks_undo_exports(struct part *p, const json_t *detail, struct err *e)
 
 static bool all(const struct disks *ds, bool (*is)(const struct disk *d))
 {
-	unsigned i;
-
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		if (!is(ds->list[i]))
 			return false;
 	return true;
@@ -202,9 +200,8 @@ static int rotate(struct disks *ds, bool final, struct err *e)
 {
 	json_t *actions = json_array();
 	char name[48];
-	unsigned i;
 
-	for (i = 0; i < ds->count; i++) {
+	for (unsigned i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
 
 		if (d->finished)
@@ -288,10 +285,9 @@ static void read_round(struct disks *ds, struct disk *d)
  * some hundred transactions (QEMU 10.0). */
 static int add_exports(struct disks *ds, struct err *e)
 {
-	unsigned i;
 	int r = 0;
 
-	for (i = 0; i < ds->count && !r; i++)
+	for (unsigned i = 0; i < ds->count && !r; i++)
 		if (!ds->list[i]->finished)
 			r = add_export(ds, ds->list[i], e);
 	return r;
@@ -299,9 +295,7 @@ static int add_exports(struct disks *ds, struct err *e)
 
 static void read_rounds(struct disks *ds)
 {
-	unsigned i;
-
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		if (!ds->list[i]->finished)
 			read_round(ds, ds->list[i]);
 }
@@ -331,13 +325,11 @@ static void clean_bitmap(struct disks *ds, const struct disk *d)
 /* Removes the exports of the round that is over, and the bitmaps that it was read by. */
 static void clean_rounds(struct disks *ds)
 {
-	unsigned i;
-
 	if (ds->count && !ds->list[0]->round)
 		disks_clean_bitmaps(ds);
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		clean_export(ds, ds->list[i]);
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		clean_bitmap(ds, ds->list[i]);
 }
 
@@ -354,10 +346,9 @@ int disks_begin(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
 	json_t *actions = json_array();
-	unsigned i;
 	int r;
 
-	for (i = 0; i < ds->count; i++) {
+	for (unsigned i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
 		char name[48];
 
@@ -385,12 +376,11 @@ int disks_begin(struct part *p, struct err *e)
 
 static int next_round(struct disks *ds, bool final, struct err *e)
 {
-	unsigned i;
 	int r = rotate(ds, final, e);
 
 	if (r)
 		return err_prefix(e, "dirty bitmaps of the disks");
-	for (i = 0; i < ds->count; i++) {
+	for (unsigned i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
 
 		if (d->finished)
@@ -415,11 +405,10 @@ static bool may_go_on(const struct disks *ds)
 int disks_next_round(struct disks *ds, uint64_t at_least, struct err *e)
 {
 	uint64_t dirty = 0;
-	unsigned i;
 
 	if (!may_go_on(ds))
 		return 0;
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		dirty += ds->list[i]->dirty;
 	if (dirty < at_least)
 		return 0;
@@ -547,9 +536,8 @@ void disks_say_done(struct disks *ds)
 uint64_t disks_left(const struct disks *ds)
 {
 	uint64_t sum = 0, done, left;
-	unsigned i;
 
-	for (i = 0; ds->reader && i < ds->count; i++) {
+	for (unsigned i = 0; ds->reader && i < ds->count; i++) {
 		disk_reader_progress(ds->reader, ds->list[i]->object, &done, &left);
 		sum += left + ds->list[i]->dirty;
 	}
@@ -559,9 +547,8 @@ uint64_t disks_left(const struct disks *ds)
 uint64_t disks_allocated(const struct disks *ds)
 {
 	uint64_t sum = 0;
-	unsigned i;
 
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		sum += ds->since.from ? ds->list[i]->since_bytes : ds->list[i]->guest->allocated;
 	return sum;
 }
@@ -580,14 +567,13 @@ unsigned disks_rounds(const struct disks *ds)
 /* The guest is stopped, and what it wrote is in the bitmaps. */
 int disks_final(struct disks *ds, struct err *e)
 {
-	unsigned i;
 	int r;
 
 	if (!may_go_on(ds))
 		return 0;
 	ds->final = true;
 	r = disks_look_at_bitmaps(ds, e) ?: disks_check_bitmaps(ds, e);
-	for (i = 0; !r && i < ds->count; i++) { /* a disk that it has not written to since its last round needs no other */
+	for (unsigned i = 0; !r && i < ds->count; i++) { /* a disk that it has not written to since its last round needs no other */
 		ds->list[i]->finished = ds->list[i]->looked_at && !ds->list[i]->dirty;
 		ds->list[i]->final = true;
 	}
@@ -642,13 +628,12 @@ void disks_free_reader(struct disks *ds)
 void disks_fini(struct part *p)
 {
 	struct disks *ds = disks_of(p);
-	unsigned i;
 
 	on_results(&ds->results); /* the reader's last results are dropped with the conductor */
 	disks_end_writeback(ds);
 	images_unlock(&ds->locked);
 	disks_unmark(ds);
-	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++) {
+	for (unsigned i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++) {
 		free(ds->at[i].to);
 		free(ds->at[i].old);
 		disk_forget_bitmaps(&ds->at[i]);

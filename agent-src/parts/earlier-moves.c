@@ -153,9 +153,7 @@ static int check_stays_here(const struct guest *g, const char *path, struct err 
 /* The same, whichever state directory the agent that brought it has. */
 static int check_images(const struct guest *g, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < g->disk_count; i++)
+	for (size_t i = 0; i < g->disk_count; i++)
 		if (g->disks[i].real_path && image_is_held(g->disks[i].real_path)) {
 			AUTO_FREE char *mark = image_held_path(g->disks[i].real_path);
 

@@ -132,7 +132,6 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	const struct guest *g = &fs->src->guest;
 	struct args_result r;
 	json_t *files;
-	size_t i;
 	int code = 0;
 
 	fs->described = json_array();
@@ -145,7 +144,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	while (json_array_size(fs->described) > HOST_FILES_MAX)
 		json_array_remove(fs->described, HOST_FILES_MAX);
 	fs->held = xcalloc(HOST_FILES_MAX, sizeof(*fs->held));
-	for (i = 0; i < json_array_size(fs->described); i++) {
+	for (size_t i = 0; i < json_array_size(fs->described); i++) {
 		if (!code && check_named(json_array_get(fs->described, i), e))
 			code = source_obstacle(fs->src, e);
 		host_file_look(fs->src->opt, json_array_get(fs->described, i), NULL);
@@ -341,13 +340,12 @@ void files_begin(struct files *fs)
 static void fini(struct part *p)
 {
 	struct files *fs = files_of(p);
-	size_t i;
 
-	for (i = 0; i < fs->count; i++) {
+	for (size_t i = 0; i < fs->count; i++) {
 		close(fs->list[i].fd);
 		XXH3_freeState(fs->list[i].hash);
 	}
-	for (i = 0; fs->held && i < HOST_FILES_MAX; i++)
+	for (size_t i = 0; fs->held && i < HOST_FILES_MAX; i++)
 		free(fs->held[i]);
 	free(fs->held);
 	free(fs->list);

@@ -130,9 +130,7 @@ static uint64_t certain(json_t *nodes, const struct disk *d, const char *name)
 /* Contents in both bitmaps are sent once, so together they need at least as much as the larger one. */
 static void look_at_least(const struct disks *ds, json_t *nodes, struct disk *d)
 {
-	unsigned i;
-
-	for (i = 0; i < ARRAY_LEN(d->since_least); i++) {
+	for (unsigned i = 0; i < ARRAY_LEN(d->since_least); i++) {
 		char name[POINT_BITMAP_NAME];
 
 		point_bitmap_name(ds, name, ds->since.recording - i);
@@ -145,7 +143,6 @@ static void look_at_least(const struct disks *ds, json_t *nodes, struct disk *d)
 int point_bitmaps_look(struct disks *ds, struct err *e)
 {
 	json_t *nodes;
-	unsigned i;
 	int r = qmp_call(ds->src->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, e);
 
 	if (r)
@@ -153,7 +150,7 @@ int point_bitmaps_look(struct disks *ds, struct err *e)
 	ds->since.recording = highest(ds, nodes);
 	ds->since.records = ds->since.recording && all_are(ds, nodes, ds->since.recording, RECORDS);
 	ds->since.two = ds->since.records && ds->since.recording > 1 && all_are(ds, nodes, ds->since.recording - 1, ENDED);
-	for (i = 0; i < ds->count; i++) {
+	for (unsigned i = 0; i < ds->count; i++) {
 		ds->list[i]->since_bytes = bytes_since(ds, nodes, ds->list[i]);
 		look_at_least(ds, nodes, ds->list[i]);
 	}
@@ -187,9 +184,8 @@ void point_bitmaps_describe(const struct disks *ds, json_t *out)
 {
 	const struct point_bitmaps *b = &ds->since;
 	json_t *since = json_array(), *replica;
-	unsigned i;
 
-	for (i = 0; i < ds->count; i++) {
+	for (unsigned i = 0; i < ds->count; i++) {
 		json_t *described = json_array_get(ds->described, ds->list[i]->object - OBJECT_DISK_BASE);
 
 		if (b->records) {
@@ -248,11 +244,10 @@ static void merge(json_t *actions, const struct disk *d, const char *from, const
 static void merge_newer(struct disks *ds, json_t *actions)
 {
 	char older[POINT_BITMAP_NAME], newer[POINT_BITMAP_NAME];
-	unsigned i;
 
 	point_bitmap_name(ds, newer, ds->since.recording);
 	point_bitmap_name(ds, older, ds->since.recording - 1);
-	for (i = 0; i < ds->count; i++) {
+	for (unsigned i = 0; i < ds->count; i++) {
 		const struct disk *d = ds->list[i];
 
 		if (is_left(d))
@@ -266,10 +261,9 @@ static void merge_newer(struct disks *ds, json_t *actions)
 void point_bitmaps_drop_older(struct disks *ds, json_t *actions)
 {
 	char older[POINT_BITMAP_NAME];
-	unsigned i;
 
 	point_bitmap_name(ds, older, ds->since.recording - 1);
-	for (i = 0; i < ds->count; i++)
+	for (unsigned i = 0; i < ds->count; i++)
 		if (!is_left(ds->list[i]))
 			add_action(actions, "block-dirty-bitmap-remove", reference(ds->list[i], older));
 }
@@ -339,9 +333,8 @@ int point_bitmaps_double(struct disks *ds, json_t *nodes, struct err *e)
 {
 	char ends[POINT_BITMAP_NAME], twin[POINT_BITMAP_NAME];
 	json_t *actions = json_array();
-	unsigned i;
 
-	for (i = 0; i < ds->count; i++) {
+	for (unsigned i = 0; i < ds->count; i++) {
 		const struct disk *d = ds->list[i];
 
 		point_bitmap_that_ends(ds, ends, d);
@@ -357,10 +350,9 @@ int point_bitmaps_double(struct disks *ds, json_t *nodes, struct err *e)
 void point_bitmaps_change(const struct disks *ds, json_t *actions)
 {
 	char ends[POINT_BITMAP_NAME], begins[POINT_BITMAP_NAME];
-	unsigned i;
 
 	point_bitmap_name(ds, begins, ds->since.sync->number);
-	for (i = 0; i < ds->count; i++) {
+	for (unsigned i = 0; i < ds->count; i++) {
 		const struct disk *d = ds->list[i];
 
 		if (is_left(d))

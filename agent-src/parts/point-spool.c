@@ -17,11 +17,10 @@
 char *point_spool_dir(const struct disks *ds, const struct guest_disk *g, const char *wished)
 {
 	AUTO_FREE char *copy = NULL;
-	unsigned i;
 
 	if (wished)
 		return xstrdup(wished);
-	for (i = 0; g->block_device && i < ds->count; i++)
+	for (unsigned i = 0; g->block_device && i < ds->count; i++)
 		if (!ds->list[i]->guest->block_device)
 			g = ds->list[i]->guest;
 	if (!g->real_path || g->block_device)
@@ -32,9 +31,7 @@ char *point_spool_dir(const struct disks *ds, const struct guest_disk *g, const 
 
 int point_spool_places(const struct disks *ds, const char *wished, struct err *e)
 {
-	unsigned i;
-
-	for (i = 0; i < ds->count; i++) {
+	for (unsigned i = 0; i < ds->count; i++) {
 		const struct guest_disk *g = ds->list[i]->guest;
 		AUTO_FREE char *dir = point_spool_dir(ds, g, wished);
 
@@ -66,11 +63,10 @@ static int check_file_system(char *const *files, const uint64_t *need, size_t co
 	struct stat here, there;
 	char a[24], b[24];
 	struct statvfs v;
-	size_t i;
 
 	if (stat(files[at], &here) || statvfs(files[at], &v))
 		return err_sys(e, errno, "cannot look at %s", files[at]);
-	for (i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		if (!stat(files[i], &there) && there.st_dev == here.st_dev)
 			all += need[i];
 	available = (uint64_t)v.f_bavail * v.f_frsize;
@@ -85,10 +81,9 @@ static int check_file_system(char *const *files, const uint64_t *need, size_t co
 
 int point_spool_room(char *const *files, const uint64_t *need, size_t count, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < count && !r; i++)
+	for (size_t i = 0; i < count && !r; i++)
 		r = check_file_system(files, need, count, i, e);
 	return r;
 }

@@ -25,9 +25,8 @@ static const char *state_among_memory(const char *machine)
 	static const struct {
 		const char *machine, *state;
 	} rows[] = {{"pseries", "the hash page table of a pseries"}, {"s390-ccw-virtio", "the storage keys of an s390x"}};
-	size_t i;
 
-	for (i = 0; machine && i < ARRAY_LEN(rows); i++)
+	for (size_t i = 0; machine && i < ARRAY_LEN(rows); i++)
 		if (!strncmp(machine, rows[i].machine, strlen(rows[i].machine)))
 			return rows[i].state;
 	return NULL;

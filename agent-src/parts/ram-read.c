@@ -15,9 +15,8 @@ static unsigned seed_blocks(const struct ram_block_place *told, size_t count, st
 {
 	uint64_t pages = 0;
 	unsigned n = 0;
-	size_t i;
 
-	for (i = 0; i < count && n < SEED_BLOCKS_MAX; i++) {
+	for (size_t i = 0; i < count && n < SEED_BLOCKS_MAX; i++) {
 		uint64_t bytes = told[i].used_bytes;
 
 		if (bytes < SEED_BLOCK_MIN || bytes > told[i].max_bytes || bytes % PAGE_BYTES ||

@@ -153,12 +153,10 @@ int source_note_migration(struct source *s, bool ours, bool ends_noted, struct e
 /* JSON cannot describe text that is not UTF-8. */
 static int check_text(const struct guest *g, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < g->line.argc; i++)
+	for (size_t i = 0; i < g->line.argc; i++)
 		if (!text_is_utf8(g->line.argv[i]))
 			return err_set(e, EILSEQ, "argument %zu of the guest's command line is not UTF-8 text", i);
-	for (i = 0; i < g->disk_count; i++)
+	for (size_t i = 0; i < g->disk_count; i++)
 		if (g->disks[i].real_path && !text_is_utf8(g->disks[i].real_path))
 			return err_set(e, EILSEQ, "the name of the disk file %s is not UTF-8 text", g->disks[i].real_path);
 	if (g->qmp.path && !text_is_utf8(g->qmp.path))
@@ -277,9 +275,7 @@ static int check_stays(const struct source *s, struct err *e)
 
 static void tell_what_was_written_in(const struct source *s)
 {
-	size_t i;
-
-	for (i = 0; i < s->guest.notes.count; i++)
+	for (size_t i = 0; i < s->guest.notes.count; i++)
 		report_notice(s->report, "%s", s->guest.notes.text[i]);
 }
 
@@ -362,9 +358,8 @@ static int examine_at_rest(struct part *p, struct err *e)
 static json_t *map_net(const struct option_list *nets)
 {
 	json_t *out = json_object();
-	unsigned i;
 
-	for (i = 0; i < nets->count; i++) {
+	for (unsigned i = 0; i < nets->count; i++) {
 		const char *what = strchr(nets->at[i], '=');
 		AUTO_FREE char *nic = xasprintf("%.*s", (int)(what - nets->at[i]), nets->at[i]);
 
@@ -424,10 +419,9 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	const struct guest *g = &s->guest;
 	AUTO_FREE char *version = version_of(g);
 	json_t *argv = json_array(), *env = json_object();
-	size_t i;
 
 	(void)e;
-	for (i = 0; i < g->line.argc && !s->line_there; i++)
+	for (size_t i = 0; i < g->line.argc && !s->line_there; i++)
 		json_array_append_new(argv, json_string(g->line.argv[i]));
 	json_array_extend(argv, s->line_there);
 	if (!s->line_there)
@@ -499,9 +493,8 @@ static json_t *monitors(const struct source *s)
 {
 	const struct guest *g = &s->guest;
 	json_t *out = json_array();
-	size_t i;
 
-	for (i = 0; i < g->qmp.count; i++) {
+	for (size_t i = 0; i < g->qmp.count; i++) {
 		AUTO_FREE char *aside = s->opt->in_place ? attempt_id_name(s->part.a->id, g->qmp.all[i]) : NULL;
 
 		json_array_append_new(out, json_string(g->qmp.all[i]));
@@ -672,14 +665,13 @@ static void swap_guests(struct guest *a, struct guest *b)
 int source_become_libvirts(struct source *s, const struct libvirt_guest *becomes, struct err *e)
 {
 	struct guest line;
-	size_t i;
 	int r = libvirt_describe(becomes, &line, e);
 
 	if (r) {
 		guest_fini(&line);
 		return r;
 	}
-	for (i = 0; i < line.notes.count; i++)
+	for (size_t i = 0; i < line.notes.count; i++)
 		guest_note(&s->guest, "%s", line.notes.text[i]);
 	swap_guests(&s->guest, &line);
 	guest_fini(&line);

@@ -27,11 +27,10 @@ static char *find_socket(const struct guest *g)
 	struct args_result r;
 	struct err ignored;
 	char *socket = NULL;
-	size_t i;
 
 	if (guest_look_at_line(g, true, &r, &ignored))
 		return NULL;
-	for (i = 0; i < r.file_count && !socket; i++)
+	for (size_t i = 0; i < r.file_count && !socket; i++)
 		socket = r.files[i].role == ARGS_TPM ? xstrdup(r.files[i].path) : NULL;
 	args_result_fini(&r);
 	return socket;

@@ -49,9 +49,7 @@ const struct answered_call *answered_call(size_t i)
 
 static const struct answered_call *called(const struct seccomp_notif *asked)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(calls); i++)
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
 		if (calls[i].call == asked->data.nr)
 			return &calls[i];
 	return NULL;
@@ -275,9 +273,8 @@ static bool is_asked_by_libraries(const char *path)
 					    "/var/lib/sss/pipes/",
 					    "/run/samba/winbindd/",
 					    "/var/lib/samba/winbindd"};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(names); i++)
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (!strncmp(path, names[i], strlen(names[i])))
 			return true;
 	return false;

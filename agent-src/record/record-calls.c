@@ -86,10 +86,9 @@ static int added(int r)
 
 static int add_calls(scmp_filter_ctx c, const char *const *names, size_t count, bool refuse)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; !r && i < count; i++) {
+	for (size_t i = 0; !r && i < count; i++) {
 		int number = seccomp_syscall_resolve_name(names[i]);
 		uint32_t code = !refuse ? 0 : !strcmp(names[i], "clone3") ? ENOSYS : EPERM;
 
@@ -108,10 +107,9 @@ static int notify_of(scmp_filter_ctx c, int call)
 static int add_answered(scmp_filter_ctx c)
 {
 	const struct answered_call *k;
-	size_t i;
 	int r = 0;
 
-	for (i = 0; (k = answered_call(i)) && !r; i++) {
+	for (size_t i = 0; (k = answered_call(i)) && !r; i++) {
 		unsigned bits = k->kind == ANSWER_MAY_WRITE ? W_OK : AT_EMPTY_PATH;
 		bool some = k->kind == ANSWER_MAY_WRITE || (k->kind == ANSWER_LOOK && k->how != NO_ARGUMENT);
 
@@ -138,10 +136,9 @@ static int add_unanswered(scmp_filter_ctx c)
 static int add_limits(scmp_filter_ctx c)
 {
 	static const int limits[] = {RLIMIT_MEMLOCK, RLIMIT_NOFILE, RLIMIT_CORE, RLIMIT_NICE, RLIMIT_RTPRIO};
-	size_t i;
 	int r = 0;
 
-	for (i = 0; !r && i < ARRAY_LEN(limits); i++) {
+	for (size_t i = 0; !r && i < ARRAY_LEN(limits); i++) {
 		unsigned limit = (unsigned)limits[i];
 
 		r = added(seccomp_rule_add(c, SCMP_ACT_ERRNO(0), SCMP_SYS(prlimit64), 2, SCMP_A1(SCMP_CMP_EQ, limit, 0),

@@ -46,12 +46,11 @@ static void lay_over(struct record_layers *l, const char *dir)
 	AUTO_FREE char *real = realpath(dir, NULL), *upper = xasprintf(LAYERS "/%zu", l->count), *work = xasprintf("%s.work", upper);
 	AUTO_FREE char *options = xasprintf("userxattr,lowerdir=%s,upperdir=%s,workdir=%s", real ?: "", upper, work);
 	struct stat st;
-	size_t i;
 
 	if (!real || !real[1] || stat(real, &st) || !S_ISDIR(st.st_mode) || strpbrk(real, ":,\\ ") || l->count == ARRAY_LEN(l->at))
 		return;
 	/* a layer below would be hidden; a directory in a layer is this user's, even if its group is unknown there */
-	for (i = 0; i < l->count; i++)
+	for (size_t i = 0; i < l->count; i++)
 		if (is_below(l->at[i], real))
 			return;
 	if (has_mounts(real) || mkdir(upper, 0755) || mkdir(work, 0755) || chmod(upper, (st.st_mode & 07777) | 0700) ||
@@ -71,9 +70,8 @@ void record_lay(struct record_layers *l, const char *const *dirs)
 int record_open_layers(const struct record_layers *l)
 {
 	struct mount_attr a = {.attr_clr = MOUNT_ATTR_RDONLY};
-	size_t i;
 
-	for (i = 0; i < l->count; i++)
+	for (size_t i = 0; i < l->count; i++)
 		if (mount_setattr(AT_FDCWD, l->at[i], 0, &a, sizeof(a)))
 			return -errno;
 	return 0;

@@ -41,9 +41,8 @@ static void add_qemu(struct record_qemus *q, const char *path)
 	struct stat st;
 
 	AUTO_FREE char *real = realpath(path, NULL);
-	size_t i;
 
-	for (i = 0; i < q->count && real; i++) /* the same file may have another name, as in a directory that is twice in PATH */
+	for (size_t i = 0; i < q->count && real; i++) /* the same file may have another name, as in a directory that is twice in PATH */
 		if (!strcmp(q->paths[i], real))
 			return;
 	if (real && q->count < RECORD_QEMUS_MAX && !stat(real, &st) && S_ISREG(st.st_mode))
@@ -80,9 +79,8 @@ static char *path_of(const char *word, const char *script)
 {
 	static const char *const homes[] = {"~/", "$HOME/", "${HOME}/"};
 	const char *home = getenv("HOME"), *slash = strrchr(script, '/');
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(homes) && home; i++)
+	for (size_t i = 0; i < ARRAY_LEN(homes) && home; i++)
 		if (!strncmp(word, homes[i], strlen(homes[i])))
 			return xasprintf("%s/%s", home, word + strlen(homes[i]));
 	if (*word == '/')
@@ -138,10 +136,9 @@ static char *prefix_of(const char *path, const char **rest)
 /* A recorder for each QEMU, and a file and a directory by whose names that QEMU is still there: alone, and among its own files. */
 static int write_recorders(const struct record_qemus *q, const char *head)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < q->count && !r; i++) {
+	for (size_t i = 0; i < q->count && !r; i++) {
 		AUTO_FREE char *name = xasprintf("record-%zu", i), *real = xasprintf("real-%zu", i);
 		AUTO_FREE char *root = xasprintf(RECORD_DIR "/root-%zu", i);
 		const char *rest = "";
@@ -160,14 +157,13 @@ int record_write_programs(const struct record_qemus *q, int output)
 	AUTO_FREE char *head = NULL;
 	const char *name;
 	struct stat st;
-	size_t i;
 	int r = fstat(output, &st) || mkdir(RECORD_DIR, 0755) ? -errno : 0;
 
 	if (r)
 		return r;
 	head = xasprintf("#!/bin/sh\npipe=%llu:%llu real=\n", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
 	r = write_recorders(q, head);
-	for (i = 0; !r && (name = stand_in_name(i)); i++) {
+	for (size_t i = 0; !r && (name = stand_in_name(i)); i++) {
 		AUTO_FREE char *text = stand_in_text(i);
 
 		r = write_program(name, head, text);
@@ -188,10 +184,9 @@ static int cover_program(const char *name)
 {
 	static const char *const dirs[] = {"/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin"};
 	struct stat st;
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < ARRAY_LEN(dirs) && !r; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(dirs) && !r; i++) {
 		AUTO_FREE char *path = xasprintf("%s/%s", dirs[i], name);
 		AUTO_FREE char *real = realpath(dirs[i], NULL);
 
@@ -215,10 +210,9 @@ static void mount_own_files(const char *qemu, size_t i)
 int record_mount_programs(const struct record_qemus *q)
 {
 	const char *stand_in;
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < q->count && !r; i++) {
+	for (size_t i = 0; i < q->count && !r; i++) {
 		AUTO_FREE char *name = xasprintf("record-%zu", i), *real = xasprintf(RECORD_DIR "/real-%zu", i);
 
 		if (mount(q->paths[i], real, NULL, MS_BIND, NULL))
@@ -227,7 +221,7 @@ int record_mount_programs(const struct record_qemus *q)
 		r = mount_over(name, q->paths[i]);
 	}
 	mount("/usr/bin/mkdir", RECORD_DIR "/real-mkdir", NULL, MS_BIND, NULL); /* mkdir's stand-in needs the real one to make anything */
-	for (i = 0; !r && (stand_in = stand_in_name(i)); i++)
+	for (size_t i = 0; !r && (stand_in = stand_in_name(i)); i++)
 		r = strcmp(stand_in, "qemu-img") ? cover_program(stand_in) : 0; /* the stand-in for qemu-img runs the host's */
 	return r ? r : cover_program("swtpm");
 }

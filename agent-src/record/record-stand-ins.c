@@ -103,9 +103,8 @@ static char *text_of_nothing(const char *name, const char *acts)
 static char *names_of_nothing(void)
 {
 	char *out = xstrdup(" ");
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(nothing_s); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(nothing_s); i++) {
 		AUTO_FREE char *before = out;
 
 		out = xasprintf("%s%s ", before, nothing_s[i].name);

@@ -50,10 +50,9 @@ static int set_mount(const char *path, unsigned flags, uint64_t set, uint64_t cl
 static int keep_devices(bool begin)
 {
 	static const char *const kept[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < ARRAY_LEN(kept) && !r; i++)
+	for (size_t i = 0; i < ARRAY_LEN(kept) && !r; i++)
 		if (!access(kept[i], F_OK))
 			r = begin ? mount_over(kept[i], kept[i], MS_BIND) : set_mount(kept[i], 0, 0, MOUNT_ATTR_NODEV);
 	return r;
@@ -148,9 +147,8 @@ static int drop_capabilities(void)
 {
 	struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct none[2] = {{.effective = 0}};
-	unsigned i;
 
-	for (i = 0; i < 64 && prctl(PR_CAPBSET_READ, i) >= 0; i++)
+	for (unsigned i = 0; i < 64 && prctl(PR_CAPBSET_READ, i) >= 0; i++)
 		if (prctl(PR_CAPBSET_DROP, i))
 			return -errno;
 	return syscall(SYS_capset, &h, none) ? -errno : 0;
@@ -171,13 +169,12 @@ static void forbid_writing(const struct record_layers *layers)
 	static const char *const left[] = {RECORD_DIR, "/dev/null", "/dev/full"};
 	const struct landlock_ruleset_attr attr = {.handled_access_fs = LANDLOCK_ACCESS_FS_WRITE_FILE};
 	AUTO_CLOSE int rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
-	size_t i;
 
 	if (rules < 0)
 		return;
-	for (i = 0; i < ARRAY_LEN(left); i++)
+	for (size_t i = 0; i < ARRAY_LEN(left); i++)
 		leave(rules, left[i]);
-	for (i = 0; i < layers->count; i++) /* named pipes in these are none of the host's */
+	for (size_t i = 0; i < layers->count; i++) /* named pipes in these are none of the host's */
 		leave(rules, layers->at[i]);
 	syscall(SYS_landlock_restrict_self, rules, 0);
 }
@@ -222,7 +219,6 @@ static int run_script(char **words, const char *text, int output)
 	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	char *shell = (char *)shell_of(text), **by_shell;
 	size_t n = 0;
-	int fd;
 
 	while (words[n])
 		n++;
@@ -231,7 +227,7 @@ static int run_script(char **words, const char *text, int output)
 	memcpy(by_shell + 1, words, n * sizeof(*words));
 	if (null < 0 || dup2(null, 0) < 0 || dup2(2, 1) < 0) /* the output is read: it may say why the script gives up */
 		return -errno;
-	for (fd = RECORD_FD_FIRST; fd <= RECORD_FD_LAST; fd++)
+	for (int fd = RECORD_FD_FIRST; fd <= RECORD_FD_LAST; fd++)
 		if (dup2(output, fd) < 0)
 			return -errno;
 	close_range(RECORD_FD_LAST + 1, ~0U, 0);
@@ -274,9 +270,8 @@ static bool is_there_more(void)
 static bool was_killed(int status)
 {
 	static const int usual[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGALRM, SIGUSR1, SIGUSR2};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(usual); i++)
+	for (size_t i = 0; i < ARRAY_LEN(usual); i++)
 		if (WIFSIGNALED(status) && WTERMSIG(status) == usual[i])
 			return false;
 	return WIFSIGNALED(status);
@@ -397,7 +392,6 @@ static int look_at_word(struct record_qemus *q, const char *path, const char *wo
 static int look_at_words(struct record_qemus *q, char **words, char **text)
 {
 	AUTO_FREE char *copy = NULL;
-	size_t i;
 	int r = read_script(words[0], text);
 
 	if (r)
@@ -406,7 +400,7 @@ static int look_at_words(struct record_qemus *q, char **words, char **text)
 	record_add_path(q, "/usr/bin:/usr/local/bin:/usr/libexec");
 	copy = xstrdup(*text);
 	record_add_named(q, copy, words[0]);
-	for (i = 1; words[i] && !r; i++)
+	for (size_t i = 1; words[i] && !r; i++)
 		r = look_at_word(q, words[0], words[i]);
 	return r;
 }

@@ -120,9 +120,7 @@ static int look_at_journals(const struct newest_question *q, look *at, struct ne
 
 static const json_t *newest_of_name(const struct newest_question *q, const json_t *all)
 {
-	size_t i;
-
-	for (i = json_array_size(all); i > 0; i--)
+	for (size_t i = json_array_size(all); i > 0; i--)
 		if (!strcmp(json_text(json_array_get(all, i - 1), "guest") ?: "", q->guest))
 			return json_array_get(all, i - 1);
 	return NULL;

@@ -14,10 +14,9 @@ static bool is_trial(const struct run *r)
 /* A disk that is in no point, as no device has it, would be whatever has its name here. */
 static int check_is_of_point(const struct run *r, const struct args_file *f, struct err *e)
 {
-	size_t i;
 	bool found = (f->role != ARGS_DISK && f->role != ARGS_PFLASH_VARS) || f->read_only || !f->to;
 
-	for (i = 0; point_disk(r->point, i) && !found; i++) {
+	for (size_t i = 0; point_disk(r->point, i) && !found; i++) {
 		AUTO_FREE char *overlay = run_overlay(r, i);
 
 		found = !strcmp(f->to, overlay);
@@ -59,10 +58,9 @@ static int check_directory(const struct run *r, const struct args_file *f, const
 
 int run_check_files(const struct run *r, struct err *e)
 {
-	size_t i;
 	int k = 0;
 
-	for (i = 0; i < r->args.file_count && !k; i++) {
+	for (size_t i = 0; i < r->args.file_count && !k; i++) {
 		const struct args_file *f = &r->args.files[i];
 		const char *path = f->to ?: f->path;
 

@@ -24,9 +24,8 @@ static const char *leads_to(const struct run *r, const struct replica_conf *c, c
 {
 	const char *name, *to = NULL;
 	json_t *what;
-	size_t i;
 
-	for (i = 0; i < c->o.map_net.count; i++) {
+	for (size_t i = 0; i < c->o.map_net.count; i++) {
 		AUTO_FREE char *word = xstrdup(c->o.map_net.at[i]);
 		char *value = strchr(word, '=');
 
@@ -43,10 +42,9 @@ static const char *leads_to(const struct run *r, const struct replica_conf *c, c
 static int check_word(const struct args_result *looked, const char *said, struct err *e)
 {
 	AUTO_FREE char *word = xstrdup(said);
-	size_t i;
 
 	*strchr(word, '=') = '\0';
-	for (i = 0; i < looked->nic_count; i++)
+	for (size_t i = 0; i < looked->nic_count; i++)
 		if (is_called(&looked->nics[i], word))
 			return 0;
 	return err_set(e, EINVAL, "--map-net %s: the guest has no network card %s", said, word);
@@ -55,14 +53,13 @@ static int check_word(const struct args_result *looked, const char *said, struct
 int run_map_nets(const struct run *r, const struct replica_conf *c, const struct args_result *looked, struct args_net_map **out,
 		 size_t *count, struct err *e)
 {
-	size_t i;
 	int k = 0;
 
 	*out = xcalloc(looked->nic_count + 1, sizeof(**out));
 	*count = 0;
-	for (i = 0; i < c->o.map_net.count && !k; i++)
+	for (size_t i = 0; i < c->o.map_net.count && !k; i++)
 		k = check_word(looked, c->o.map_net.at[i], e);
-	for (i = 0; i < looked->nic_count && !k; i++) {
+	for (size_t i = 0; i < looked->nic_count && !k; i++) {
 		const struct args_nic *n = &looked->nics[i];
 		const char *to = leads_to(r, c, n);
 
@@ -78,9 +75,7 @@ int run_map_nets(const struct run *r, const struct replica_conf *c, const struct
 
 void run_name_nics(struct run *r)
 {
-	size_t i;
-
-	for (i = 1; i + 1 < r->argc && !strcmp(r->kind, "test"); i++) {
+	for (size_t i = 1; i + 1 < r->argc && !strcmp(r->kind, "test"); i++) {
 		struct props p;
 
 		if (strcmp(r->argv[i], "-nic") && strcmp(r->argv[i], "--nic"))

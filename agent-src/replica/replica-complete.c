@@ -89,13 +89,12 @@ static int flatten_all(struct run *r, struct err *e)
 {
 	json_t *run = json_object_get(r->store.replica, "run");
 	AUTO_FREE char *number = xasprintf("%lld", (long long)json_integer_value(json_object_get(run, "number")));
-	size_t i;
 	int k;
 
 	if (json_is_true(json_object_get(run, "completed")))
 		return 0;
 	k = points_find(&r->store, number, &r->point, e);
-	for (i = 0; !k && point_disk(r->point, i); i++)
+	for (size_t i = 0; !k && point_disk(r->point, i); i++)
 		k = flatten(r, i, e);
 	if (!k && rmdir(r->dir) && errno != ENOENT)
 		k = err_sys(e, errno, "%s has something in it still", r->dir);

@@ -63,11 +63,10 @@ static int take_left_out(void *into, const char *arg, struct err *e)
 	const char *value = option_pair_value(arg);
 	size_t n = value ? (size_t)(value - arg) : 0;
 	bool found = false;
-	unsigned i;
 
 	if (!value || value == arg + 1 || (strcmp(value, "empty") && strcmp(value, "copy")))
 		return option_bad(e, arg, "DISK=empty, or DISK=copy");
-	for (i = 0; i < l->count && !found; i++)
+	for (unsigned i = 0; i < l->count && !found; i++)
 		if (!strncmp(l->at[i], arg, n)) {
 			found = true;
 			l->at[i] = l->at[l->count - 1];

@@ -119,9 +119,8 @@ static void judge(json_t *row, const asked_fn *asked, size_t count)
 {
 	json_t *why = json_array();
 	enum health worst = NORMAL;
-	size_t i;
 
-	for (i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		enum health is = asked[i](row, why);
 
 		worst = MAX(worst, is);

@@ -53,8 +53,6 @@ int run_begin(struct run *r, const struct replica_conf *c, const char *guest, co
 
 void run_fini(struct run *r)
 {
-	size_t i;
-
 	points_close(&r->store);
 	swtpm_fini(&r->tpm);
 	qemu_let_go(&r->tpm_proc);
@@ -63,7 +61,7 @@ void run_fini(struct run *r)
 		close(r->lock);
 	args_free_strings(r->argv, r->argc);
 	args_result_fini(&r->args);
-	for (i = 0; r->env && r->env[i]; i++)
+	for (size_t i = 0; r->env && r->env[i]; i++)
 		free(r->env[i]);
 	FREE_ALL(r->env, r->name, r->dir, r->home, r->qmp, r->script);
 }
@@ -105,12 +103,11 @@ static int make_overlay(const struct run *r, size_t i, struct err *e)
 
 static int make_disks(const struct run *r, struct err *e)
 {
-	size_t i;
 	int k = 0;
 
 	if (mkdir(r->dir, 0700))
 		return err_sys(e, errno, "cannot make %s", r->dir);
-	for (i = 0; point_disk(r->point, i) && !k; i++)
+	for (size_t i = 0; point_disk(r->point, i) && !k; i++)
 		k = make_overlay(r, i, e);
 	return k ? k : sync_parent_dir(r->dir, e);
 }
@@ -165,9 +162,7 @@ static char *escaped(const char *name)
 /* A trial has another name than the guest, which may run beside it. */
 static void rename_guest(struct run *r)
 {
-	size_t i;
-
-	for (i = 0; i + 1 < r->args.argc && !strcmp(r->kind, "test"); i++) {
+	for (size_t i = 0; i + 1 < r->args.argc && !strcmp(r->kind, "test"); i++) {
 		char *now;
 
 		if (strcmp(r->args.argv[i], "-name"))
@@ -207,12 +202,11 @@ static int rewrite(struct run *r, const struct replica_conf *c, struct err *e)
 
 static int make_line(struct run *r, const struct replica_conf *c, struct err *e)
 {
-	size_t i;
 	int k = take_line(r, e);
 
 	take_env(r);
 	run_name_nics(r);
-	for (i = 0; point_disk(r->point, i) && !k; i++)
+	for (size_t i = 0; point_disk(r->point, i) && !k; i++)
 		k = put_disk(r, i, e);
 	return k ?: rewrite(r, c, e) ?: run_check_files(r, e);
 }

@@ -155,9 +155,8 @@ json_t *replica_history(const char *dir, const char *guest)
 void replica_forget(const char *dir, const char *guest)
 {
 	static const char *const suffixes[] = {"json", "history"}; /* lock files stay: the next would lock another one */
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(suffixes); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
 		AUTO_FREE char *path = replica_path(dir, guest, suffixes[i]);
 
 		unlink(path);

@@ -29,9 +29,8 @@ const char *replica_flat_format(const json_t *disk)
 json_t *replica_disks_before(const struct point *pt)
 {
 	json_t *out = json_array();
-	size_t i;
 
-	for (i = 0; point_disk(pt, i); i++)
+	for (size_t i = 0; point_disk(pt, i); i++)
 		json_array_append_new(out, json_pack("{s:O*,s:s,s:O*}", "from", json_object_get(point_disk(pt, i), "from"), "format",
 						     replica_flat_format(point_disk(pt, i)), "empty",
 						     json_object_get(point_disk(pt, i), "empty")));

@@ -23,9 +23,8 @@ static json_t *left_out_of(const struct replica_conf *c)
 {
 	const struct option_list *l = &c->o.disks.map;
 	json_t *out = json_array();
-	unsigned i;
 
-	for (i = 0; i < l->count; i++)
+	for (unsigned i = 0; i < l->count; i++)
 		json_array_append_new(out, json_stringn(l->at[i], (size_t)(option_pair_value(l->at[i]) - 1 - l->at[i])));
 	return out;
 }
@@ -133,12 +132,11 @@ static json_t *store_json(const char *guest, const char *dir)
 	struct points p;
 	json_t *out, *list = json_array(), *damaged = json_array();
 	struct err e;
-	size_t i;
 
 	if (points_read(&p, dir, &e)) {
 		out = json_pack("{s:s,s:s,s:s,s:s,s:o}", "guest", guest, "role", "replica", "dir", dir, "error", e.msg, "points", list);
 	} else {
-		for (i = 0; i < p.count; i++)
+		for (size_t i = 0; i < p.count; i++)
 			json_array_append_new(list, point_json(&p.list[i]));
 		out = json_pack("{s:s,s:s,s:s,s:O*,s:O*,s:O*,s:O*,s:o}", "guest", guest, "role", "replica", "dir", dir, "from",
 				json_object_get(p.replica, "from"), "term", json_object_get(p.replica, "term"), "run",
@@ -148,7 +146,7 @@ static json_t *store_json(const char *guest, const char *dir)
 			json_object_set_new(out, "taken_over_at", json_string(onward_to(&p)));
 		if (json_object_get(p.replica, "planned_at"))
 			json_object_set(out, "planned_at", json_object_get(p.replica, "planned_at"));
-		for (i = 0; i < p.damaged_count; i++)
+		for (size_t i = 0; i < p.damaged_count; i++)
 			json_array_append_new(damaged, json_pack("{s:s,s:s}", "slot", p.damaged[i].slot, "why", p.damaged[i].why));
 		if (p.damaged_count)
 			json_object_set(out, "damaged", damaged);

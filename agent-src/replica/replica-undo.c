@@ -42,10 +42,9 @@ static bool is_entry(const struct dirent *de)
 
 static int wait_unused(const char *path, struct err *e)
 {
-	unsigned waited;
 	int k;
 
-	for (waited = 0; (k = own_file_unused(path, e)) == -EBUSY && waited < CLOSE_MS; waited += PAUSE_MS)
+	for (unsigned waited = 0; (k = own_file_unused(path, e)) == -EBUSY && waited < CLOSE_MS; waited += PAUSE_MS)
 		poll(NULL, 0, PAUSE_MS);
 	return k;
 }
@@ -161,10 +160,9 @@ static int check_on_overlays(struct run *r, const json_t *run, struct err *e)
 			    ? 0
 			    : run_pid_of(run); /* a QEMU that has not begun has no disk open, perhaps */
 	bool began = json_object_get(run, "pid");
-	size_t i;
 	int k = points_find(&r->store, number, &r->point, e);
 
-	for (i = 0; !k && point_disk(r->point, i); i++) {
+	for (size_t i = 0; !k && point_disk(r->point, i); i++) {
 		const char *format = replica_flat_format(point_disk(r->point, i));
 		AUTO_FREE char *overlay = run_overlay(r, i), *flat = replica_flat_path(r->store.dir, r->guest, i, format);
 

@@ -60,9 +60,8 @@ static json_t *overlays_of(const struct points *p)
 	const struct point *any = points_newest(p);
 	char real[PATH_MAX];
 	json_t *out = json_array();
-	size_t i;
 
-	for (i = 0; any && point_disk(any, i); i++) {
+	for (size_t i = 0; any && point_disk(any, i); i++) {
 		json_array_append_new(out, json_sprintf("%s/run/disk%zu.qcow2", p->dir, i));
 		if (realpath(p->dir, real))
 			json_array_append_new(out, json_sprintf("%s/run/disk%zu.qcow2", real, i));
@@ -163,9 +162,8 @@ int replica_check_absent(const char *state_dir, const char *guest, const struct 
 static bool has_disk(const struct guest *g, const char *path)
 {
 	char real[PATH_MAX];
-	size_t i;
 
-	for (i = 0; realpath(path, real) && i < g->disk_count; i++)
+	for (size_t i = 0; realpath(path, real) && i < g->disk_count; i++)
 		if (!strcmp(g->disks[i].real_path ?: "", real))
 			return true;
 	return false;
@@ -175,13 +173,12 @@ int replica_check_script(const char *script, char *const *overlays, size_t count
 {
 	AUTO_FREE char *found = NULL;
 	struct guest g;
-	size_t i;
 	int r;
 
 	if (access(script, F_OK))
 		return err_set(e, EREMOTE, "%s, which started it here, is gone: a move may have taken it to another host", script);
 	r = guest_at_rest(&g, script, NULL, 0, &found, e);
-	for (i = 0; i < count && !r; i++)
+	for (size_t i = 0; i < count && !r; i++)
 		if (!has_disk(&g, overlays[i]))
 			r = err_set(e, EREMOTE,
 				    "%s, which starts it here, names other disks than %s: what it has written since is on those", script,
@@ -197,9 +194,8 @@ void replica_note_here(const struct run *r, const char *state_dir)
 	AUTO_FREE char *path = whereabouts_path(state_dir, r->guest);
 	json_t *disks = json_array(), *entry;
 	struct err e;
-	size_t i;
 
-	for (i = 0; point_disk(r->point, i); i++) {
+	for (size_t i = 0; point_disk(r->point, i); i++) {
 		AUTO_FREE char *disk = run_overlay(r, i);
 
 		json_array_append_new(disks, json_string(disk));

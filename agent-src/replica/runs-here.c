@@ -49,9 +49,7 @@ static int list_disks(const char *state_dir, const char *guest, json_t **out, st
 
 const char *runs_here_uuid(char *const *argv, size_t argc)
 {
-	size_t i;
-
-	for (i = 1; i + 1 < argc; i++)
+	for (size_t i = 1; i + 1 < argc; i++)
 		if (!strcmp(argv[i], "-uuid") || !strcmp(argv[i], "--uuid"))
 			return argv[i + 1];
 	return NULL;
@@ -83,11 +81,10 @@ static bool word_names(const struct guest *g, const char *word, const struct sta
 static bool line_names(const struct guest *g, const char *disk)
 {
 	struct stat file;
-	size_t i;
 
 	if (stat(disk, &file))
 		return false;
-	for (i = 1; i < g->line.expanded_count; i++)
+	for (size_t i = 1; i < g->line.expanded_count; i++)
 		if (word_names(g, g->line.expanded[i], &file))
 			return true;
 	return false;

@@ -243,12 +243,11 @@ static enum outcome try_keys(struct auth *a)
 {
 	static const char *const names[] = {"id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk"};
 	enum outcome o;
-	size_t i;
 
 	if (a->cfg->identity)
 		return try_file(a, a->cfg->identity, true);
 	o = try_agent(a, NULL);
-	for (i = 0; i < ARRAY_LEN(names) && o != IN && o != LOST; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(names) && o != IN && o != LOST; i++) {
 		AUTO_FREE char *path = xasprintf("%s/.ssh/%s", a->home, names[i]);
 
 		o = try_file(a, path, false);
@@ -286,13 +285,12 @@ static char *answer_one(struct ssh_session *s, const char *text, size_t n, bool 
 static LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(answer_all)
 {
 	struct ssh_session *s = *abstract;
-	int i;
 
 	(void)name;
 	(void)name_len;
 	(void)instruction;
 	(void)instruction_len;
-	for (i = 0; i < num_prompts; i++) {
+	for (int i = 0; i < num_prompts; i++) {
 		responses[i].text = answer_one(s, (const char *)prompts[i].text, prompts[i].length, prompts[i].echo != 0);
 		responses[i].length = responses[i].text ? (unsigned)strlen(responses[i].text) : 0;
 	}

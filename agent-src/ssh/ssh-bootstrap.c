@@ -175,12 +175,11 @@ static char *whole_script(const struct upload *u, const struct bootstrap_config 
 {
 	char *text, sum_hex[65];
 	uint8_t sum[32];
-	size_t i;
 
 	EVP_Digest(u->data, u->n, sum, NULL, EVP_sha256(), NULL);
 	hex_format(sum, sizeof(sum), sum_hex);
 	text = xasprintf("mark=%s sum=%s short=%.16s bytes=%zu keep=%s\nset --", u->mark, sum_hex, sum_hex, u->n, cfg->keep ? "yes" : "");
-	for (i = 0; cfg->args && cfg->args[i]; i++) {
+	for (size_t i = 0; cfg->args && cfg->args[i]; i++) {
 		AUTO_FREE char *quoted = shell_quote(cfg->args[i]);
 		char *longer = xasprintf("%s %s", text, quoted);
 

@@ -44,11 +44,9 @@ static bool take_string(struct text *c, struct text *out)
 /* A C string of printable characters. */
 static bool as_name(const struct text *t, char *out, size_t room)
 {
-	size_t i;
-
 	if (!t->n || t->n >= room)
 		return false;
-	for (i = 0; i < t->n; i++)
+	for (size_t i = 0; i < t->n; i++)
 		if (t->p[i] <= ' ' || t->p[i] > '~')
 			return false;
 	memcpy(out, t->p, t->n);

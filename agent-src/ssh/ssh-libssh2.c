@@ -180,13 +180,12 @@ struct host_key {
 /* A file that is there and cannot be read whole is an error: its keys would count as unknown, its revoked ones as good. */
 static int host_key_load(struct host_key *k, const struct ssh_config *cfg, const char *home, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
 	memset(k, 0, sizeof(*k));
 	k->files[0] = cfg->known_hosts ? xstrdup(cfg->known_hosts) : xasprintf("%s/.ssh/known_hosts", home);
 	k->files[1] = cfg->known_hosts ? NULL : xstrdup("/etc/ssh/ssh_known_hosts");
-	for (i = 0; i < ARRAY_LEN(k->files) && !r; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(k->files) && !r; i++) {
 		r = k->files[i] ? session_read_file(k->files[i], KNOWN_HOSTS_MAX, &k->texts[i], &k->bytes[i]) : 0;
 		if (r == -ENOENT)
 			r = 0;
@@ -202,9 +201,7 @@ static int host_key_load(struct host_key *k, const struct ssh_config *cfg, const
 
 static void host_key_fini(struct host_key *k)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(k->files); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(k->files); i++) {
 		free(k->files[i]);
 		free(k->texts[i]);
 	}
@@ -215,9 +212,8 @@ static struct known_hosts look(const struct host_key *k, const struct ssh_sessio
 {
 	struct known_hosts all = {.verdict = KNOWN_NOT};
 	enum known before;
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(k->files); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(k->files); i++) {
 		before = all.verdict;
 		if (k->texts[i])
 			known_hosts_look(k->texts[i], k->bytes[i], s->host, s->port, key, n, &all);
@@ -269,13 +265,12 @@ static int prefer_known_types(struct ssh_session *s, struct host_key *k, struct 
 	struct known_hosts known = look(k, s, NULL, 0, &file);
 	char types[SSH_TYPES_MAX] = "";
 	bool rsa = session_has_rsa_sha2();
-	size_t i;
 
 	memcpy(k->types, known.types, sizeof(k->types));
 	if (!*known.types) {
 		snprintf(types, sizeof(types), "%s%s", OTHER_TYPES, rsa ? "," RSA_TYPES : "");
 	} else {
-		for (i = 0; i < ARRAY_LEN(others); i++)
+		for (size_t i = 0; i < ARRAY_LEN(others); i++)
 			if (in_list(known.types, others[i]))
 				snprintf(types + strlen(types), sizeof(types) - strlen(types), "%s,", others[i]);
 		if (rsa && in_list(known.types, "ssh-rsa"))
@@ -397,11 +392,10 @@ static int check_host_key(struct ssh_session *s, const struct host_key *k, const
 static int shake_hands(struct ssh_session *s, const struct ssh_config *cfg, const char *home, struct err *e)
 {
 	struct host_key k;
-	size_t i;
 	int r;
 
 	r = host_key_load(&k, cfg, home, e);
-	for (i = 0; i < ARRAY_LEN(preferred); i++)
+	for (size_t i = 0; i < ARRAY_LEN(preferred); i++)
 		if (prefer(s, preferred[i].method, preferred[i].algorithms))
 			log_info("ssh: this libssh2 has none of %s", preferred[i].algorithms);
 	libssh2_session_set_blocking(s->lib, 1);
@@ -423,13 +417,11 @@ static void session_close(struct ssh *ssh)
 {
 	struct ssh_session *s = container_of(ssh, struct ssh_session, base);
 
-	int i;
-
 	if (s->pumping)
 		pump_stop(s);
 	if (s->fd >= 0)
 		shutdown(s->fd, SHUT_RDWR); /* ends all waiting */
-	for (i = 0; s->lib && i < FREE_TRIES && libssh2_session_free(s->lib) == LIBSSH2_ERROR_EAGAIN; i++)
+	for (int i = 0; s->lib && i < FREE_TRIES && libssh2_session_free(s->lib) == LIBSSH2_ERROR_EAGAIN; i++)
 		;
 	if (s->fd >= 0)
 		close(s->fd);

@@ -159,7 +159,6 @@ static void text_of(const struct ssh_tail *tail, char out[SSH_STDERR_MAX + 1])
 static struct args control_args(const struct openssh *o, const char *const *words)
 {
 	struct args a = {.n = 0};
-	size_t i;
 
 	add(&a, "ssh");
 	add(&a, "-F");
@@ -170,7 +169,7 @@ static struct args control_args(const struct openssh *o, const char *const *word
 	add(&a, "ProxyCommand=exec false");
 	add(&a, "-S");
 	add(&a, o->control);
-	for (i = 0; i < ARRAY_LEN(quiet); i++)
+	for (size_t i = 0; i < ARRAY_LEN(quiet); i++)
 		add(&a, quiet[i]);
 	for (; *words; words++)
 		add(&a, *words);
@@ -203,16 +202,15 @@ static int log_in(struct openssh *o, const struct ssh_config *cfg, struct err *e
 	struct args a = {.n = 0};
 	AUTO_FREE struct ssh_tail *tail = xcalloc(1, sizeof(*tail));
 	AUTO_FREE char *said = xmalloc(SSH_STDERR_MAX + 1);
-	size_t i;
 	int r;
 
 	add(&a, "ssh");
-	for (i = 0; i < ARRAY_LEN(options); i++)
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
 		if (options[i]) {
 			add(&a, "-o");
 			add(&a, options[i]);
 		}
-	for (i = 0; i < ARRAY_LEN(quiet); i++)
+	for (size_t i = 0; i < ARRAY_LEN(quiet); i++)
 		add(&a, quiet[i]);
 	if (cfg->identity) {
 		add(&a, "-i");

@@ -98,9 +98,7 @@ static void forget(struct known *k)
 
 static struct known *find(const char *question)
 {
-	size_t i;
-
-	for (i = 0; i < KNOWN_MAX; i++)
+	for (size_t i = 0; i < KNOWN_MAX; i++)
 		if (known[i].question && !strcmp(known[i].question, question))
 			return &known[i];
 	return NULL;
@@ -108,9 +106,7 @@ static struct known *find(const char *question)
 
 static struct known *find_free(void)
 {
-	size_t i;
-
-	for (i = 0; i < KNOWN_MAX; i++)
+	for (size_t i = 0; i < KNOWN_MAX; i++)
 		if (!known[i].question)
 			return &known[i];
 	return NULL;
@@ -133,10 +129,9 @@ bool prompt_recall(const char *question, char answer[PROMPT_MAX])
 bool prompt_knows(void)
 {
 	bool yes = false;
-	size_t i;
 
 	pthread_mutex_lock(&known_lock);
-	for (i = 0; i < KNOWN_MAX; i++)
+	for (size_t i = 0; i < KNOWN_MAX; i++)
 		yes |= known[i].question && known[i].is_right;
 	pthread_mutex_unlock(&known_lock);
 	return yes;
@@ -160,10 +155,8 @@ void prompt_hold(const char *question, const char *answer)
 
 static void settle(bool is_right)
 {
-	size_t i;
-
 	pthread_mutex_lock(&known_lock);
-	for (i = 0; i < KNOWN_MAX; i++) {
+	for (size_t i = 0; i < KNOWN_MAX; i++) {
 		if (known[i].question && !known[i].is_right && !is_right)
 			forget(&known[i]);
 		else if (known[i].question)

@@ -76,17 +76,16 @@ static bool is_of(const char *node, const struct moving_disk *d)
 static int each(struct storage *s, one_fn *fn, struct err *e)
 {
 	json_t *nodes, *node;
-	unsigned i;
 	size_t k;
 	int r = s->o->accept & DISK_ACCEPT_BITMAPS ? 1
 						   : qmp_call(s->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, e);
 
 	if (r)
 		return MIN(r, 0);
-	for (i = 0; i < s->count; i++)
+	for (unsigned i = 0; i < s->count; i++)
 		json_array_clear(s->disks[i].bitmaps);
 	json_array_foreach(nodes, k, node)
-		for (i = 0; i < s->count; i++)
+		for (unsigned i = 0; i < s->count; i++)
 			if (!r && is_of(json_text(node, "node-name"), &s->disks[i]))
 				r = each_of(s, &s->disks[i], node, fn, e);
 	json_decref(nodes);

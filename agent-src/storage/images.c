@@ -32,10 +32,9 @@ static int check_device(const struct storage *s, struct moving_disk *d, const st
 	AUTO_CLOSE int fd = -1;
 	uint64_t bytes;
 	char need[24], have[24];
-	size_t i;
 	int r;
 
-	for (i = 0; i < s->guest.disk_count; i++)
+	for (size_t i = 0; i < s->guest.disk_count; i++)
 		if (is_same_file(st, s->guest.disks[i].real_path))
 			return err_set(e, EINVAL, "%s is a disk of this guest already", d->to);
 	r = block_device_open_alone(d->to, &fd, e);
@@ -82,10 +81,9 @@ static int check_place(const struct storage *s, struct moving_disk *d, struct er
 static int check_room(const struct storage *s, struct err *e)
 {
 	struct space space = {.count = 0};
-	unsigned i;
 	int r = 0;
 
-	for (i = 0; i < s->count && !r; i++) {
+	for (unsigned i = 0; i < s->count && !r; i++) {
 		AUTO_FREE char *copy = xstrdup(s->disks[i].to);
 
 		if (!s->disks[i].to_device)

@@ -35,14 +35,13 @@ int storage_wait(struct storage *s, unsigned ms, struct err *e)
 
 static int prepare(struct storage *s, struct err *e)
 {
-	unsigned i;
 	int r = 0;
 
 	life_stage(&s->life, "prepare");
-	for (i = 0; i < s->count && !r; i++)
+	for (unsigned i = 0; i < s->count && !r; i++)
 		r = storage_image_make(s, &s->disks[i], e);
 	fault_point("src-made");
-	for (i = 0; i < s->count && !r; i++)
+	for (unsigned i = 0; i < s->count && !r; i++)
 		r = mirror_add(s, &s->disks[i], e);
 	fault_point("src-added");
 	return r;
@@ -54,11 +53,10 @@ static int copy(struct storage *s, struct err *e)
 {
 	enum mirror_state state = MIRROR_COPYING;
 	uint64_t limit = s->bwlimit;
-	unsigned i;
 	int r = 0;
 
 	life_stage(&s->life, "copy");
-	for (i = 0; i < s->count && !r; i++)
+	for (unsigned i = 0; i < s->count && !r; i++)
 		r = mirror_begin(s, &s->disks[i], e);
 	while (!r) {
 		fault_point("src-copying");
@@ -150,10 +148,9 @@ int storage_let_go_on(struct storage *s, struct err *e)
 
 static int complete(struct storage *s, struct err *e)
 {
-	unsigned i;
 	int r = s->bwlimit ? mirrors_limit(s, 0, e) : 0; /* requests are about to wait */
 
-	for (i = 0; i < s->count && !r; i++)
+	for (unsigned i = 0; i < s->count && !r; i++)
 		r = qmp_call(s->qmp, "job-complete", json_pack("{s:s}", "id", s->disks[i].names.job), NULL, e);
 	if (!r)
 		r = fault_point("src-stall") ? -ETIMEDOUT : wait_until_pending(s, PENDING_MS, e);
@@ -164,10 +161,9 @@ static int complete(struct storage *s, struct err *e)
 
 static int sync_all(const struct storage *s, struct err *e)
 {
-	unsigned i;
 	int r = 0;
 
-	for (i = 0; i < s->count && !r; i++)
+	for (unsigned i = 0; i < s->count && !r; i++)
 		r = storage_image_sync(s, &s->disks[i], e);
 	return r;
 }
@@ -175,13 +171,12 @@ static int sync_all(const struct storage *s, struct err *e)
 /* Checks that no other client has started a migration or switched a disk. */
 static int check_alone(struct storage *s, struct err *e)
 {
-	unsigned i;
 	int r;
 
 	if (!qemu_migration_is_over(s->qmp))
 		return err_set(e, EBUSY, "another client migrates this guest");
 	r = mirrors_look_at_devices(s, e);
-	for (i = 0; i < s->count && !r; i++)
+	for (unsigned i = 0; i < s->count && !r; i++)
 		if (s->disks[i].switched)
 			r = err_set(e, EBUSY, "another client has switched disk %s", s->disks[i].from);
 	return r;
@@ -207,11 +202,10 @@ static int commit(struct storage *s, struct err *e)
 
 static int switch_over(struct storage *s, struct err *e)
 {
-	unsigned i;
 	int r = 0;
 
 	life_stage(&s->life, "switchover");
-	for (i = 0; i < s->count && !r; i++)
+	for (unsigned i = 0; i < s->count && !r; i++)
 		r = mirror_settle_options(s, &s->disks[i], e);
 	if (!r)
 		r = starter_prepare(s, e);

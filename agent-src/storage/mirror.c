@@ -118,13 +118,12 @@ static int look_at(struct storage *s, struct moving_disk *d, json_t *jobs, enum 
 int mirrors_look(struct storage *s, enum mirror_state *least, struct err *e)
 {
 	json_t *jobs;
-	unsigned i;
 	int r = qmp_call(s->qmp, "query-jobs", NULL, &jobs, e);
 
 	if (r)
 		return r;
 	*least = MIRROR_PENDING;
-	for (i = 0; i < s->count && !r; i++)
+	for (unsigned i = 0; i < s->count && !r; i++)
 		r = look_at(s, &s->disks[i], jobs, least, e);
 	json_decref(jobs);
 	return r;
@@ -132,10 +131,9 @@ int mirrors_look(struct storage *s, enum mirror_state *least, struct err *e)
 
 int mirrors_limit(struct storage *s, uint64_t bytes_per_s, struct err *e)
 {
-	unsigned i;
 	int r = 0;
 
-	for (i = 0; i < s->count && !r; i++)
+	for (unsigned i = 0; i < s->count && !r; i++)
 		r = qmp_call(s->qmp, "block-job-set-speed",
 			     json_pack("{s:s,s:I}", "device", s->disks[i].names.job, "speed", (json_int_t)bytes_per_s), NULL, e);
 	return r;
@@ -165,12 +163,11 @@ static json_t *used_by(json_t *blocks, const struct moving_disk *d)
 int mirrors_look_at_devices(struct storage *s, struct err *e)
 {
 	json_t *blocks;
-	unsigned i;
 	int r = qmp_call(s->qmp, "query-block", NULL, &blocks, e);
 
 	if (r)
 		return r;
-	for (i = 0; i < s->count; i++) {
+	for (unsigned i = 0; i < s->count; i++) {
 		struct moving_disk *d = &s->disks[i];
 		const char *node = json_text(used_by(blocks, d), "node-name");
 
@@ -188,10 +185,9 @@ int mirrors_look_at_devices(struct storage *s, struct err *e)
 int mirrors_finalize(struct storage *s, struct err *e)
 {
 	struct err one;
-	unsigned i;
 	int r = 0;
 
-	for (i = 0; i < s->count; i++) {
+	for (unsigned i = 0; i < s->count; i++) {
 		struct moving_disk *d = &s->disks[i];
 
 		/* a job that is gone may have switched or not: the devices tell */
@@ -199,7 +195,7 @@ int mirrors_finalize(struct storage *s, struct err *e)
 			log_info("%s", one.msg);
 		fault_point("src-finalized-%u", i);
 	}
-	for (i = 0; i < s->count; i++)
+	for (unsigned i = 0; i < s->count; i++)
 		if (qemu_conclude_job(s->qmp, s->life.loop, s->disks[i].names.job, CONCLUDE_MS, &one) && !r) {
 			*e = one;
 			r = err_prefix(e, "QEMU did not switch disk %s", s->disks[i].from);
@@ -216,10 +212,9 @@ int mirrors_cancel(struct storage *s, struct err *e)
 int mirrors_remove_nodes(struct storage *s, struct err *e)
 {
 	struct err one;
-	unsigned i;
 	int r = 0, k;
 
-	for (i = 0; i < s->count; i++) {
+	for (unsigned i = 0; i < s->count; i++) {
 		struct moving_disk *d = &s->disks[i];
 		json_t *new = json_pack("[s,s]", d->names.format, d->names.file);
 

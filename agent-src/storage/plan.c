@@ -173,8 +173,6 @@ static int find_disk(const struct storage *s, const char *pair, const struct gue
 
 static int check_disk(const struct storage *s, const struct guest_disk *d, struct err *e)
 {
-	size_t i;
-
 	if (d->removable_empty || d->removable || d->read_only)
 		return err_set(e, ENOTSUP, "disk %s is %s: the guest writes nothing to it, and it stays where it is",
 			       d->real_path ?: d->qdev ?: "?", d->read_only ? "read-only" : "a drive for removable media");
@@ -187,7 +185,7 @@ static int check_disk(const struct storage *s, const struct guest_disk *d, struc
 			       d->filter);
 	if (!d->qdev && !d->drive_id)
 		return err_set(e, ENOTSUP, "disk %s is used by no device that QEMU names", d->real_path);
-	for (i = 0; i < s->guest.disk_count; i++)
+	for (size_t i = 0; i < s->guest.disk_count; i++)
 		if (&s->guest.disks[i] != d && s->guest.disks[i].real_path && !strcmp(s->guest.disks[i].real_path, d->real_path))
 			return err_set(e, ENOTSUP, "two drives of the guest use %s", d->real_path);
 	return 0;
@@ -198,14 +196,13 @@ static int ask_options(struct storage *s, struct err *e)
 {
 	json_t *blocks, *block, *in;
 	size_t k;
-	unsigned i;
 	int r = qmp_call(s->qmp, "query-block", NULL, &blocks, e);
 
 	if (r)
 		return r;
 	json_array_foreach(blocks, k, block) {
 		in = json_object_get(block, "inserted");
-		for (i = 0; i < s->count; i++) {
+		for (unsigned i = 0; i < s->count; i++) {
 			struct moving_disk *d = &s->disks[i];
 			const json_t *cache = json_object_get(in, "cache");
 
@@ -225,7 +222,6 @@ static int list_old_nodes(struct storage *s, struct err *e)
 {
 	json_t *nodes, *one;
 	size_t i;
-	unsigned k;
 	int r = qmp_call(s->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, e);
 
 	if (r)
@@ -236,7 +232,7 @@ static int list_old_nodes(struct storage *s, struct err *e)
 		AUTO_FREE char *full = file ? guest_path(&s->guest, file) : NULL;
 		AUTO_FREE char *real = full ? realpath(full, NULL) : NULL;
 
-		for (k = 0; k < s->count; k++)
+		for (unsigned k = 0; k < s->count; k++)
 			if (node && *node != '#' && real && !strcmp(real, s->disks[k].from))
 				json_array_append_new(s->disks[k].old_nodes, json_string(node));
 	}
@@ -272,9 +268,8 @@ static int read_line(struct storage *s, struct moving_disk *d, struct err *e)
 static uint64_t needed(const struct guest_disk *g)
 {
 	uint64_t sum = g->allocated;
-	size_t i;
 
-	for (i = 0; i < g->chain_count; i++)
+	for (size_t i = 0; i < g->chain_count; i++)
 		sum += g->chain[i].allocated;
 	return MIN(sum, g->virtual_size) + g->virtual_size / 4096 + MIB;
 }
@@ -323,10 +318,9 @@ static int take_disks(struct storage *s, struct err *e)
 
 static int examine_running(struct storage *s, struct err *e)
 {
-	unsigned i;
 	int r = check_guest(s, e) ?: check_idle(s, e) ?: take_disks(s, e);
 
-	for (i = 0; i < s->count && !r; i++)
+	for (unsigned i = 0; i < s->count && !r; i++)
 		r = read_line(s, &s->disks[i], e);
 	return r ?: list_old_nodes(s, e) ?: ask_options(s, e) ?: bitmaps_check(s, e);
 }
@@ -376,14 +370,13 @@ static int check_image_at_rest(const struct moving_disk *d, struct err *e)
 
 static int examine_at_rest(struct storage *s, struct err *e)
 {
-	unsigned i;
 	int r = earlier_moves_check(s->o->life.state_dir, &s->guest, &s->life.report, e);
 
 	if (!r && s->bwlimit)
 		r = err_set(e, ENOTSUP, "--bwlimit is for a guest that runs: the images of one that is shut down are copied at once");
 	if (!r)
 		r = take_disks(s, e);
-	for (i = 0; i < s->count && !r; i++)
+	for (unsigned i = 0; i < s->count && !r; i++)
 		r = check_image_at_rest(&s->disks[i], e) ?: take_part(s, &s->disks[i], e);
 	return r ? r : storage_rest_hold(s, e);
 }
@@ -469,10 +462,9 @@ static int check_is_all_disk(const struct moving_disk *d, struct err *e)
 
 static int check_removable(const struct storage *s, struct err *e)
 {
-	unsigned i;
 	int r = 0;
 
-	for (i = 0; i < s->count && !r && s->old == OLD_REMOVE; i++)
+	for (unsigned i = 0; i < s->count && !r && s->old == OLD_REMOVE; i++)
 		r = s->disks[i].from_device ? 0 : check_is_all_disk(&s->disks[i], e) ?: check_nobody_needs(s->disks[i].from, e);
 	return r;
 }
@@ -480,7 +472,6 @@ static int check_removable(const struct storage *s, struct err *e)
 static int decide_old(struct storage *s, struct err *e)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
-	unsigned i;
 
 	s->old = s->o->old != OLD_AUTO ? s->o->old : has_other_starter(s) ? OLD_ASIDE : OLD_KEEP;
 	if (check_removable(s, e))
@@ -493,7 +484,7 @@ static int decide_old(struct storage *s, struct err *e)
 			"images, too%s",
 			s->starter.path, s->old == OLD_ASIDE ? "; the old ones get other names, so that it does not start from them" : "");
 	attempt_id_format(s->id, id);
-	for (i = 0; i < s->count && s->old != OLD_KEEP; i++) {
+	for (unsigned i = 0; i < s->count && s->old != OLD_KEEP; i++) {
 		struct moving_disk *d = &s->disks[i];
 
 		if (d->from_device && (!s->starter.path || (has_other_starter(s) && s->o->old == OLD_AUTO)))
@@ -519,18 +510,17 @@ static int decide_old(struct storage *s, struct err *e)
 
 int storage_examine(struct storage *s, struct err *e)
 {
-	unsigned i;
 	int r = s->rest ? examine_at_rest(s, e) : examine_running(s, e);
 
 	if (!r)
 		r = starter_find(s, e);
-	for (i = 0; i < s->count && !s->rest; i++)
+	for (unsigned i = 0; i < s->count && !s->rest; i++)
 		s->disks[i].from_begins = s->disks[i].o.begins;
-	for (i = 0; i < s->count && !s->rest; i++)
+	for (unsigned i = 0; i < s->count && !s->rest; i++)
 		s->disks[i].another =
 			!s->disks[i].from_device && process_shows_files(s->guest.pid) && !process_has_open(s->guest.pid, s->disks[i].from);
 	r = r ?: storage_images_check(s, e) ?: decide_old(s, e);
-	for (i = 0; i < s->count && !r; i++)
+	for (unsigned i = 0; i < s->count && !r; i++)
 		if (!s->rest && !s->disks[i].options_known)
 			report_notice(&s->life.report,
 				      "how QEMU reads and writes %s (aio, discard) is on no command line that is known: the new image has "

@@ -20,10 +20,9 @@
 
 int storage_rest_hold(struct storage *s, struct err *e)
 {
-	unsigned i;
 	int r = 0;
 
-	for (i = 0; i < s->count && !r; i++)
+	for (unsigned i = 0; i < s->count && !r; i++)
 		r = images_lock(&s->locked, s->disks[i].from, IMAGE_READ, true, "Of a guest that runs disks are moved by its name or pid",
 				e);
 	return r;
@@ -31,9 +30,7 @@ int storage_rest_hold(struct storage *s, struct err *e)
 
 void storage_rest_let_go(struct storage *s)
 {
-	unsigned i;
-
-	for (i = 0; i < s->count; i++) {
+	for (unsigned i = 0; i < s->count; i++) {
 		if (s->disks[i].rest.is_open)
 			close(s->disks[i].rest.to);
 		s->disks[i].rest.is_open = false;
@@ -188,27 +185,26 @@ static int compare(struct storage *s, struct moving_disk *d, struct err *e)
 
 int storage_rest(struct storage *s, struct err *e)
 {
-	unsigned i;
 	int r = 0;
 
 	life_stage(&s->life, "prepare");
-	for (i = 0; i < s->count && !r; i++)
+	for (unsigned i = 0; i < s->count && !r; i++)
 		r = storage_image_make(s, &s->disks[i], e);
 	fault_point("src-made");
 	life_stage(&s->life, "copy");
-	for (i = 0; i < s->count && !r; i++)
+	for (unsigned i = 0; i < s->count && !r; i++)
 		r = copy(s, &s->disks[i], e);
 	life_stage(&s->life, "verify");
 	fault_point("src-copied");
-	for (i = 0; i < s->count && !r; i++)
+	for (unsigned i = 0; i < s->count && !r; i++)
 		r = compare(s, &s->disks[i], e);
 	life_stage(&s->life, "switchover");
 	if (!r)
 		r = starter_prepare(s, e);
 	r = r ?: images_unchanged(&s->locked, e);
-	for (i = 0; i < s->count && !r; i++)
+	for (unsigned i = 0; i < s->count && !r; i++)
 		r = storage_image_sync(s, &s->disks[i], e);
-	for (i = 0; i < s->count && !r && !s->starter.path; i++)
+	for (unsigned i = 0; i < s->count && !r && !s->starter.path; i++)
 		r = old_set_aside(s, &s->disks[i], e);
 	r = r ?: starter_switch(s, e) ?: journal_state(s->life.journal, HO_SRC_COMMITTED, e);
 	if (r)

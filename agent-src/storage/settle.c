@@ -65,9 +65,7 @@ static int is_committed(struct storage *s, struct err *e)
 
 static void mark_all(struct storage *s, bool switched)
 {
-	unsigned i;
-
-	for (i = 0; i < s->count; i++)
+	for (unsigned i = 0; i < s->count; i++)
 		s->disks[i].switched = switched;
 }
 
@@ -75,9 +73,8 @@ static void mark_all(struct storage *s, bool switched)
 static int note_truth(struct storage *s, struct err *e)
 {
 	json_t *list = json_array();
-	unsigned i;
 
-	for (i = 0; i < s->count; i++)
+	for (unsigned i = 0; i < s->count; i++)
 		json_array_append_new(list, json_boolean(s->disks[i].switched));
 	return life_journal_note(&s->life, "truth", json_pack("{s:o}", "switched", list), e);
 }
@@ -86,9 +83,8 @@ static int note_truth(struct storage *s, struct err *e)
 static bool take_noted_truth(struct storage *s)
 {
 	const json_t *list = json_object_get(journal_last_note(s->life.journal, "truth"), "switched");
-	unsigned i;
 
-	for (i = 0; i < s->count && list; i++)
+	for (unsigned i = 0; i < s->count && list; i++)
 		s->disks[i].switched = json_is_true(json_array_get(list, i));
 	return list != NULL;
 }
@@ -168,7 +164,6 @@ static int in_qemu(struct storage *s, struct err *e)
 
 static int without_qemu(struct storage *s, struct err *e)
 {
-	unsigned i;
 	int r;
 
 	if (take_noted_truth(s))
@@ -177,7 +172,7 @@ static int without_qemu(struct storage *s, struct err *e)
 	if (r < 0)
 		return r;
 	mark_all(s, r);
-	for (i = 0; i < s->count && r; i++) {
+	for (unsigned i = 0; i < s->count && r; i++) {
 		const struct moving_disk *d = &s->disks[i];
 		pid_t pid = s->starter.path ? 0 : process_that_may_run_from(d->from, 0, 0);
 
@@ -203,10 +198,9 @@ static bool settle_files(struct storage *s)
 {
 	bool all = true;
 	struct err e;
-	unsigned i;
 
 	storage_rest_let_go(s); /* open files would not be removed */
-	for (i = 0; i < s->count; i++) {
+	for (unsigned i = 0; i < s->count; i++) {
 		const struct moving_disk *d = &s->disks[i];
 
 		if (d->switched) {

@@ -114,11 +114,10 @@ static int text_wanted(const struct storage *s, bool all_new, char **text, char 
 	AUTO_FREE char *now = NULL;
 	size_t exec_at;
 	bool changed = false;
-	unsigned i;
 	int r = script_read_text(s->starter.path, &script, &now, &exec_at, e);
 
 	*text = NULL;
-	for (i = 0; i < s->count && !r; i++) {
+	for (unsigned i = 0; i < s->count && !r; i++) {
 		const struct moving_disk *d = &s->disks[i];
 		bool is_new = all_new || d->switched;
 		int has = guest_script_names(&script, is_new ? d->to : d->from, NULL, e);
@@ -296,9 +295,7 @@ static int take(struct storage *s, const char *path, struct err *e)
 /* Chooses, among scripts beside the guest's files, the one in which its disks can be changed. */
 static int choose(struct storage *s, const struct guest_scripts *all, const char **found, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < all->count; i++) {
+	for (size_t i = 0; i < all->count; i++) {
 		const char *path = all->list[i].path;
 		int r = all->list[i].plain ? uses_our_images(s, path, e) : 0;
 
@@ -317,9 +314,7 @@ static int choose(struct storage *s, const struct guest_scripts *all, const char
 /* Notes another script that would start the guest from its old images. */
 static void note_others(struct storage *s, const struct guest_scripts *all)
 {
-	size_t i;
-
-	for (i = 0; i < all->count && !s->starter.other; i++) {
+	for (size_t i = 0; i < all->count && !s->starter.other; i++) {
 		const struct guest_script *x = &all->list[i];
 		bool same = s->starter.path && !strcmp(x->path, s->starter.path);
 
@@ -420,10 +415,9 @@ int starter_find(struct storage *s, struct err *e)
 {
 	const char **images = xcalloc(s->count, sizeof(*images));
 	struct guest_scripts all;
-	unsigned i;
 	int r;
 
-	for (i = 0; i < s->count; i++)
+	for (unsigned i = 0; i < s->count; i++)
 		images[i] = s->disks[i].from;
 	guest_scripts_find(&all, &s->guest, images, s->count);
 	free(images);

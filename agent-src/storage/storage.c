@@ -15,10 +15,8 @@
 
 static void name_nodes(struct storage *s)
 {
-	unsigned i;
-
 	qemu_prefix(s->prefix, s->id);
-	for (i = 0; i < s->count; i++) {
+	for (unsigned i = 0; i < s->count; i++) {
 		struct moving_disk *d = &s->disks[i];
 
 		snprintf(d->names.file, sizeof(d->names.file), "%sf%u", s->prefix, i);
@@ -47,11 +45,9 @@ static int storage_new(struct storage **out, const struct storage_options *o, st
 
 static void storage_free(struct storage *s)
 {
-	unsigned i;
-
 	storage_rest_let_go(s);
 	qmp_close(s->qmp);
-	for (i = 0; i < s->count; i++) {
+	for (unsigned i = 0; i < s->count; i++) {
 		struct moving_disk *d = &s->disks[i];
 
 		FREE_ALL(d->device, d->node, d->from, d->to, d->from_format, d->format, d->aside);
@@ -79,9 +75,8 @@ static json_t *describe_disk(const struct moving_disk *d)
 static json_t *monitors(const struct guest *g)
 {
 	json_t *out = json_array();
-	size_t i;
 
-	for (i = 0; i < g->qmp.count; i++)
+	for (size_t i = 0; i < g->qmp.count; i++)
 		json_array_append_new(out, json_string(g->qmp.all[i]));
 	return out;
 }
@@ -90,9 +85,8 @@ static int begin_journal(struct storage *s, struct err *e)
 {
 	AUTO_FREE char *boot = boot_id();
 	json_t *disks = json_array(), *paths = json_array(), *begin;
-	size_t i;
 
-	for (i = 0; i < s->count; i++) {
+	for (size_t i = 0; i < s->count; i++) {
 		struct moving_disk *d = &s->disks[i];
 
 		if (!d->from_device && !d->another && own_file_know(d->from, d->from, &d->was, e)) {
@@ -103,7 +97,7 @@ static int begin_journal(struct storage *s, struct err *e)
 		json_array_append_new(disks, describe_disk(d));
 		json_array_append_new(paths, json_string(s->disks[i].to));
 	}
-	for (i = 0; i < s->guest.disk_count; i++)
+	for (size_t i = 0; i < s->guest.disk_count; i++)
 		if (s->guest.disks[i].real_path)
 			json_array_append_new(paths, json_string(s->guest.disks[i].real_path));
 	begin = json_pack("{s:s,s:i,s:I,s:s*,s:o,s:s*,s:o,s:{s:o,s:b,s:i,s:i,s:s*,s:s*}}", "guest", s->guest.name, "pid", (int)s->guest.pid,

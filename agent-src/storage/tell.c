@@ -13,9 +13,8 @@ static const char *const old_words[] = {[OLD_AUTO] = "auto", [OLD_KEEP] = "keep"
 static json_t *tell_disks(const struct storage *s)
 {
 	json_t *out = json_array();
-	unsigned i;
 
-	for (i = 0; i < s->count; i++) {
+	for (unsigned i = 0; i < s->count; i++) {
 		const struct moving_disk *d = &s->disks[i];
 
 		json_array_append_new(out, json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:b,s:b,s:s*,s:O*}", "from", d->from, "to", d->to,
@@ -38,10 +37,9 @@ void storage_tell_plan(struct storage *s)
 static uint64_t done_of(const struct storage *s, uint64_t *total)
 {
 	uint64_t done = 0;
-	unsigned i;
 
 	*total = 0;
-	for (i = 0; i < s->count; i++) {
+	for (unsigned i = 0; i < s->count; i++) {
 		done += s->disks[i].done;
 		*total += s->disks[i].total;
 	}
@@ -52,9 +50,8 @@ static json_t *tell_each(void *ctx)
 {
 	const struct storage *s = ctx;
 	json_t *out = json_array();
-	unsigned i;
 
-	for (i = 0; i < s->count; i++) {
+	for (unsigned i = 0; i < s->count; i++) {
 		const struct moving_disk *d = &s->disks[i];
 		uint64_t done = MIN(d->done, d->total);
 		const char *slash = strrchr(d->to, '/');

@@ -94,9 +94,7 @@ int defaults_read(struct defaults *d, const char *dest, const struct option_tabl
 
 void defaults_fini(struct defaults *d)
 {
-	int i;
-
-	for (i = 0; i < d->count; i++)
+	for (int i = 0; i < d->count; i++)
 		free(d->words[i]);
 	free(d->words);
 	*d = (struct defaults){.words = NULL};

@@ -179,7 +179,6 @@ static void print_cpu(FILE *to, const json_t *ev)
 	double sum = 0, gib = gib_moved(ev);
 	const char *agent, *stage;
 	json_t *stages, *v;
-	unsigned i;
 
 	json_object_foreach(json_object_get(ev, "cpu_s"), agent, stages)
 		json_object_foreach(stages, stage, v) {
@@ -187,7 +186,7 @@ static void print_cpu(FILE *to, const json_t *ev)
 			top[LARGEST].agent = agent;
 			top[LARGEST].stage = stage;
 			top[LARGEST].s = json_number_value(v);
-			for (i = LARGEST; i && top[i].s > top[i - 1].s; i--) {
+			for (unsigned i = LARGEST; i && top[i].s > top[i - 1].s; i--) {
 				swap = top[i];
 				top[i] = top[i - 1];
 				top[i - 1] = swap;
@@ -196,7 +195,7 @@ static void print_cpu(FILE *to, const json_t *ev)
 	fprintf(to, "  cpu       %.2f s", sum);
 	if (gib > 0)
 		fprintf(to, ", %.2f s per GiB", sum / gib);
-	for (i = 0; i < LARGEST && top[i].s > 0; i++)
+	for (unsigned i = 0; i < LARGEST && top[i].s > 0; i++)
 		fprintf(to, "%s %s %s %.2f", i ? "," : "; most:", top[i].agent, top[i].stage, top[i].s);
 	fputc('\n', to);
 }

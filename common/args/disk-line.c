@@ -62,9 +62,7 @@ static int refuse(struct walk *w, const char *option, const char *what)
 
 static int check_keys(struct walk *w, const struct kv_list *l, const char *option, bool is_drive)
 {
-	size_t i;
-
-	for (i = 0; i < l->n; i++) {
+	for (size_t i = 0; i < l->n; i++) {
 		const char *key = l->v[i].key ? l->v[i].key : "";
 
 		if (!strncmp(key, "file.", 5)
@@ -279,10 +277,9 @@ static int on_blockdev(struct walk *w, char **value)
 		}
 	} else if (names_it(w, kv_get(&p.l, "filename", NULL))) {
 		AUTO_FREE char *above = NULL;
-		size_t i;
 
 		w->hits++;
-		for (i = 0; i < p.l.n && !r; i++)
+		for (size_t i = 0; i < p.l.n && !r; i++)
 			if (p.l.v[i].key && !is_one_of(p.l.v[i].key, file_keys))
 				r = refuse(w, "blockdev", p.l.v[i].key);
 		node = kv_get(&p.l, "node-name", NULL);

@@ -117,9 +117,7 @@ void args_note_stdio(struct rewrite *w)
 /* "localaddr", or "local" of the JSON form. */
 static bool has_local(const struct kv_list *l)
 {
-	size_t i;
-
-	for (i = 0; i < l->n; i++)
+	for (size_t i = 0; i < l->n; i++)
 		if (l->v[i].key && text_starts_with(l->v[i].key, "local"))
 			return true;
 	return false;

@@ -69,9 +69,7 @@ static bool goes_anew(struct rewrite *w, const struct item *it, const char *name
 
 static int check_refused(struct rewrite *w, const struct item *it, const struct refusal *list, size_t count, const char *name)
 {
-	size_t i;
-
-	for (i = 0; name && i < count; i++)
+	for (size_t i = 0; name && i < count; i++)
 		if (args_among(name, &list[i].name, 1) && !goes_anew(w, it, name, list[i].why))
 			return err_set(w->e, EINVAL, "the guest has -%s %s: %s", it->name, name, list[i].why);
 	return 0;
@@ -113,9 +111,7 @@ static bool is_kept(const struct rewrite *w, const struct item *object)
 /* The row for this key; NULL: it names no file, or one of QEMU's own. */
 static const struct file_key *file_key_of(const char *option, const char *kind, const char *key, const char *value)
 {
-	size_t k;
-
-	for (k = 0; key && *value && k < ARRAY_LEN(file_keys); k++) {
+	for (size_t k = 0; key && *value && k < ARRAY_LEN(file_keys); k++) {
 		const struct file_key *f = &file_keys[k];
 
 		if (!strcmp(f->option, option) && !strcmp(f->key, key) && args_among(kind, &f->kind, 1))
@@ -129,11 +125,10 @@ static const struct file_key *file_key_of(const char *option, const char *kind, 
 static void count_memory(struct rewrite *w, const struct item *it, const char *path)
 {
 	uint64_t bytes;
-	size_t i;
 
 	if (parse_bytes(kv_get(&it->p.l, "size", NULL) ?: "", &bytes))
 		return;
-	for (i = 0; i < w->r->file_count; i++)
+	for (size_t i = 0; i < w->r->file_count; i++)
 		if (args_role_is_memory(w->r->files[i].role) && !strcmp(w->r->files[i].path, path))
 			w->r->files[i].bytes += bytes;
 }
@@ -141,9 +136,8 @@ static void count_memory(struct rewrite *w, const struct item *it, const char *p
 static void map_files(struct rewrite *w, struct item *it, const char *kind)
 {
 	bool shared = kv_flag(&it->p.l, "share", false), kept = is_kept(w, it), closed = kv_flag(&it->p.l, "readonly", false);
-	size_t i;
 
-	for (i = 0; kind && i < it->p.l.n; i++) {
+	for (size_t i = 0; kind && i < it->p.l.n; i++) {
 		struct kv *p = &it->p.l.v[i];
 		const struct file_key *f = file_key_of(it->name, kind, p->key, p->value);
 

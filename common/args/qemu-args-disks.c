@@ -52,9 +52,8 @@ static const struct item *node_above(const struct rewrite *w, const char *node)
 static enum args_role drive_role(const struct rewrite *w, const char *id, bool read_only)
 {
 	const struct item *above;
-	unsigned depth;
 
-	for (depth = 0; id && depth < NODES_MAX; depth++) {
+	for (unsigned depth = 0; id && depth < NODES_MAX; depth++) {
 		if (is_media_device(args_find(w, "device", "drive", id)))
 			return ARGS_MEDIA;
 		above = node_above(w, id);
@@ -69,9 +68,7 @@ static enum args_role drive_role(const struct rewrite *w, const char *id, bool r
 
 static bool node_read_only(const struct rewrite *w, const struct item *it)
 {
-	unsigned depth;
-
-	for (depth = 0; it && depth < NODES_MAX; depth++) {
+	for (unsigned depth = 0; it && depth < NODES_MAX; depth++) {
 		const char *node = kv_get(&it->p.l, "node-name", NULL);
 
 		if (kv_flag(&it->p.l, "read-only", false))
@@ -93,9 +90,7 @@ static bool is_format(const char *driver)
 /* The first format among a block node and those above it; a node without one is used as raw. */
 static const char *node_format(const struct rewrite *w, const struct item *it)
 {
-	unsigned depth;
-
-	for (depth = 0; it && depth < NODES_MAX; depth++) {
+	for (unsigned depth = 0; it && depth < NODES_MAX; depth++) {
 		const char *driver = kv_get(&it->p.l, "driver", "driver"), *node = kv_get(&it->p.l, "node-name", NULL);
 
 		if (is_format(driver))
@@ -159,15 +154,12 @@ static int map_json_filename(struct rewrite *w, char **value, const struct place
  * one, or be something else. */
 static bool stays_behind_network(const struct rewrite *w, const struct item *it)
 {
-	unsigned depth;
-	size_t i;
-
 	if (!w->o->network_count || strcmp(it->name, "blockdev"))
 		return w->o->network_count > 0;
-	for (depth = 0; it && depth < NODES_MAX; depth++) {
+	for (unsigned depth = 0; it && depth < NODES_MAX; depth++) {
 		const char *node = kv_get(&it->p.l, "node-name", NULL);
 
-		for (i = 0; node && i < w->o->network_count; i++)
+		for (size_t i = 0; node && i < w->o->network_count; i++)
 			if (!strcmp(w->o->network[i], node))
 				return true;
 		it = node ? node_above(w, node) : NULL;
@@ -274,10 +266,9 @@ static int map_list(struct rewrite *w, struct props *in, const char *file_key, c
 	struct kv_list *l = &in->l;
 	const struct args_map *part = NULL;
 	const char *part_key = NULL;
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < l->n && r == 0; i++) {
+	for (size_t i = 0; i < l->n && r == 0; i++) {
 		const struct args_map *m = NULL;
 		const char *key = l->v[i].key;
 		struct place here = *at;
@@ -305,9 +296,8 @@ static int check_drivers(struct rewrite *w, const struct kv_list *l, const struc
 {
 	static const char *const remote[] = {"nbd",	"rbd", "iscsi", "ssh",	 "http",   "https",	  "ftp",	   "ftps",
 					     "gluster", "nfs", "nvme",	"vvfat", "quorum", "replication", "nvme-io_uring", "virtio-blk-*"};
-	size_t i;
 
-	for (i = 0; i < l->n; i++) {
+	for (size_t i = 0; i < l->n; i++) {
 		const char *key = l->v[i].key ? l->v[i].key : i ? "" : "driver";
 		size_t n = strlen(key);
 
@@ -410,11 +400,10 @@ static bool has_ejected_file(const struct rewrite *w, const struct item *it)
 {
 	const char *below = kv_get(&it->p.l, "file", NULL);
 	const struct item *node = args_find(w, "blockdev", "node-name", below);
-	size_t i;
 
 	if (node && node->ejected)
 		return true;
-	for (i = 0; i < it->p.l.n; i++) {
+	for (size_t i = 0; i < it->p.l.n; i++) {
 		const struct kv *p = &it->p.l.v[i];
 		const struct args_map *m = p->key && is_filename_key(p->key) ? args_find_map(w, p->value) : NULL;
 
@@ -428,12 +417,10 @@ static bool has_ejected_file(const struct rewrite *w, const struct item *it)
 void args_mark_ejected(struct rewrite *w)
 {
 	bool more = true;
-	unsigned depth;
-	size_t i;
 
-	for (depth = 0; more && depth < NODES_MAX; depth++) {
+	for (unsigned depth = 0; more && depth < NODES_MAX; depth++) {
 		more = false;
-		for (i = 0; i < w->item_count; i++) {
+		for (size_t i = 0; i < w->item_count; i++) {
 			struct item *it = &w->items[i];
 
 			if (it->ejected || strcmp(it->name, "blockdev") || !has_ejected_file(w, it))

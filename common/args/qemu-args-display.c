@@ -37,13 +37,12 @@ int args_on_spice(struct rewrite *w, struct item *it)
 	static const char *const files[] = {"x509-key-file",	"x509-cert-file", "x509-cacert-file",
 					    "x509-dh-key-file", "x509-dir",	  "rendernode"};
 	struct kv_list *l = &it->p.l;
-	size_t i;
 	int r = 0;
 
 	w->has_display = true;
 	if ((kv_get(l, "port", NULL) || kv_get(l, "tls-port", NULL)) && !kv_flag(l, "unix", false))
 		r = args_check_in_place(w, it, ARGS_ONE_PORT);
-	for (i = 0; i < l->n && r == 0; i++) {
+	for (size_t i = 0; i < l->n && r == 0; i++) {
 		const char *key = l->v[i].key;
 
 		if (key && !strcmp(key, "addr") && kv_flag(l, "unix", false))
@@ -62,9 +61,8 @@ int args_on_spice(struct rewrite *w, struct item *it)
 static bool renders_on_host(const struct rewrite *w)
 {
 	static const char *const drivers[] = {"virtio-vga-gl", "virtio-gpu-gl*"};
-	size_t i;
 
-	for (i = 0; i < w->item_count; i++) {
+	for (size_t i = 0; i < w->item_count; i++) {
 		const char *driver = kv_get(&w->items[i].p.l, "driver", "driver");
 
 		if (!strcmp(w->items[i].name, "device") && driver && args_among(driver, drivers, ARRAY_LEN(drivers)))

@@ -135,9 +135,7 @@ static int add_config(struct line *l, const struct args_config *c)
 
 static int read_config(struct line *l, const char *path, const struct args_config *configs, size_t count)
 {
-	size_t i;
-
-	for (i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		if (!strcmp(configs[i].path, path))
 			return add_config(l, &configs[i]);
 	return err_set(l->e, EINVAL,

@@ -126,9 +126,8 @@ static char *args_absolute(const struct rewrite *w, const char *path)
 const struct args_map *args_find_map(const struct rewrite *w, const char *path)
 {
 	AUTO_FREE char *want = args_absolute(w, path);
-	size_t i;
 
-	for (i = 0; i < w->o->disk_count; i++) {
+	for (size_t i = 0; i < w->o->disk_count; i++) {
 		AUTO_FREE char *from = args_absolute(w, w->o->disks[i].from);
 
 		if (!strcmp(from, want))
@@ -139,11 +138,9 @@ const struct args_map *args_find_map(const struct rewrite *w, const char *path)
 
 static bool is_taken(const struct rewrite *w, const char *path)
 {
-	size_t i;
-
 	if (json_object_get(w->taken, path) || (w->o->private_qmp && !strcmp(w->o->private_qmp, path)))
 		return true;
-	for (i = 0; i < w->o->disk_count; i++) /* a log, which QEMU truncates, and a disk may have the same name */
+	for (size_t i = 0; i < w->o->disk_count; i++) /* a log, which QEMU truncates, and a disk may have the same name */
 		if (w->o->disks[i].to && !strcmp(w->o->disks[i].to, path))
 			return true;
 	return false;

@@ -261,9 +261,7 @@ size_t qemu_args_qmp_ptys(char *const *argv, size_t argc, struct args_hmp **out)
 
 void args_hmp_free(struct args_hmp *list, size_t count)
 {
-	size_t i;
-
-	for (i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		args_hmp_fini(&list[i]);
 	free(list);
 }

@@ -7,9 +7,8 @@
 json_t *args_files_json(const struct args_result *r)
 {
 	json_t *out = json_array();
-	size_t i;
 
-	for (i = 0; i < r->file_count; i++) {
+	for (size_t i = 0; i < r->file_count; i++) {
 		const struct args_file *f = &r->files[i];
 
 		json_array_append_new(out, json_pack("{s:s,s:s,s:b,s:s,s:s*}", "role", args_role_name(f->role), "option", f->option,
@@ -21,9 +20,8 @@ json_t *args_files_json(const struct args_result *r)
 json_t *args_nics_json(const struct args_result *r)
 {
 	json_t *out = json_array();
-	size_t i;
 
-	for (i = 0; i < r->nic_count; i++) {
+	for (size_t i = 0; i < r->nic_count; i++) {
 		const struct args_nic *n = &r->nics[i];
 
 		json_array_append_new(out, json_pack("{s:s*,s:s*,s:s*,s:s*,s:s,s:s*,s:s,s:s*}", "netdev", n->netdev, "device", n->device,
@@ -47,9 +45,8 @@ size_t args_ejected_of(struct args_map *map, const json_t *files)
 json_t *args_configs_json(const struct args_config *configs, size_t count)
 {
 	json_t *out = json_array();
-	size_t i;
 
-	for (i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		json_t *one = json_pack("{s:s,s:s}", "path", configs[i].path, "text", configs[i].text);
 
 		if (one) /* NULL: not UTF-8 */

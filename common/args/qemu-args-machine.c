@@ -20,11 +20,10 @@ int args_on_machine(struct rewrite *w, struct item *it)
 		enum args_role role;
 	} files[] = {{"kernel", ARGS_KERNEL}, {"initrd", ARGS_INITRD}, {"dtb", ARGS_DTB}, {"shim", ARGS_SHIM}, {"firmware", ARGS_BIOS}};
 	struct kv *type = kv_find(&it->p.l, "type", "type"), *p;
-	size_t i;
 
 	if (kv_get(&it->p.l, "confidential-guest-support", NULL) || kv_get(&it->p.l, "memory-encryption", NULL))
 		return err_set(w->e, EINVAL, "the guest's memory is encrypted (-%s %s): QEMU cannot migrate it", it->name, it->value);
-	for (i = 0; i < ARRAY_LEN(files); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		p = kv_find(&it->p.l, files[i].key, NULL);
 		if (p && *p->value && (files[i].role != ARGS_BIOS || !is_data_file(p->value)))
 			args_file(w, it, files[i].role, true, NULL, &p->value);

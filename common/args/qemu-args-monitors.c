@@ -22,9 +22,7 @@ bool args_chardev_is_private(const char *kind)
 
 static bool has_vnc(const struct rewrite *w)
 {
-	size_t i;
-
-	for (i = 0; i < w->item_count; i++) {
+	for (size_t i = 0; i < w->item_count; i++) {
 		const struct item *it = &w->items[i];
 
 		if (it->value && ((!strcmp(it->name, "vnc") && strcmp(it->value, "none")) ||
@@ -119,10 +117,9 @@ int args_check_monitors(const struct rewrite *w)
 {
 	static const char *const monitors[] = {"monitor", "qmp", "qmp-pretty", "gdb"}, *const others[] = {"serial", "parallel", "debugcon",
 													  "virtioconsole"};
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < w->item_count && !r; i++) {
+	for (size_t i = 0; i < w->item_count && !r; i++) {
 		const struct item *it = &w->items[i];
 		struct args_monitor m = {.chardev = NULL};
 

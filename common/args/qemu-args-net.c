@@ -28,9 +28,8 @@ static const char *attachment(const struct kv_list *l, const char *type)
 		{"hubport", "hubid"},
 	};
 	const char *value = NULL;
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(keys) && !value; i++)
+	for (size_t i = 0; i < ARRAY_LEN(keys) && !value; i++)
 		if (!strcmp(keys[i].type, type))
 			value = kv_get(l, keys[i].key, NULL);
 	return value ? value : !strcmp(type, "bridge") ? "br0" : NULL; /* QEMU's default */
@@ -41,9 +40,7 @@ static const char *attachment(const struct kv_list *l, const char *type)
 /* -net nic has a device's properties, and -net TYPE is its back end on the same hub: they are paired in their order. */
 static const struct item *net_nic(const struct rewrite *w, size_t number)
 {
-	size_t i;
-
-	for (i = 0; i < w->item_count; i++) {
+	for (size_t i = 0; i < w->item_count; i++) {
 		const char *type = kv_get(&w->items[i].p.l, "type", "type");
 
 		if (!strcmp(w->items[i].name, "net") && type && !strcmp(type, "nic") && number-- == 0)
@@ -140,9 +137,7 @@ int args_list_nics(struct rewrite *w)
 /* A NIC may be named in several ways: the last word about it counts. */
 static const char *map_of(const struct rewrite *w, const struct args_nic *n)
 {
-	size_t i;
-
-	for (i = w->o->net_count; i-- > 0;)
+	for (size_t i = w->o->net_count; i-- > 0;)
 		if (is_nic(n, w->o->nets[i].nic))
 			return strcmp(w->o->nets[i].to, "as-is") ? w->o->nets[i].to : NULL;
 	return NULL;
@@ -153,14 +148,13 @@ static const char *other_bridge(const struct rewrite *w, const struct item *it, 
 {
 	bool helped = !strcmp(n->type, "bridge") ||
 		      (!strcmp(n->type, "tap") && kv_get(&it->p.l, "br", NULL) && !kv_get(&it->p.l, "ifname", NULL));
-	size_t i;
 
 	if (!helped)
 		return NULL;
-	for (i = 0; i < w->o->net_count; i++)
+	for (size_t i = 0; i < w->o->net_count; i++)
 		if (is_nic(n, w->o->nets[i].nic))
 			return NULL;
-	for (i = 0; i < w->o->bridge_count; i++)
+	for (size_t i = 0; i < w->o->bridge_count; i++)
 		if (n->attach && !strcmp(n->attach, w->o->bridges[i].nic))
 			return w->o->bridges[i].to;
 	return NULL;
@@ -229,9 +223,8 @@ static void keep_common(struct kv_list *to, const struct kv_list *from, bool nic
 {
 	static const char *const device[] = {"model", "mac", "macaddr", "addr", "vectors", "name"};
 	static const char *const taps[] = {"queues", "vhost", "vhostforce", "poll-us", "sndbuf", "vnet_hdr"};
-	size_t i;
 
-	for (i = 0; i < from->n; i++) {
+	for (size_t i = 0; i < from->n; i++) {
 		const char *key = from->v[i].key;
 
 		if (key && (!strcmp(key, "id") || (nic && args_among(key, device, ARRAY_LEN(device))) ||
@@ -313,7 +306,6 @@ static int parse_map(struct rewrite *w, const char *to, const struct item *it, s
 	AUTO_FREE char *type = xasprintf("%.*s", (int)type_len, to);
 	bool tap = !strcmp(type, "tap"), none = !strcmp(type, "none");
 	struct kv_list more;
-	size_t i;
 
 	if ((!tap && !none && strcmp(type, "bridge") && strcmp(type, "user")) || (*what == '\0') == (tap || !strcmp(type, "bridge")))
 		return err_set(w->e, EINVAL,
@@ -335,7 +327,7 @@ static int parse_map(struct rewrite *w, const char *to, const struct item *it, s
 		kv_append(out, "script", "no");
 	if (tap && !kv_get(&more, "downscript", NULL))
 		kv_append(out, "downscript", "no");
-	for (i = 1; i < more.n; i++)
+	for (size_t i = 1; i < more.n; i++)
 		kv_append(out, more.v[i].key, more.v[i].value);
 	kv_replace(&n->to_type, xstrdup(type));
 	kv_replace(&n->to_attach, more.n ? xstrdup(more.v[0].value) : NULL);
@@ -346,10 +338,9 @@ static int parse_map(struct rewrite *w, const char *to, const struct item *it, s
 static void drop_keys(struct item *it, const char *const *keys, size_t count)
 {
 	struct kv_list *l = &it->p.l;
-	size_t i;
 
 	json_object_del(it->p.tree, "hostfwd");
-	for (i = 0; i < l->n;) {
+	for (size_t i = 0; i < l->n;) {
 		AUTO_FREE char *key = xstrdup(l->v[i].key);
 
 		if (key && args_among(key, keys, count))
@@ -427,9 +418,8 @@ static void map_scripts(struct rewrite *w, struct item *it)
 		enum args_role role;
 	} keys[] = {{"script", ARGS_SCRIPT},  {"downscript", ARGS_SCRIPT}, {"helper", ARGS_SCRIPT}, {"smb", ARGS_DIRECTORY},
 		    {"tftp", ARGS_DIRECTORY}, {"sock", ARGS_CONNECT},	   {"path", ARGS_SCRIPT},   {"config", ARGS_DATA}};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(keys); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		struct kv *p = kv_find(&it->p.l, keys[i].key, NULL);
 		bool none = !p || !*p->value || (keys[i].role == ARGS_SCRIPT && !strcmp(p->value, "no"));
 		bool searched = p && !strcmp(keys[i].key, "path") && !strchr(p->value, '/'); /* $PATH is searched for it */
@@ -444,9 +434,8 @@ static void need_own_script(struct rewrite *w, const struct item *it, const char
 {
 	static const char *const others[] = {"script", "helper", "br", "fd", "fds"};
 	AUTO_FREE char *own = xstrdup(ARGS_IFUP);
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(others); i++)
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
 		if (kv_get(&it->p.l, others[i], NULL))
 			return;
 	if (!strcmp(type, "tap"))
@@ -460,12 +449,11 @@ static int map_sockets(struct rewrite *w, struct item *it, const char *type)
 	static const char *const kinds[] = {"addr.type", "local.type", "remote.type"};
 	AUTO_FREE char *name = xasprintf("%s %s", it->name, type);
 	bool server = kv_flag(&it->p.l, "server", false);
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(kinds); i++)
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		if (kv_get(&it->p.l, kinds[i], NULL) && !strcmp(kv_get(&it->p.l, kinds[i], NULL), "fd"))
 			return args_refuse_descriptor(w, it);
-	for (i = 0; i < ARRAY_LEN(keys); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		struct kv *p = kv_find(&it->p.l, keys[i], NULL);
 
 		if (!p)
@@ -544,9 +532,7 @@ static int refuse_type(struct rewrite *w, const struct item *it, const char *typ
 
 static bool has_key(const struct kv_list *l, const char *pattern)
 {
-	size_t i;
-
-	for (i = 0; i < l->n; i++)
+	for (size_t i = 0; i < l->n; i++)
 		if (l->v[i].key && args_among(l->v[i].key, &pattern, 1))
 			return true;
 	return false;
@@ -554,9 +540,7 @@ static bool has_key(const struct kv_list *l, const char *pattern)
 
 static bool is_to_stay_as_it_is(const struct rewrite *w, const struct args_nic *n)
 {
-	size_t i;
-
-	for (i = 0; i < w->o->net_count; i++)
+	for (size_t i = 0; i < w->o->net_count; i++)
 		if (is_nic(n, w->o->nets[i].nic))
 			return true;
 	return false;

@@ -88,9 +88,7 @@ bool args_is_file_node(const struct item *it, const struct props *in, const char
 
 void args_find_files(struct rewrite *w)
 {
-	size_t i;
-
-	for (i = 0; i < w->item_count; i++) {
+	for (size_t i = 0; i < w->item_count; i++) {
 		struct item *it = &w->items[i];
 		const char *file = strcmp(it->name, "blockdev") ? NULL : kv_get(&it->p.l, "filename", NULL);
 

@@ -62,18 +62,14 @@ static bool among(const char *s, const char *const *patterns, size_t count)
 /* Copies the parts of from whose keys are among these. */
 static void keep(struct kv_list *to, const struct kv_list *from, const char *const *keys, size_t count)
 {
-	size_t i;
-
-	for (i = 0; i < from->n; i++)
+	for (size_t i = 0; i < from->n; i++)
 		if (among(from->v[i].key, keys, count))
 			kv_append(to, from->v[i].key, from->v[i].value);
 }
 
 static void drop(struct kv_list *l, const char *const *keys, size_t count)
 {
-	size_t i;
-
-	for (i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		kv_remove(l, keys[i]);
 }
 
@@ -255,9 +251,8 @@ static void emit_hubport(struct trial *t, const char *name, const struct kv_list
 static bool may_be_tried(const struct kv_list *l, const char *type)
 {
 	static const char *const plain[] = {"bridge", "user", "l2tpv3", "hubport", "none", "nic"};
-	size_t i;
 
-	for (i = 0; i < l->n; i++)
+	for (size_t i = 0; i < l->n; i++)
 		if (l->v[i].key && strlen(l->v[i].key) > 5 && !strcmp(l->v[i].key + strlen(l->v[i].key) - 5, ".path"))
 			return false;
 	return among(type, plain, ARRAY_LEN(plain)) || (is(type, "tap") && !kv_get(l, "ifname", NULL)) ||

@@ -93,9 +93,7 @@ void args_note(struct rewrite *w, const char *fmt, ...)
 
 bool args_among(const char *name, const char *const *patterns, size_t count)
 {
-	size_t i;
-
-	for (i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		size_t n = strlen(patterns[i]);
 
 		if (n && patterns[i][n - 1] == '*' ? !strncmp(name, patterns[i], n - 1) : !strcmp(name, patterns[i]))
@@ -392,11 +390,10 @@ static bool has_descriptor(const struct item *it)
 	static const char *const options[] = {"chardev", "netdev", "nic",   "net",    "device",	 "object",
 					      "fsdev",	 "virtfs", "drive", "tpmdev", "blockdev"};
 	static const char *const keys[] = {"fd", "fds", "vhostfd", "vhostfds", "sock_fd"};
-	size_t i;
 
 	if (!args_among(it->name, options, ARRAY_LEN(options)))
 		return false;
-	for (i = 0; i < it->p.l.n; i++)
+	for (size_t i = 0; i < it->p.l.n; i++)
 		if ((it->p.l.v[i].key && args_among(it->p.l.v[i].key, keys, ARRAY_LEN(keys))) ||
 		    text_starts_with(it->p.l.v[i].value, "/dev/fdset/"))
 			return true;
@@ -488,11 +485,9 @@ static void read_items(struct rewrite *w, char *const *argv, size_t argc)
 
 static void finish(struct rewrite *w)
 {
-	size_t i;
-
-	for (i = 0; i < w->item_count; i++)
+	for (size_t i = 0; i < w->item_count; i++)
 		props_fini(&w->items[i].p);
-	for (i = 0; i < w->ref_count; i++)
+	for (size_t i = 0; i < w->ref_count; i++)
 		free(w->refs[i].value);
 	free(w->refs);
 	json_decref(w->said);
@@ -525,7 +520,6 @@ static int go_on(const struct rewrite *w, int r)
 
 static int rewrite_expanded(struct rewrite *w, char *const *argv, size_t argc)
 {
-	size_t i;
 	int r;
 
 	read_items(w, argv, argc);
@@ -537,7 +531,7 @@ static int rewrite_expanded(struct rewrite *w, char *const *argv, size_t argc)
 	r = w->o->at_rest ? 0 : go_on(w, args_check_monitors(w));
 	if (r == 0)
 		r = go_on(w, args_list_nics(w));
-	for (i = 0; i < w->item_count && r == 0; i++)
+	for (size_t i = 0; i < w->item_count && r == 0; i++)
 		r = go_on(w, apply_rule(w, &w->items[i]));
 	if (r == 0)
 		append_ours(w);
@@ -582,9 +576,7 @@ int qemu_args_check_monitors(char *const *argv, size_t argc, struct err *e)
 
 void args_free_strings(char **strings, size_t count)
 {
-	size_t i;
-
-	for (i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		free(strings[i]);
 	free(strings);
 }
@@ -596,15 +588,13 @@ static void free_nic(struct args_nic *n)
 
 void args_result_fini(struct args_result *r)
 {
-	size_t i;
-
 	args_free_strings(r->argv, r->argc);
 	args_free_strings(r->notes, r->note_count);
-	for (i = 0; i < r->file_count; i++) {
+	for (size_t i = 0; i < r->file_count; i++) {
 		FREE_ALL(r->files[i].option, r->files[i].path, r->files[i].format, r->files[i].to);
 	}
 	free(r->files);
-	for (i = 0; i < r->nic_count; i++)
+	for (size_t i = 0; i < r->nic_count; i++)
 		free_nic(&r->nics[i]);
 	free(r->nics);
 	*r = (struct args_result){.argc = 0};

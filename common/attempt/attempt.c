@@ -269,10 +269,9 @@ static int act(struct attempt *a, enum handoff_action action, struct err *e)
 static int carry_out(struct attempt *a, const struct handoff_actions *acts, struct err *e)
 {
 	bool outer = a->to_be_undecided, entered = false;
-	unsigned i;
 	int r = 0;
 
-	for (i = 0; i < acts->n && !r; i++) {
+	for (unsigned i = 0; i < acts->n && !r; i++) {
 		log_info("hand-off: %s in %s", handoff_action_name(acts->a[i]), handoff_state_name(a->handoff.state));
 		entered |= acts->a[i] == ACT_JOURNAL;
 		a->to_be_undecided = acts->a[acts->n - 1] == ACT_UNDECIDED;

@@ -37,10 +37,9 @@ int parts_examine(const struct parts *ps, struct err *e)
 int parts_look(const struct parts *ps, bool (*found)(void *ctx, const struct err *e), void *ctx)
 {
 	struct err e;
-	unsigned i;
 	int worst = 0;
 
-	for (i = 0; i < ps->count; i++) {
+	for (unsigned i = 0; i < ps->count; i++) {
 		const struct part_ops *ops = ps->at[i]->ops;
 
 		if (!ops->examine || !ops->examine(ps->at[i], &e))
@@ -60,10 +59,9 @@ int parts_describe(const struct parts *ps, json_t *out, struct err *e)
 int parts_agree(const struct parts *ps, const json_t *said, struct obstacles *o, struct err *e)
 {
 	struct err why;
-	unsigned i;
 	int r = 0, one;
 
-	for (i = 0; i < ps->count; i++) {
+	for (unsigned i = 0; i < ps->count; i++) {
 		const struct part_ops *ops = ps->at[i]->ops;
 
 		one = ops->agree ? ops->agree(ps->at[i], said, &why) : 0;
@@ -93,10 +91,9 @@ int parts_begin(const struct parts *ps, struct err *e)
 
 int parts_event(const struct parts *ps, const struct event *ev, struct err *e)
 {
-	unsigned i;
 	int r = PART_NOT_MINE;
 
-	for (i = 0; i < ps->count && r == PART_NOT_MINE; i++)
+	for (unsigned i = 0; i < ps->count && r == PART_NOT_MINE; i++)
 		if (ps->at[i]->ops->event)
 			r = ps->at[i]->ops->event(ps->at[i], ev, e);
 	return r;
@@ -105,9 +102,8 @@ int parts_event(const struct parts *ps, const struct event *ev, struct err *e)
 uint32_t parts_reached(const struct parts *ps)
 {
 	uint32_t all = 0;
-	unsigned i;
 
-	for (i = 0; i < ps->count; i++)
+	for (unsigned i = 0; i < ps->count; i++)
 		if (ps->at[i]->ops->reached)
 			all |= ps->at[i]->ops->reached(ps->at[i]);
 	return all;
@@ -116,9 +112,8 @@ uint32_t parts_reached(const struct parts *ps)
 const struct part_undo *parts_undo(const struct parts *ps, const char *kind, struct part **of)
 {
 	const struct part_undo *u;
-	unsigned i;
 
-	for (i = 0; i < ps->count; i++)
+	for (unsigned i = 0; i < ps->count; i++)
 		for (u = ps->at[i]->ops->undo; u && u->kind; u++)
 			if (!strcmp(u->kind, kind)) {
 				*of = ps->at[i];
@@ -129,9 +124,7 @@ const struct part_undo *parts_undo(const struct parts *ps, const char *kind, str
 
 void parts_tell(const struct parts *ps, enum part_tale tale, json_t *out)
 {
-	unsigned i;
-
-	for (i = 0; i < ps->count; i++)
+	for (unsigned i = 0; i < ps->count; i++)
 		if (ps->at[i]->ops->tell)
 			ps->at[i]->ops->tell(ps->at[i], tale, out);
 }

@@ -112,13 +112,12 @@ static void print_values(const struct command_option *o)
 	static const char *const places[][2] = {{"FILE", "@file"},    {"DIR", "@dir"},	    {"DEST", "@host"},	    {"DISK=PATH", "@disk"},
 						{"NIC=WHAT", "@nic"}, {"VM,...", "@guest"}, {"VM,VM,...", "@guest"}};
 	const char *const *words = o->offered ?: o->words;
-	size_t i;
 
 	if (!o->argument || option_may_have_value(o)) {
 		puts("");
 		return;
 	}
-	for (i = 0; words && words[i]; i++)
+	for (size_t i = 0; words && words[i]; i++)
 		printf(" %s", words[i]);
 	printf("%s%s\n", o->words ? "" : " ", o->words ? "" : PAIR_OF(places, o->argument) ?: "@any");
 }
@@ -343,9 +342,8 @@ static void suggest(const char *typed, const struct taker *t)
 {
 	AUTO_FREE char *name = xstrndup(typed + 2, strcspn(typed + 2, "="));
 	AUTO_FREE const char **names = xcalloc(t->count + 1, sizeof(*names));
-	size_t i;
 
-	for (i = 0; i <= t->count; i++)
+	for (size_t i = 0; i <= t->count; i++)
 		names[i] = t->long_options[i].name;
 	nearest_propose("--", name, names, t->count + 1);
 }
@@ -469,9 +467,8 @@ int command_words_before(int argc, char **argv, char ***behind, size_t *count)
 static char *bits_text(const char *const *words, unsigned bits)
 {
 	char *all = NULL;
-	unsigned i;
 
-	for (i = 0; words[i]; i++) {
+	for (unsigned i = 0; words[i]; i++) {
 		char *longer = bits & 1u << i ? xasprintf("%s%s%s", all ?: "", all ? "," : "", words[i]) : NULL;
 
 		if (!longer)

@@ -72,11 +72,10 @@ void cpu_meter_begin(struct cpu_meter *m)
 uint64_t cpu_meter_read(const struct cpu_meter *m, uint64_t ns[CPU_STAGES])
 {
 	uint64_t sum = 0, all;
-	unsigned i;
 
 	if (mine.meter == m)
 		charge();
-	for (i = 0; i < CPU_STAGES; i++)
+	for (unsigned i = 0; i < CPU_STAGES; i++)
 		sum += ns[i] = __atomic_load_n(&m->ns[i], __ATOMIC_RELAXED);
 	all = process_cpu_ns() - m->process_ns;
 	return all > sum ? all - sum : 0;
@@ -88,12 +87,11 @@ json_t *cpu_meter_json(const struct cpu_meter *m, const enum cpu_stage *stages, 
 	bool told[CPU_STAGES] = {false};
 	json_t *out = json_object();
 	const enum cpu_stage *s;
-	unsigned i;
 
 	ns[rest] += unmeasured;
 	for (s = stages; *s != CPU_OTHER; s++)
 		told[*s] = true;
-	for (i = 0; i < CPU_OTHER; i++)
+	for (unsigned i = 0; i < CPU_OTHER; i++)
 		ns[CPU_OTHER] += told[i] ? 0 : ns[i];
 	for (s = stages; *s != CPU_OTHER; s++)
 		json_object_set_new(out, names[*s], json_real((double)ns[*s] / 1e9));

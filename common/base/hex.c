@@ -7,9 +7,8 @@ char *hex_format(const void *bytes, size_t n, char *out)
 {
 	static const char digits[] = "0123456789abcdef";
 	const uint8_t *b = bytes;
-	size_t i;
 
-	for (i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		out[2 * i] = digits[b[i] >> 4];
 		out[2 * i + 1] = digits[b[i] & 15];
 	}
@@ -26,9 +25,8 @@ bool hex_parse(const char *text, void *bytes, size_t n)
 {
 	uint8_t *b = bytes;
 	int high, low;
-	size_t i;
 
-	for (i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		high = digit(text[2 * i]);
 		low = high < 0 ? -1 : digit(text[2 * i + 1]);
 		if (low < 0)

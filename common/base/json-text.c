@@ -69,9 +69,7 @@ void json_text_print(const json_t *v)
 
 json_t *json_find(const json_t *list, const char *key, const char *text)
 {
-	size_t i;
-
-	for (i = 0; text && i < json_array_size(list); i++) {
+	for (size_t i = 0; text && i < json_array_size(list); i++) {
 		json_t *one = json_array_get(list, i);
 		const char *is = key ? json_text(one, key) : json_string_value(one);
 
@@ -83,9 +81,7 @@ json_t *json_find(const json_t *list, const char *key, const char *text)
 
 bool json_has(const json_t *list, const json_t *one)
 {
-	size_t i;
-
-	for (i = 0; i < json_array_size(list); i++)
+	for (size_t i = 0; i < json_array_size(list); i++)
 		if (json_equal(json_array_get(list, i), one))
 			return true;
 	return false;

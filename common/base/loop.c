@@ -86,10 +86,8 @@ static const uint8_t operations[] = {
 
 static void permit_operations(struct io_uring_restriction *r)
 {
-	size_t i;
-
 	memset(r, 0, ARRAY_LEN(operations) * sizeof(*r));
-	for (i = 0; i < ARRAY_LEN(operations); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(operations); i++) {
 		r[i].opcode = IORING_RESTRICTION_SQE_OP;
 		r[i].sqe_op = operations[i];
 	}

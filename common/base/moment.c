@@ -16,9 +16,8 @@ long moment_span(const char *text)
 {
 	char *end;
 	long n = strtol(text, &end, 10);
-	unsigned i;
 
-	for (i = 0; i < sizeof(units) / sizeof(*units); i++)
+	for (unsigned i = 0; i < sizeof(units) / sizeof(*units); i++)
 		if (!strcmp(end, units[i].name) && text[0] >= '0' && text[0] <= '9' && n <= SPAN_MAX / units[i].seconds)
 			return n * units[i].seconds;
 	return 0;
@@ -51,9 +50,8 @@ static time_t exact(struct tm asked, time_t now)
 static time_t next(int hour, int minute, int second, time_t now)
 {
 	time_t at = 0;
-	int day;
 
-	for (day = 0; day < 2 && !at; day++) {
+	for (int day = 0; day < 2 && !at; day++) {
 		time_t some = now + day * 24 * 3600L;
 		struct tm tm;
 
@@ -70,11 +68,10 @@ time_t moment_read(const char *text, time_t now)
 {
 	static const char *const days[] = {"%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"};
 	struct tm tm = {0};
-	unsigned i;
 
 	if (text[0] == '+')
 		return moment_span(text + 1) ? now + moment_span(text + 1) : 0;
-	for (i = 0; i < sizeof(days) / sizeof(*days); i++)
+	for (unsigned i = 0; i < sizeof(days) / sizeof(*days); i++)
 		if (fits(text, days[i], &tm))
 			return exact(tm, now);
 	return fits(text, "%H:%M:%S", &tm) || fits(text, "%H:%M", &tm) ? next(tm.tm_hour, tm.tm_min, tm.tm_sec, now) : 0;

@@ -47,10 +47,9 @@ static void take_address(struct sockaddr_storage *at, const char *hex, unsigned 
 	uint32_t words[4] = {0};
 	struct sockaddr_in *v4 = (struct sockaddr_in *)at;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)at;
-	size_t i;
 
 	memset(at, 0, sizeof(*at));
-	for (i = 0; i < strlen(hex) / 8; i++)
+	for (size_t i = 0; i < strlen(hex) / 8; i++)
 		sscanf(hex + 8 * i, "%8x", &words[i]);
 	if (strlen(hex) == 8) {
 		v4->sin_family = AF_INET;

@@ -35,9 +35,8 @@ bool text_code_is_hidden(uint32_t code)
 		{0x2060, 0x206f}, {0x3164, 0x3164},   {0xfe00, 0xfe0f},	  {0xfeff, 0xfeff},   {0xffa0, 0xffa0},
 		{0xfff0, 0xfffb}, {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff},
 	};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(hidden); i++)
+	for (size_t i = 0; i < ARRAY_LEN(hidden); i++)
 		if (code >= hidden[i].first && code <= hidden[i].last)
 			return true;
 	return false;

@@ -6,9 +6,7 @@
 
 int word_index(const char *const *words, const char *word)
 {
-	int i;
-
-	for (i = 0; words[i]; i++)
+	for (int i = 0; words[i]; i++)
 		if (!strcmp(word, words[i]))
 			return i;
 	return -1;
@@ -38,9 +36,8 @@ const char *pair_of(const char *const (*pairs)[2], size_t count, const char *wor
 char *words_or(const char *const *words)
 {
 	char *all = xstrdup(words[0]);
-	int i;
 
-	for (i = 1; words[i]; i++) {
+	for (int i = 1; words[i]; i++) {
 		char *longer = xasprintf("%s%s%s", all, words[i + 1] ? ", " : " or ", words[i]);
 
 		free(all);

@@ -72,12 +72,11 @@ static int find_member(int fd, const struct bundle_file *f, uint64_t *offset, st
 {
 	struct tar_member m;
 	struct stat st;
-	uint64_t at;
 	int r;
 
 	if (fstat(fd, &st))
 		return err_sys(e, errno, "it cannot be read");
-	for (at = 0; (r = header_at(fd, at, &m, e)) > 0; at = behind(at, &m)) {
+	for (uint64_t at = 0; (r = header_at(fd, at, &m, e)) > 0; at = behind(at, &m)) {
 		if (strcmp(m.name, f->file))
 			continue;
 		*offset = at + TAR_BLOCK;

@@ -25,9 +25,8 @@ enum {
 static unsigned sum_of(const uint8_t h[TAR_BLOCK])
 {
 	unsigned sum = 0;
-	size_t i;
 
-	for (i = 0; i < TAR_BLOCK; i++)
+	for (size_t i = 0; i < TAR_BLOCK; i++)
 		sum += i >= AT_SUM && i < AT_SUM + 8 ? ' ' : h[i];
 	return sum;
 }
@@ -35,7 +34,6 @@ static unsigned sum_of(const uint8_t h[TAR_BLOCK])
 static void put_number(uint8_t *field, uint64_t v)
 {
 	char text[24];
-	size_t i;
 
 	if (v < OCTAL_MAX) {
 		snprintf(text, sizeof(text), "%011llo", (unsigned long long)v);
@@ -44,7 +42,7 @@ static void put_number(uint8_t *field, uint64_t v)
 	}
 	memset(field, 0, 12);
 	field[0] = 0x80;
-	for (i = 0; i < 8; i++)
+	for (size_t i = 0; i < 8; i++)
 		field[11 - i] = (uint8_t)(v >> 8 * i);
 }
 

@@ -64,18 +64,17 @@ char *bundle_print(const struct bundle *b)
 {
 	json_t *argv = json_array(), *disks = json_array(), *files = json_array(), *needs = json_array(), *all;
 	char *text, *line;
-	size_t i;
 
-	for (i = 0; i < b->argc; i++)
+	for (size_t i = 0; i < b->argc; i++)
 		json_array_append_new(argv, json_string(b->argv[i]));
-	for (i = 0; i < b->disk_count; i++) {
+	for (size_t i = 0; i < b->disk_count; i++) {
 		json_t *d = print_file(&b->disks[i]);
 
 		json_object_set_new(d, "format", json_string(b->disks[i].format));
 		json_object_set_new(d, "virtual_bytes", json_integer((json_int_t)b->disks[i].virtual_bytes));
 		json_array_append_new(disks, d);
 	}
-	for (i = 0; i < b->file_count; i++) {
+	for (size_t i = 0; i < b->file_count; i++) {
 		json_t *f = print_file(&b->files[i]);
 
 		json_object_set_new(f, "role", json_string(args_role_name(b->files[i].role)));
@@ -211,12 +210,11 @@ static int parse_list(struct bundle *b, const json_t *all, const char *key, size
 		      int (*parse)(struct bundle *b, const json_t *o, struct err *e), struct err *e)
 {
 	const json_t *list = json_object_get(all, key);
-	size_t i;
 	int r = 0;
 
 	if (!json_is_array(list) || json_array_size(list) > max)
 		return err_set(e, EINVAL, "'%s' is no list, or has more than %zu members", key, max);
-	for (i = 0; !r && i < json_array_size(list); i++) {
+	for (size_t i = 0; !r && i < json_array_size(list); i++) {
 		r = parse(b, json_array_get(list, i), e);
 		if (r)
 			err_prefix(e, "%s[%zu]", key, i);
@@ -227,12 +225,11 @@ static int parse_list(struct bundle *b, const json_t *all, const char *key, size
 static int parse_argv(struct bundle *b, const json_t *all, struct err *e)
 {
 	const json_t *list = json_object_get(all, "argv");
-	size_t i;
 
 	if (!json_is_array(list) || !json_array_size(list) || json_array_size(list) > BUNDLE_WORDS_MAX)
 		return err_set(e, EINVAL, "'argv' is no command line");
 	b->argv = xcalloc(json_array_size(list) + 1, sizeof(*b->argv));
-	for (i = 0; i < json_array_size(list); i++) {
+	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *v = json_array_get(list, i);
 		const char *s = json_string_value(v);
 
@@ -249,7 +246,6 @@ static int check_version(const json_t *all, struct err *e)
 	const json_t *needs = json_object_get(all, "needs"), *version = json_object_get(all, "version");
 	const json_t *memory = json_object_get(all, "memory");
 	const char *word;
-	size_t i;
 
 	if (!format || strcmp(format, FORMAT) || !json_is_integer(version))
 		return err_set(e, EINVAL, "it is no manifest of a bundle");
@@ -258,7 +254,7 @@ static int check_version(const json_t *all, struct err *e)
 			       (long long)json_integer_value(version));
 	if (needs && !json_is_array(needs))
 		return err_set(e, EINVAL, "'needs' is no list");
-	for (i = 0; i < json_array_size(needs); i++) {
+	for (size_t i = 0; i < json_array_size(needs); i++) {
 		word = json_string_value(json_array_get(needs, i));
 		if (!word || strcmp(word, BUNDLE_MEMORY) || !memory)
 			return err_set(e, ENOTSUP, "the bundle needs '%.100s', which this vmferry does not know", word ?: "?");
@@ -315,11 +311,9 @@ int bundle_parse(struct bundle *b, const char *text, size_t n, struct err *e)
 
 void bundle_fini(struct bundle *b)
 {
-	size_t i;
-
-	for (i = 0; i < BUNDLE_DISKS_MAX; i++) /* disks that were not counted may have something to free, too */
+	for (size_t i = 0; i < BUNDLE_DISKS_MAX; i++) /* disks that were not counted may have something to free, too */
 		file_fini(&b->disks[i]);
-	for (i = 0; i < BUNDLE_FILES_MAX; i++)
+	for (size_t i = 0; i < BUNDLE_FILES_MAX; i++)
 		file_fini(&b->files[i]);
 	file_fini(&b->memory);
 	args_free_strings(b->argv, b->argc);

@@ -86,11 +86,10 @@ char *block_device_identity_in(const char *sys, dev_t device)
 {
 	static const char *const where[] = {"dm/uuid", "wwid", "device/wwid", "../wwid", "../device/wwid"};
 	AUTO_FREE char *partition_path = NULL, *partition = NULL, *id = NULL;
-	size_t i;
 
 	partition_path = xasprintf("%s/dev/block/%u:%u/partition", sys, major(device), minor(device));
 	partition = read_line(partition_path);
-	for (i = 0; i < ARRAY_LEN(where) && !id; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(where) && !id; i++) {
 		AUTO_FREE char *file = xasprintf("%s/dev/block/%u:%u/%s", sys, major(device), minor(device), where[i]);
 
 		if ((where[i][0] == '.') == (partition != NULL))

@@ -44,9 +44,8 @@ static bool is_data(const struct nbd_extent *x)
 static void align(struct nbd_extents *a)
 {
 	const uint64_t sector = DISK_SECTOR;
-	size_t i;
 
-	for (i = 1; i < a->count; i++) {
+	for (size_t i = 1; i < a->count; i++) {
 		struct nbd_extent *left = &a->x[i - 1], *right = &a->x[i];
 		uint64_t end = right->offset + right->length, at = right->offset & ~(sector - 1);
 
@@ -125,14 +124,13 @@ static int map_selected(struct disk_io *d, struct disk_map *m, struct err *e)
 	const char *contexts[] = {of(d)->apart, NULL};
 	struct nbd_extents select = {NULL, 0};
 	struct nbd *n;
-	size_t i;
 	int r = nbd_open(&n, d->loop, of(d)->path, of(d)->export_name, contexts, NBD_TIMEOUT_MS, e);
 
 	if (r)
 		return r;
 	r = nbd_map(n, d->loop, 0, 0, d->caps.size, &select.x, &select.count, e);
 	nbd_close(n);
-	for (i = 0; i < select.count && !r; i++)
+	for (size_t i = 0; i < select.count && !r; i++)
 		r = select.x[i].flags == 1 ? add_selected(d, m, &select.x[i], e) : disk_map_add(m, select.x[i].length, DISK_DATA, false, e);
 	free(select.x);
 	return r;

@@ -65,10 +65,9 @@ static int64_t seek(const struct raw *o, uint64_t at, int whence)
 static int copy_map(const struct raw *o, struct disk_map *m, struct err *e)
 {
 	uint64_t sum = 0;
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < o->map->count && !r; i++) {
+	for (size_t i = 0; i < o->map->count && !r; i++) {
 		const struct disk_extent *x = &o->map->extent[i];
 
 		r = disk_map_add(m, x->length, x->content, x->selected, e);

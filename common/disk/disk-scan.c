@@ -35,11 +35,10 @@ static void piece_done(struct disk_req *req, int res)
 static bool has_contents(struct disk_scan *s, uint64_t from, uint64_t to)
 {
 	const struct disk_map *m = &s->map;
-	size_t i;
 
 	while (s->extent < m->count && m->extent[s->extent].offset + m->extent[s->extent].length <= from)
 		s->extent++;
-	for (i = s->extent; i < m->count && m->extent[i].offset < to; i++)
+	for (size_t i = s->extent; i < m->count && m->extent[i].offset < to; i++)
 		if (m->extent[i].content == DISK_DATA)
 			return true;
 	return false;
@@ -53,9 +52,7 @@ static uint64_t within_step(uint64_t at, uint64_t step)
 
 static int read_window(struct disk_scan *s, struct disk_io *d, uint64_t from, uint64_t step, uint64_t end, struct err *e)
 {
-	unsigned i;
-
-	for (i = 0; i < PIECES; i++) {
+	for (unsigned i = 0; i < PIECES; i++) {
 		struct piece *p = &s->piece[i];
 
 		p->at = from + i * step;
@@ -77,10 +74,9 @@ static int read_window(struct disk_scan *s, struct disk_io *d, uint64_t from, ui
 
 static int hand_over(const struct disk_scan *s, const struct disk_scan_for *f, struct err *e)
 {
-	unsigned i;
 	int r = 0;
 
-	for (i = 0; i < PIECES && !r; i++) {
+	for (unsigned i = 0; i < PIECES && !r; i++) {
 		const struct piece *p = &s->piece[i];
 
 		if (p->res)
@@ -107,10 +103,9 @@ int disk_scan_run(struct disk_scan *s, struct disk_io *d, uint64_t bytes, uint64
 struct disk_scan *disk_scan_new(struct loop *l)
 {
 	struct disk_scan *s = xcalloc(1, sizeof(*s));
-	unsigned i;
 
 	s->loop = l;
-	for (i = 0; i < PIECES; i++) {
+	for (unsigned i = 0; i < PIECES; i++) {
 		s->piece[i].req.done = piece_done;
 		s->piece[i].scan = s;
 		s->piece[i].buf = aligned_alloc(DISK_ALIGN, SCAN_PIECE);
@@ -122,9 +117,7 @@ struct disk_scan *disk_scan_new(struct loop *l)
 
 void disk_scan_free(struct disk_scan *s)
 {
-	unsigned i;
-
-	for (i = 0; s && i < PIECES; i++)
+	for (unsigned i = 0; s && i < PIECES; i++)
 		free(s->piece[i].buf);
 	free(s);
 }

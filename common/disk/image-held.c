@@ -18,9 +18,8 @@
 static char *device_mark(dev_t device)
 {
 	AUTO_FREE char *name = block_device_here("/sys", device);
-	size_t i;
 
-	for (i = 0; name[i]; i++)
+	for (size_t i = 0; name[i]; i++)
 		if (!isalnum((unsigned char)name[i]) && !strchr(":.-", name[i]))
 			name[i] = '_';
 	return xasprintf("/run/vmferry-held-%.200s", name);

@@ -114,7 +114,6 @@ static int64_t device_write_stamp(int fd, dev_t device)
 	unsigned long long sectors, whole;
 	char line[4096];
 	bool is_partition;
-	int left;
 
 	if (fsync(fd) && errno != EINVAL) /* pending writes count, too */
 		return 0;
@@ -126,7 +125,7 @@ static int64_t device_write_stamp(int fd, dev_t device)
 	    strcmp(line, "1"))
 		return 0;
 	is_partition = read_device_line(device, "partition", line, sizeof(line));
-	for (left = is_partition ? MOMENTS : 1; left; left--) {
+	for (int left = is_partition ? MOMENTS : 1; left; left--) {
 		whole = 0;
 		if ((!is_partition || add_sectors_of_whole(device, &whole)) && read_sectors(device, "stat", &sectors))
 			return (int64_t)((sectors + whole) & INT64_MAX >> 1);

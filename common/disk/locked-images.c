@@ -76,19 +76,16 @@ static int unchanged(const struct locked_image *h, struct err *e)
 
 int images_unchanged(const struct locked_images *h, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < h->count && !r; i++)
+	for (size_t i = 0; i < h->count && !r; i++)
 		r = unchanged(&h->list[i], e);
 	return r;
 }
 
 void images_unlock(struct locked_images *h)
 {
-	size_t i;
-
-	for (i = 0; i < h->count; i++) {
+	for (size_t i = 0; i < h->count; i++) {
 		close(h->list[i].fd);
 		if (h->list[i].alone_fd >= 0)
 			close(h->list[i].alone_fd);

@@ -203,17 +203,16 @@ static int hs_contexts(struct handshake *h, const char *export_name, const char 
 	AUTO_FREE unsigned char *buf = NULL;
 	uint32_t type, found = 0;
 	unsigned char *p;
-	unsigned i;
 
-	for (i = 0; i < count; i++)
+	for (unsigned i = 0; i < count; i++)
 		size += 4 + strlen(contexts[i]);
 	buf = xmalloc(size);
 	p = put32(put_string(buf, export_name), count);
-	for (i = 0; i < count; i++)
+	for (unsigned i = 0; i < count; i++)
 		p = put_string(p, contexts[i]);
 	if (hs_option(h, NBD_OPT_SET_META_CONTEXT, buf, size) < 0)
 		return -h->e->code;
-	for (i = 0; i < HS_MAX_REPLIES; i++) {
+	for (unsigned i = 0; i < HS_MAX_REPLIES; i++) {
 		if (hs_reply(h, NBD_OPT_SET_META_CONTEXT, &type) < 0)
 			return -h->e->code;
 		if (type == NBD_REP_ACK)
@@ -223,7 +222,7 @@ static int hs_contexts(struct handshake *h, const char *export_name, const char 
 		if (hs_context(h, contexts, count, &found, id) < 0)
 			return -h->e->code;
 	}
-	for (i = 0; i < count; i++)
+	for (unsigned i = 0; i < count; i++)
 		if (!(found & 1u << i))
 			return err_set(h->e, ENOENT, "the NBD server has no '%s' for this export", contexts[i]);
 	return 0;
@@ -268,12 +267,11 @@ static int hs_go(struct handshake *h, const char *export_name, struct nbd_info *
 	bool have_export = false;
 	char what[300];
 	uint32_t type;
-	unsigned i;
 
 	put16(put16(put_string(buf, export_name), 1), NBD_INFO_BLOCK_SIZE);
 	if (hs_option(h, NBD_OPT_GO, buf, size) < 0)
 		return -h->e->code;
-	for (i = 0; i < HS_MAX_REPLIES; i++) {
+	for (unsigned i = 0; i < HS_MAX_REPLIES; i++) {
 		if (hs_reply(h, NBD_OPT_GO, &type) < 0)
 			return -h->e->code;
 		if (type == NBD_REP_ACK)

@@ -29,9 +29,8 @@ enum { NBD_CHUNK_NONE = 0, NBD_CHUNK_DATA = 1, NBD_CHUNK_HOLE = 2, NBD_CHUNK_STA
 static int errno_of(uint32_t error)
 {
 	static const int known[] = {EPERM, EIO, ENOMEM, EINVAL, ENOSPC, EOVERFLOW, EOPNOTSUPP, ESHUTDOWN};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(known); i++)
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (error == (uint32_t)known[i])
 			return known[i];
 	return EINVAL;

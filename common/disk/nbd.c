@@ -144,7 +144,6 @@ int nbd_lose(struct nbd *n, int code, const char *fmt, ...)
 static void abandon(struct nbd *n)
 {
 	struct nbd_req *r, *next;
-	uint32_t i;
 
 	for (r = n->tx.first; r; r = next) {
 		next = r->next;
@@ -153,7 +152,7 @@ static void abandon(struct nbd *n)
 	}
 	n->tx.first = n->tx.unmapped = NULL;
 	n->tx.tail = &n->tx.first;
-	for (i = 0; i < n->slots.count; i++) {
+	for (uint32_t i = 0; i < n->slots.count; i++) {
 		r = n->slots.at[i].req;
 		if (!r)
 			continue;

@@ -92,9 +92,8 @@ static bool are_kept(const json_t *kept, char *const *snapshots, size_t count, c
 {
 	const json_t *list = json_object_get(kept, "snapshots");
 	bool same = json_array_size(list) == count && !strcmp(json_text(kept, "current") ?: "", current ?: "");
-	size_t i;
 
-	for (i = 0; same && i < count; i++)
+	for (size_t i = 0; same && i < count; i++)
 		same = !strcmp(json_string_value(json_array_get(list, i)), snapshots[i]);
 	return same;
 }

@@ -45,10 +45,9 @@ int space_check_volume(const struct volume *v, const char *what, struct err *e)
 
 int space_check(const struct space *s, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; i < s->count && !r; i++)
+	for (size_t i = 0; i < s->count && !r; i++)
 		r = space_check_volume(&s->volumes[i], "the disks", e);
 	return r;
 }

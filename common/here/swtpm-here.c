@@ -18,9 +18,8 @@
 char *swtpm_program(void)
 {
 	static const char *const places[] = {"/usr/bin/swtpm", "/usr/local/bin/swtpm"};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(places); i++)
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
 		if (program_is_runnable(places[i]))
 			return xstrdup(places[i]);
 	return NULL;

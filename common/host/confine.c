@@ -155,11 +155,10 @@ static int refuse(scmp_filter_ctx c, const struct rule *rule)
 {
 	struct scmp_arg_cmp cmp[2];
 	int number = seccomp_syscall_resolve_name(rule->name), r;
-	unsigned i;
 
 	if (number == __NR_SCMP_ERROR)
 		return 0;
-	for (i = 0; i < rule->count; i++)
+	for (unsigned i = 0; i < rule->count; i++)
 		cmp[i] = (struct scmp_arg_cmp){rule->is[i].arg, SCMP_CMP_MASKED_EQ, rule->is[i].mask, rule->is[i].value};
 	r = seccomp_rule_add_array(c, SCMP_ACT_ERRNO(EPERM), number, rule->count, cmp);
 	return r == -EDOM || r == -EINVAL ? 0 : r; /* not on this architecture */
@@ -168,10 +167,9 @@ static int refuse(scmp_filter_ctx c, const struct rule *rule)
 /* Refuses sockets other than unix, TCP and the one by which libc asks for addresses of this host. */
 static int refuse_sockets(scmp_filter_ctx c)
 {
-	unsigned family;
 	int r = 0;
 
-	for (family = 0; !r && family < AF_NETLINK; family++)
+	for (unsigned family = 0; !r && family < AF_NETLINK; family++)
 		if (family != AF_UNIX && family != AF_INET && family != AF_INET6)
 			r = refuse(c, &(struct rule){"socket", 1, {{0, ALL, family}}});
 	if (!r)
@@ -215,12 +213,11 @@ static int load(scmp_filter_ctx c, bool log)
 static int load_refusals(bool writes_memory)
 {
 	scmp_filter_ctx c = seccomp_init(SCMP_ACT_ALLOW);
-	size_t i;
 	int r = c ? 0 : -ENOMEM;
 
-	for (i = 0; !r && i < ARRAY_LEN(refused); i++)
+	for (size_t i = 0; !r && i < ARRAY_LEN(refused); i++)
 		r = refuse(c, &(struct rule){.name = refused[i]});
-	for (i = 0; !r && i < ARRAY_LEN(rules); i++)
+	for (size_t i = 0; !r && i < ARRAY_LEN(rules); i++)
 		r = refuse(c, &rules[i]);
 	if (!r && !writes_memory)
 		r = refuse(c, &(struct rule){.name = "process_vm_writev"});
@@ -233,10 +230,9 @@ static int load_refusals(bool writes_memory)
 static int load_permits(void)
 {
 	scmp_filter_ctx c = seccomp_init(is_said("log") ? SCMP_ACT_LOG : SCMP_ACT_ERRNO(ENOSYS));
-	size_t i;
 	int r = c ? 0 : -ENOMEM;
 
-	for (i = 0; !r && i < ARRAY_LEN(let_through); i++) {
+	for (size_t i = 0; !r && i < ARRAY_LEN(let_through); i++) {
 		int number = seccomp_syscall_resolve_name(let_through[i]);
 
 		if (number != __NR_SCMP_ERROR)
@@ -263,11 +259,10 @@ static void give_up_trusted_attributes(void)
 	static const unsigned rights[] = {CAP_SETFCAP, CAP_SYS_ADMIN};
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-	size_t i;
 
 	if (syscall(SYS_capget, &head, data) || !(data[CAP_TO_INDEX(CAP_SYS_PTRACE)].effective & CAP_TO_MASK(CAP_SYS_PTRACE)))
 		return;
-	for (i = 0; i < ARRAY_LEN(rights); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(rights); i++) {
 		struct __user_cap_data_struct *word = &data[CAP_TO_INDEX(rights[i])];
 
 		word->effective &= ~CAP_TO_MASK(rights[i]);

@@ -69,9 +69,7 @@ static void sort(struct names *l)
 
 static void free_names(struct names *l)
 {
-	size_t i;
-
-	for (i = 0; i < l->n; i++) {
+	for (size_t i = 0; i < l->n; i++) {
 		free(l->of[i].name);
 		free(l->of[i].path);
 	}
@@ -107,10 +105,9 @@ bool firmware_each(const char *root, firmware_descriptor_fn fn, void *ctx)
 {
 	struct names l = {.n = 0};
 	bool found = false;
-	size_t i;
 
 	collect(&l, root);
-	for (i = 0; i < l.n && !found; i++) {
+	for (size_t i = 0; i < l.n && !found; i++) {
 		json_t *o = load(l.of[i].path);
 
 		found = fn(ctx, o);

@@ -194,9 +194,8 @@ static bool take_earlier(json_t *all, json_t *entry)
 {
 	const char *attempt = json_text(json_object_get(entry, "result"), "attempt");
 	bool found = false;
-	size_t i;
 
-	for (i = json_array_size(all); attempt && i-- > 0;) {
+	for (size_t i = json_array_size(all); attempt && i-- > 0;) {
 		const json_t *earlier = json_array_get(all, i);
 
 		if (strcmp(json_text(json_object_get(earlier, "result"), "attempt") ?: "", attempt) != 0)

@@ -103,13 +103,12 @@ json_t *host_settings_labels(void)
 	struct host_settings s;
 	struct err ignored;
 	json_t *labels = NULL;
-	size_t i;
 
 	if (host_settings_read(&s, &ignored))
 		return NULL;
 	if (s.net_count)
 		labels = json_object();
-	for (i = 0; i < s.net_count; i++)
+	for (size_t i = 0; i < s.net_count; i++)
 		json_object_set_new(labels, s.nets[i].bridge, json_string(s.nets[i].label));
 	host_settings_fini(&s);
 	return labels;

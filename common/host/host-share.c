@@ -62,13 +62,12 @@ void host_share_look(struct host_share *h, const pid_t *of_move, size_t count)
 {
 	struct host_use now = {.at_ns = now_ns()};
 	uint64_t ran, waited;
-	size_t i;
 
 	if (!look_at_idle(h, &now.idle_ns))
 		return;
 	process_times(getpid(), &now.ran_ns, &now.waited_ns);
 	now.moves_ns = now.ran_ns;
-	for (i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		process_times(of_move[i], &ran, &waited);
 		now.moves_ns += ran;
 	}

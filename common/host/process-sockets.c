@@ -183,12 +183,11 @@ static const struct unix_diag_vfs *vfs_of(const struct nlmsghdr *h, size_t n)
 {
 	const struct unix_diag_msg *said = NLMSG_DATA(h);
 	const struct nlattr *a = (const void *)(said + 1);
-	size_t left;
 
 	if (!NLMSG_OK(h, n) || h->nlmsg_type != SOCK_DIAG_BY_FAMILY || h->nlmsg_len < NLMSG_LENGTH(sizeof(*said)) ||
 	    (said->udiag_type == SOCK_STREAM && said->udiag_state != LISTENS))
 		return NULL;
-	for (left = h->nlmsg_len - NLMSG_LENGTH(sizeof(*said)); left >= sizeof(*a) && a->nla_len >= sizeof(*a) && a->nla_len <= left;
+	for (size_t left = h->nlmsg_len - NLMSG_LENGTH(sizeof(*said)); left >= sizeof(*a) && a->nla_len >= sizeof(*a) && a->nla_len <= left;
 	     left -= MIN(NLA_ALIGN((size_t)a->nla_len), left), a = (const void *)((const char *)a + NLA_ALIGN(a->nla_len)))
 		if (a->nla_type == UNIX_DIAG_VFS && a->nla_len >= NLA_HDRLEN + sizeof(struct unix_diag_vfs))
 			return (const void *)((const char *)a + NLA_HDRLEN);
@@ -240,9 +239,8 @@ static bool has_socket(const char *lines, const struct own *own, const char *pat
 	bool yes = false, others = false;
 	struct unix_line l;
 	char *next = text;
-	size_t i;
 
-	for (i = 0; i < own->n; i++)
+	for (size_t i = 0; i < own->n; i++)
 		own->v[i].is_named = false;
 	while (next_unix_line(&next, &l)) {
 		struct one *one = own_of(own, l.inode);
@@ -255,7 +253,7 @@ static bool has_socket(const char *lines, const struct own *own, const char *pat
 		else
 			others |= same;
 	}
-	for (i = 0; i < own->n && !yes; i++)
+	for (size_t i = 0; i < own->n && !yes; i++)
 		yes = own->v[i].is_named && ((own->v[i].told == 1 && !others) || leads_to(path, own->v[i].number));
 	return yes;
 }

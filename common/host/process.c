@@ -30,7 +30,6 @@ static int read_stat(pid_t pid, char *state, pid_t *parent, uint64_t *start_time
 	char path[64], buf[1024], *p;
 	AUTO_CLOSE int fd = -1;
 	ssize_t n;
-	int field;
 
 	if (pid <= 0)
 		return -ESRCH;
@@ -48,7 +47,7 @@ static int read_stat(pid_t pid, char *state, pid_t *parent, uint64_t *start_time
 	p += 2;
 	*state = *p;
 	*parent = (pid_t)atoi(p + 1);
-	for (field = 3; field < 22 && p; field++) {
+	for (int field = 3; field < 22 && p; field++) {
 		p = strchr(p, ' ');
 		p = p ? p + 1 : NULL;
 	}

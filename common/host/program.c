@@ -39,13 +39,12 @@ static void die(const struct program *p, const char *step)
 {
 	struct program_failure f = {.code = errno};
 	const char *const said[] = {"cannot run ", p->file, ": ", strerrordesc_np(f.code), "\n"};
-	size_t i;
 	ssize_t n;
 
 	memcpy(f.step, step, strlen(step) + 1);
 	if (p->report >= 0)
 		n = write(p->report, &f, sizeof(f));
-	for (i = 0; p->report < 0 && i < ARRAY_LEN(said); i++)
+	for (size_t i = 0; p->report < 0 && i < ARRAY_LEN(said); i++)
 		n = write(2, said[i], strlen(said[i]));
 	(void)n;
 	_exit(127);
@@ -55,9 +54,8 @@ static void default_signals(void)
 {
 	struct sigaction sa = {.sa_handler = SIG_DFL};
 	sigset_t none;
-	int s;
 
-	for (s = 1; s < NSIG; s++)
+	for (int s = 1; s < NSIG; s++)
 		sigaction(s, &sa, NULL); /* EINVAL for SIGKILL, SIGSTOP and libc's own */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -243,9 +241,8 @@ struct launcher {
 static char **take_words(char **at, const char *end, unsigned count)
 {
 	char **words = xcalloc(count + 1, sizeof(*words));
-	unsigned i;
 
-	for (i = 0; i < count; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		size_t n = strnlen(*at, (size_t)(end - *at));
 
 		if (n == (size_t)(end - *at)) {
@@ -365,9 +362,8 @@ static _Noreturn void launcher_main(struct launcher l)
 {
 	static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGPIPE, SIGTSTP, SIGTTOU, SIGTTIN};
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), i;
-	size_t k;
 
-	for (k = 0; k < ARRAY_LEN(ignored); k++)
+	for (size_t k = 0; k < ARRAY_LEN(ignored); k++)
 		signal(ignored[k], SIG_IGN);
 	for (i = 0; i < 3; i++)
 		if (null >= 0 && l.sock != i)
@@ -522,11 +518,10 @@ pid_t program_start(const struct program *p)
 {
 	struct program child = *p;
 	pid_t us = getpid(), pid;
-	int i;
 
 	if (launcher >= 0)
 		return p->before ? -ENOTSUP : ask_to_start(p);
-	for (i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++)
 		child.fd[i] = p->fd[i] < 0 ? i : p->fd[i];
 	pid = fork();
 	if (!pid)

@@ -53,11 +53,10 @@ static char *find_by_name(const struct qemu_host *h, const char *name)
 	AUTO_FREE char *usual = xasprintf("%s%s", begin, h->machine);
 	char *path = *name ? in_places(h->places, name) : NULL;
 	bool is_own = is_other_name(name) || !strcmp(name, usual);
-	size_t i;
 
 	if (!path && is_own)
 		path = in_places(h->places, usual);
-	for (i = 0; i < ARRAY_LEN(other_names) && is_own && !path; i++)
+	for (size_t i = 0; i < ARRAY_LEN(other_names) && is_own && !path; i++)
 		path = in_places(h->places, other_names[i]);
 	return path;
 }

@@ -16,10 +16,9 @@ static _Noreturn void be_rescuer(int fd, const char *name, void (*act)(void *ctx
 {
 	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	size_t i;
 
 	setsid();
-	for (i = 0; i < ARRAY_LEN(ignored); i++)
+	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
 		signal(ignored[i], SIG_IGN);
 	prctl(PR_SET_NAME, name);
 	if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || (fd != RESCUER_SOCK && dup2(fd, RESCUER_SOCK) < 0))

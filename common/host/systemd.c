@@ -48,10 +48,9 @@ int systemctl(bool user, const char *const *words, char **out, struct err *e)
 	const char *argv[WORDS_MAX + 6] =
 		{"env", user ? env : "LC_ALL=C", "systemctl", user ? "--user" : "--system", "--no-ask-password", "--no-pager"};
 	struct process_output said;
-	size_t i;
 	int r;
 
-	for (i = 0; words[i] && i + 7 < ARRAY_LEN(argv); i++)
+	for (size_t i = 0; words[i] && i + 7 < ARRAY_LEN(argv); i++)
 		argv[i + 6] = words[i];
 	r = process_run((char *const *)argv, SYSTEMCTL_MS, &said, e);
 	if (r)
@@ -87,9 +86,7 @@ static bool in_service(bool *user)
 
 void free_words(char **words)
 {
-	size_t i;
-
-	for (i = 0; words && words[i]; i++)
+	for (size_t i = 0; words && words[i]; i++)
 		free(words[i]);
 	free(words);
 }

@@ -303,7 +303,6 @@ int tap_take(const char *name, const char *stand_in, pid_t pid, pid_t before, ui
 {
 	AUTO_CLOSE int fd = -1;
 	struct settings s;
-	unsigned i;
 	short flags;
 	int theirs, r;
 
@@ -312,7 +311,7 @@ int tap_take(const char *name, const char *stand_in, pid_t pid, pid_t before, ui
 	if (find(pid, stand_in, &theirs) != 1 && find(pid, NO_TAP, &theirs) != 1)
 		return err_set(e, ENODEV, "process %d does not have tap %s, which stands in for %s", (int)pid, stand_in, name);
 	r = flags_of(name, &flags, e) ?: wait_until_let_go(name, before, start_time, timeout_ms, e) ?: borrow(pid, theirs, &fd, e);
-	for (i = 0; !r && i < TRIES && !tap_is_of(pid, name); i++) {
+	for (unsigned i = 0; !r && i < TRIES && !tap_is_of(pid, name); i++) {
 		r = settings_of(fd, name, &s, e) ?: wait_until_free(name, s.flags, e);
 		if (!r && exchange(fd, name, stand_in, &s, e) && (e->code != EBUSY || i + 1 == TRIES))
 			r = -e->code;

@@ -107,9 +107,7 @@ static bool entry_has(const json_t *entry, const json_t *paths, bool *shared)
 
 const json_t *whereabouts_of_disks(const json_t *all, const json_t *disks, bool *shared)
 {
-	size_t i;
-
-	for (i = json_array_size(all); i > 0; i--)
+	for (size_t i = json_array_size(all); i > 0; i--)
 		if (entry_has(json_array_get(all, i - 1), disks, shared))
 			return json_array_get(all, i - 1);
 	return NULL;

@@ -46,9 +46,7 @@ static const struct {
 
 static int code_of(int number)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(refusals); i++)
+	for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
 		if (refusals[i].number == number)
 			return refusals[i].code;
 	return EREMOTEIO;
@@ -327,9 +325,8 @@ int lv_open(struct lv **out, unsigned timeout_ms, struct err *e)
 	AUTO_FREE char *dir = lv_runtime_dir();
 	bool is_root = !geteuid();
 	int r = -ENOENT;
-	size_t i;
 
-	for (i = 0; r == -ENOENT && i < ARRAY_LEN(names); i++) {
+	for (size_t i = 0; r == -ENOENT && i < ARRAY_LEN(names); i++) {
 		AUTO_FREE char *socket = xasprintf("%s/%s", dir, names[i]);
 
 		r = lv_open_at(out, socket, is_root ? SYSTEM_URI : SESSION_URI, timeout_ms, e);

@@ -441,9 +441,7 @@ static int current_snapshot_if_any(struct lv *v, const struct lv_domain *d, char
 
 static int describe_snapshots(struct lv *v, const struct moment *m, char **xmls, size_t count, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		struct lv_ask ask = {LV_SNAPSHOT_GET_XML, .what = "describe snapshot", .object = m[i].name};
 
 		write_moment(&ask.args, &m[i]);

@@ -128,9 +128,8 @@ static bool is_at_rest(pid_t pid, const struct seen *before, const struct seen *
 {
 	const struct vcpu_time *then = before->vcpus, *t = now->vcpus;
 	bool yes = then->threads == t->threads && is_same(&before->main, &now->main) && thread_sleeps(pid, pid);
-	unsigned i;
 
-	for (i = 0; i < t->threads && yes; i++)
+	for (unsigned i = 0; i < t->threads && yes; i++)
 		yes = is_same(&then->each[i], &t->each[i]) && thread_sleeps(pid, t->each[i].tid);
 	return yes;
 }
@@ -187,14 +186,13 @@ enum vcpu_since vcpu_since(pid_t pid, const struct vcpu_time *then)
 	enum vcpu_since since = VCPU_STOOD, one;
 	AUTO_FREE struct vcpu_time *now = xcalloc(1, sizeof(*now));
 	const struct vcpu_thread *same;
-	unsigned i;
 
 	now->threads = 0;
 	if (then->threads)
 		vcpu_time_of(pid, now);
 	if (!now->threads || now->threads != then->threads)
 		return VCPU_UNKNOWN;
-	for (i = 0; i < now->threads; i++) {
+	for (unsigned i = 0; i < now->threads; i++) {
 		same = same_thread(now, &then->each[i]);
 		if (!same)
 			return VCPU_UNKNOWN;

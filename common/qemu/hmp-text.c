@@ -80,9 +80,8 @@ static enum state after(struct hmp_text *t, enum state state, unsigned char c)
 void hmp_text_feed(struct hmp_text *t, const void *bytes, size_t n)
 {
 	const unsigned char *p = bytes;
-	size_t i;
 
-	for (i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++)
 		t->state = (int)after(t, (enum state)t->state, p[i]);
 }
 
@@ -142,10 +141,9 @@ char *hmp_text_error(const char *answer)
 {
 	static const char *const beginnings[] = {"Error", "error", "unknown command", "Unknown", "invalid", "Parameter", "Invalid"};
 	const char *line;
-	size_t i;
 
 	for (line = answer; *line; line += strcspn(line, "\n"), line += *line == '\n')
-		for (i = 0; i < ARRAY_LEN(beginnings); i++)
+		for (size_t i = 0; i < ARRAY_LEN(beginnings); i++)
 			if (!strncmp(line, beginnings[i], strlen(beginnings[i])))
 				return xstrndup(line, strcspn(line, "\n"));
 	return NULL;

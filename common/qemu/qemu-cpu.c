@@ -206,14 +206,13 @@ int qemu_cpu(struct qmp *q, json_t **out, struct err *e)
 {
 	AUTO_FREE char *path = NULL;
 	json_t *list, *vendor, *value, *found = json_object();
-	size_t i;
 	int r = first_cpu(q, &path, e);
 
 	if (r) {
 		json_decref(found);
 		return r;
 	}
-	for (i = 0; i < ARRAY_LEN(numbers); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
 		value = get(q, path, numbers[i]);
 		if (json_is_integer(value))
 			json_object_set(found, numbers[i], value);
@@ -230,9 +229,7 @@ int qemu_cpu(struct qmp *q, json_t **out, struct err *e)
 
 bool qemu_cpu_needs_names(const json_t *cpu)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(beyond_cpuid); i++)
+	for (size_t i = 0; i < ARRAY_LEN(beyond_cpuid); i++)
 		if (!json_object_get(json_object_get(cpu, "words"), beyond_cpuid[i].word) ||
 		    word_of(cpu, beyond_cpuid[i].word) & beyond_cpuid[i].bits)
 			return true;
@@ -241,9 +238,7 @@ bool qemu_cpu_needs_names(const json_t *cpu)
 
 static void add_lower(json_t *missing, const json_t *guest, const json_t *host)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(numbers); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
 		json_int_t here = number_of(guest, "numbers", numbers[i]), there = number_of(host, "numbers", numbers[i]);
 
 		if (there < here)

@@ -60,9 +60,7 @@ static const char *const any_value[] = {"append", "name", "prom-env", "fw_cfg", 
 
 static bool among(const char *name, const char *const *names, size_t count)
 {
-	size_t i;
-
-	for (i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		if (!strcmp(name, names[i]))
 			return true;
 	return false;
@@ -168,9 +166,7 @@ char *kv_print(const struct kv_list *l)
 
 void kv_fini(struct kv_list *l)
 {
-	size_t i;
-
-	for (i = 0; i < l->n; i++) {
+	for (size_t i = 0; i < l->n; i++) {
 		free(l->v[i].key);
 		free(l->v[i].value);
 	}
@@ -181,9 +177,8 @@ void kv_fini(struct kv_list *l)
 struct kv *kv_find(const struct kv_list *l, const char *key, const char *implied_key)
 {
 	struct kv *found = NULL;
-	size_t i;
 
-	for (i = 0; i < l->n; i++) {
+	for (size_t i = 0; i < l->n; i++) {
 		const char *k = l->v[i].key ? l->v[i].key : i == 0 && implied_key ? implied_key : "";
 
 		if (!strcmp(k, key))
@@ -228,10 +223,9 @@ static int flag_of(const struct kv *p, const char *key)
 
 bool kv_flag(const struct kv_list *l, const char *key, bool otherwise)
 {
-	size_t i;
 	int f;
 
-	for (i = 0; i < l->n; i++) {
+	for (size_t i = 0; i < l->n; i++) {
 		f = flag_of(&l->v[i], key);
 		if (f >= 0)
 			otherwise = f;

@@ -94,10 +94,9 @@ static void update(const struct kv_list *l, json_t *node, const char *prefix)
 static void add_new(const struct kv_list *l, json_t *tree)
 {
 	struct kv_list had = {.n = 0};
-	size_t i;
 
 	flatten(&had, tree, "");
-	for (i = 0; i < l->n; i++) {
+	for (size_t i = 0; i < l->n; i++) {
 		const struct kv *p = &l->v[i];
 
 		if (!p->key || kv_get(&had, p->key, NULL))

@@ -12,9 +12,7 @@
 /* The beginning of the last word but one before n, and of its blanks: NAME in "  NAME  4 KiB ". */
 static size_t name_ends(const char *line, size_t n)
 {
-	unsigned word;
-
-	for (word = 0; word < 2; word++) {
+	for (unsigned word = 0; word < 2; word++) {
 		while (n && line[n - 1] == ' ')
 			n--;
 		while (n && line[n - 1] != ' ')
@@ -83,14 +81,13 @@ static uint64_t ask_gpa2hva(struct qmp *q)
 int ram_blocks_ask(struct qmp *q, pid_t pid, struct ram_block_place **out, size_t *count, struct err *e)
 {
 	struct err why;
-	size_t i;
 	int r = ram_blocks_list(q, out, count, e);
 
 	if (r || (*count && (*out)->host))
 		return r;
 	if (ram_find(pid, *out, *count, &why))
 		log_info("%s", why.msg);
-	for (i = 0; i < *count; i++) {
+	for (size_t i = 0; i < *count; i++) {
 		if (!(*out)[i].host && !strcmp((*out)[i].name, "pc.ram"))
 			(*out)[i].host = ask_gpa2hva(q);
 		(*out)[i].is_found = true;
@@ -116,9 +113,8 @@ bool ram_block_may_be_resized(const char *name)
 const struct ram_block_place *ram_blocks_missing(const struct ram_block_place *blocks, size_t count)
 {
 	uint64_t bytes = 0;
-	size_t i;
 
-	for (i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		if (!blocks[i].host || ram_block_may_be_resized(blocks[i].name))
 			bytes += MIN(blocks[i].max_bytes, RAM_BLOCKS_SMALL + 1);
 		if (bytes > RAM_BLOCKS_SMALL)

@@ -17,9 +17,7 @@ struct found {
 
 static void take(const struct ram_block_place *blocks, size_t count, struct found *found, uint64_t start, uint64_t end)
 {
-	size_t i;
-
-	for (i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		if (blocks[i].max_bytes == end - start) {
 			found[i].host = start;
 			found[i].count++;
@@ -61,7 +59,6 @@ int ram_find(pid_t pid, struct ram_block_place *blocks, size_t count, struct err
 {
 	struct found found[RAM_BLOCKS_MAX] = {{0, 0}};
 	char path[64];
-	size_t i;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/smaps", (int)pid);
@@ -70,7 +67,7 @@ int ram_find(pid_t pid, struct ram_block_place *blocks, size_t count, struct err
 		return err_sys(e, errno, "cannot read %s", path);
 	read_mappings(f, blocks, count, found);
 	fclose(f);
-	for (i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		blocks[i].host = found[i].count == 1 && is_alone_of_its_size(blocks, count, i) ? found[i].host : 0;
 	return 0;
 }

@@ -114,9 +114,8 @@ static char *misfit_of(const json_t *one, const json_t *longest)
 	const char *device = json_text(one, "device"), *path = json_text(one, "path");
 	const json_t *entries = json_object_get(one, "entries"), *there = device && path ? same_device(longest, device, path) : NULL;
 	json_int_t has, may;
-	size_t i;
 
-	for (i = 0; i < json_array_size(there); i++) {
+	for (size_t i = 0; i < json_array_size(there); i++) {
 		has = json_integer_value(json_array_get(entries, i));
 		may = json_integer_value(json_array_get(there, i));
 		if (has > may && may > 0) {

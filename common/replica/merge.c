@@ -109,10 +109,9 @@ static char *image_of(const struct points *p, const char *slot, const json_t *po
 
 static int commit_disks(const struct merge *m, struct err *e)
 {
-	size_t i;
 	int r = 0;
 
-	for (i = 0; disk_of(m->new, i) && !r; i++) {
+	for (size_t i = 0; disk_of(m->new, i) && !r; i++) {
 		AUTO_FREE char *from = image_of(m->p, m->slot, m->new, i), *to = image_of(m->p, m->into, m->old, i);
 
 		r = commit(from, e) ?: sync_file(to, e);
@@ -133,10 +132,9 @@ static const struct point *find_above(const struct points *p, uint64_t number)
 static int rebase_above(const struct merge *m, struct err *e)
 {
 	const struct point *above = find_above(m->p, (uint64_t)json_integer_value(json_object_get(m->new, "number")));
-	size_t i;
 	int r = 0;
 
-	for (i = 0; above && disk_of(above->json, i) && !r; i++) {
+	for (size_t i = 0; above && disk_of(above->json, i) && !r; i++) {
 		AUTO_FREE char *image = image_of(m->p, above->slot, above->json, i);
 		AUTO_FREE char *below = xasprintf("../%s/%s", m->into, json_text(disk_of(m->old, i), "file"));
 
@@ -232,10 +230,9 @@ int points_mend(struct points *p, struct err *e)
 /* Checks only whether a process has the images open: qemu-img takes locks of its own. */
 static int check_unused(const struct points *p, const struct point *pt, struct err *e)
 {
-	size_t i;
 	int fd, r = 0;
 
-	for (i = 0; point_disk(pt, i) && !r; i++) {
+	for (size_t i = 0; point_disk(pt, i) && !r; i++) {
 		AUTO_FREE char *image = image_of(p, pt->slot, pt->json, i);
 
 		r = image_lock(image, IMAGE_OWN, &fd, e);
@@ -278,12 +275,11 @@ static bool *choose(const struct points *p, const struct keep_rule *k)
 {
 	AUTO_FREE int64_t *times = xcalloc(p->count + 1, sizeof(*times));
 	bool *drop = xcalloc(p->count + 1, sizeof(*drop));
-	size_t i;
 
-	for (i = 0; i < p->count; i++)
+	for (size_t i = 0; i < p->count; i++)
 		times[i] = p->list[i].at_ms / 1000;
 	keep_rule_choose(k, times, p->count, drop);
-	for (i = 0; i < p->count; i++)
+	for (size_t i = 0; i < p->count; i++)
 		drop[i] &= p->list[i].number != onward_number(p);
 	return drop;
 }
@@ -301,9 +297,8 @@ static uint64_t room_to_drop(const struct points *p, size_t index)
 {
 	const struct point *old = &p->list[index], *new = &p->list[index + 1];
 	uint64_t sum = 0;
-	size_t i;
 
-	for (i = 0; point_disk(old, i) && point_disk(new, i); i++)
+	for (size_t i = 0; point_disk(old, i) && point_disk(new, i); i++)
 		sum += has_allocated(p, new, i);
 	return sum;
 }

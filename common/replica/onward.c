@@ -170,10 +170,9 @@ void onward_is_over(const char *state_dir, const char *guest, struct points *p)
 {
 	static const char *const suffixes[] = {"conf", "json", "history"};
 	AUTO_FREE char *name = path_with_name("%n", guest);
-	size_t i;
 
 	json_object_del(p->replica, "onward");
-	for (i = 0; i < ARRAY_LEN(suffixes); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
 		AUTO_FREE char *path = xasprintf("%s/onward/replica/%s.%s", state_dir, name, suffixes[i]);
 
 		unlink(path);

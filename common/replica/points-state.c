@@ -51,11 +51,10 @@ json_t *points_warnings(const struct points *p)
 {
 	const json_t *kept = json_object_get(p->replica, "not_dropped");
 	json_t *list = json_array();
-	size_t i;
 
 	if (points_are_tried(p))
 		add_trial(p, list);
-	for (i = 0; i < p->damaged_count && i < DAMAGED_TOLD; i++)
+	for (size_t i = 0; i < p->damaged_count && i < DAMAGED_TOLD; i++)
 		json_array_append_new(list, json_sprintf("a point cannot be used, and none beside it is dropped: %s", p->damaged[i].why));
 	if (kept)
 		json_array_append_new(list, json_sprintf("points that need not stay cannot be dropped, since %s: %s",

@@ -142,12 +142,10 @@ int points_create(const char *dir, const json_t *replica, struct err *e)
 
 static int take_lock(const char *path, unsigned most_ms, int *fd, struct err *e)
 {
-	unsigned waited;
-
 	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (*fd < 0)
 		return err_sys(e, errno, "cannot open %s", path);
-	for (waited = 0; flock(*fd, LOCK_EX | LOCK_NB); waited += LOCK_LOOK_MS) {
+	for (unsigned waited = 0; flock(*fd, LOCK_EX | LOCK_NB); waited += LOCK_LOOK_MS) {
 		int r = errno;
 
 		if (r == EWOULDBLOCK && waited < most_ms) {
@@ -215,11 +213,10 @@ static bool is_point(const json_t *o)
 {
 	json_int_t number = json_integer_value(json_object_get(o, "number")), term = json_integer_value(json_object_get(o, "term"));
 	const json_t *disks = json_object_get(o, "disks");
-	size_t i;
 
 	if (number < 1 || number > NUMBER_MAX || term < 1 || !json_array_size(disks) || json_array_size(disks) > POINT_DISKS_MAX)
 		return false;
-	for (i = 0; i < json_array_size(disks); i++) {
+	for (size_t i = 0; i < json_array_size(disks); i++) {
 		const json_t *d = json_array_get(disks, i);
 
 		if (!is_plain(json_text(d, "file")) || !json_text(d, "format") || json_integer_value(json_object_get(d, "bytes")) < 0)
@@ -300,9 +297,7 @@ static int compare_damaged(const void *a, const void *b)
 
 const struct damaged_point *points_damaged_between(const struct points *p, const char *above, const char *below)
 {
-	size_t i;
-
-	for (i = 0; i < p->damaged_count; i++)
+	for (size_t i = 0; i < p->damaged_count; i++)
 		if (compare_slots(p->damaged[i].slot, above) > 0 && (!below || compare_slots(p->damaged[i].slot, below) < 0))
 			return &p->damaged[i];
 	return NULL;
@@ -312,9 +307,8 @@ uint64_t points_next_number(const struct points *p)
 {
 	const struct point *newest = points_newest(p);
 	uint64_t number = newest ? newest->number : 0;
-	size_t i;
 
-	for (i = 0; i < p->damaged_count; i++)
+	for (size_t i = 0; i < p->damaged_count; i++)
 		number = MAX(number, (uint64_t)strtoull(p->damaged[i].slot, NULL, 10));
 	return number + 1;
 }
@@ -414,9 +408,7 @@ static void forget_damaged(struct points *p)
 
 void points_close(struct points *p)
 {
-	size_t i;
-
-	for (i = 0; i < p->count; i++)
+	for (size_t i = 0; i < p->count; i++)
 		point_fini(&p->list[i]);
 	forget_damaged(p);
 	FREE_ALL(p->list, p->dir, p->merging, p->into);
@@ -442,9 +434,8 @@ bool point_disk_is_left_out(const struct point *pt, size_t i)
 json_t *point_left_out(const struct point *pt)
 {
 	json_t *out = json_array();
-	size_t i;
 
-	for (i = 0; point_disk(pt, i); i++)
+	for (size_t i = 0; point_disk(pt, i); i++)
 		if (point_disk_is_left_out(pt, i))
 			json_array_append_new(out, json_string(json_text(point_disk(pt, i), "from") ?: "?"));
 	return out;
@@ -458,9 +449,8 @@ static bool parse_time(const char *word, time_t *out)
 {
 	static const char *const formats[] = {"%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%H:%M:%S", "%H:%M"};
 	time_t now = time(NULL);
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(formats); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
 		bool has_date = i < 2, has_seconds = i % 2 == 0;
 		struct tm tm = {.tm_isdst = -1};
 		const char *end;
@@ -482,9 +472,7 @@ static bool parse_time(const char *word, time_t *out)
 
 static const struct point *newest_until(const struct points *p, time_t at)
 {
-	size_t i;
-
-	for (i = p->count; i-- > 0;)
+	for (size_t i = p->count; i-- > 0;)
 		if (p->list[i].at_ms / 1000 <= at)
 			return &p->list[i];
 	return NULL;
@@ -496,7 +484,6 @@ int points_find(const struct points *p, const char *word, const struct point **o
 	unsigned long long number = 0;
 	time_t at;
 	int n = 0;
-	size_t i;
 
 	*out = NULL;
 	if (!word) {
@@ -507,7 +494,7 @@ int points_find(const struct points *p, const char *word, const struct point **o
 				       "a point that may be newer is damaged (%s); %llu is the newest that is whole: --point %llu",
 				       damaged->why, (unsigned long long)(*out)->number, (unsigned long long)(*out)->number);
 	} else if (sscanf(word, "%9llu%n", &number, &n) == 1 && !word[n]) {
-		for (i = 0; i < p->count; i++)
+		for (size_t i = 0; i < p->count; i++)
 			if (p->list[i].number == number)
 				*out = &p->list[i];
 	} else if (parse_time(word, &at)) {
@@ -568,12 +555,10 @@ int points_remove_slot(const struct points *p, const char *slot, struct err *e)
 
 static bool has_slot(const struct points *p, const char *slot)
 {
-	size_t i;
-
-	for (i = 0; i < p->count; i++)
+	for (size_t i = 0; i < p->count; i++)
 		if (!strcmp(p->list[i].slot, slot))
 			return true;
-	for (i = 0; i < p->damaged_count; i++)
+	for (size_t i = 0; i < p->damaged_count; i++)
 		if (!strcmp(p->damaged[i].slot, slot))
 			return true;
 	return (p->merging && !strcmp(p->merging, slot)) || (p->into && !strcmp(p->into, slot));
@@ -623,11 +608,10 @@ static int retire_as(struct points *p, const char *what, struct err *e)
 {
 	static const char *const gone[] = {"run", "test", "keep", "not_dropped"};
 	int r = remove_points(p, e);
-	size_t i;
 
 	if (r)
 		return r;
-	for (i = 0; i < ARRAY_LEN(gone); i++)
+	for (size_t i = 0; i < ARRAY_LEN(gone); i++)
 		json_object_del(p->replica, gone[i]);
 	if (!is_replaced_further(p->replica))
 		json_object_del(p->replica, "onward");

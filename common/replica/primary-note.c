@@ -166,9 +166,8 @@ void primary_note_gone(const char *state_dir, const char *guest)
 {
 	/* Lock files stay: the next to lock one would lock another file of that name. */
 	static const char *const suffixes[] = {"conf", "json", "history"};
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(suffixes); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
 		AUTO_FREE char *path = replica_path(state_dir, guest, suffixes[i]);
 
 		unlink(path);

@@ -98,10 +98,9 @@ static int use_key(SSL *ssl, const EVP_MD *md, const unsigned char **name, size_
 static int find_key(SSL *ssl, const unsigned char *name, size_t n, SSL_SESSION **session)
 {
 	struct tls *t = SSL_get_app_data(ssl);
-	size_t i;
 
 	*session = NULL;
-	for (i = 0; i < t->key_count; i++) {
+	for (size_t i = 0; i < t->key_count; i++) {
 		if (strlen(t->keys[i].name) != n || memcmp(t->keys[i].name, name, n))
 			continue;
 		t->key = t->keys[i];
