@@ -360,10 +360,12 @@ bench-ram: ## Memory alone, as fast as loopback carries it
 
 .PHONY: compile_commands.json
 ROOMS := proto $(sort $(patsubst %/,%,$(dir $(wildcard common/*/*.c agent-*/*/*.c tests/unit/*.c tests/unit/both/*.c tests/unit/both/*/*.c tests/lib/*.c))))
-# FILES, DIRECTORIES OF HEADERS AS OPTIONS: a line of JSON each
-commands_of = printf '%s\n' $(1) | sed 's|.*|{"directory": "$(CURDIR)", "file": "&", "command": "$(CC) $(2) $(CPPFLAGS) $(CFLAGS) -c &"}|';
+# FILES, OPTIONS, as directories of headers: a line of JSON each. Older clangs refuse an option of HARDEN.
+commands_of = printf '%s\n' $(1) | sed 's|.*|{"directory": "$(CURDIR)", "file": "&", "command": "$(CC) $(2) $(CPPFLAGS) $(filter-out $(HARDEN),$(CFLAGS)) -c &"}|';
 compile_commands.json: ## For clangd and other tools: each file with the headers of its own room
 	@{ $(foreach d,$(ROOMS),$(call commands_of,$(wildcard $(d)/*.c),$(call includes,$(d)))) \
+	   $(call commands_of,$(wildcard tests/guest/*.c)) $(call commands_of,tests/fuzz/seeds.c,$(call includes,tests/fuzz)) \
+	   $(call commands_of,$(wildcard tests/guest/tiny/*.c),-m32 -ffreestanding -fno-pic) \
 	   $(call commands_of,$(FUZZ_SRC:%=tests/fuzz/%.c),$(addprefix -I,$(wildcard agent-src/*)) $(call includes,tests/fuzz)) \
 	   $(call commands_of,$(FUZZ_DST:%=tests/fuzz/%.c),$(addprefix -I,$(wildcard agent-dst/*)) $(call includes,tests/fuzz)) \
 	} | sed '1s/^/[/; $$!s/$$/,/; $$s/$$/]/' >$@
