@@ -127,6 +127,8 @@ while read -r command options; do
 	done
 done < <(sort -u "$DIR/examples")
 [[ $(wc -l <"$TOP/README.md") -le 150 ]] || wrong "README.md is longer than 150 lines"
+[[ $(LC_ALL=C.UTF-8 wc -L <"$TOP/README.md") -le 100 ]] || wrong "README.md has lines of more than 100 columns"
+[[ $(vmferry --help | grep -c '^[A-Z].*:$') -ge 5 ]] || wrong "vmferry --help is one list, without headings"
 
 [[ $(complete_words vmferry migrate --dedup '' | tr '\n' ' ') == 'on off ' ]] || wrong "values of --dedup"
 [[ $(complete_words vmferry-dst recover --peer) == --peer-is-fenced ]] || wrong "options of vmferry-dst recover"
