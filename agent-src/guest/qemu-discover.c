@@ -10,6 +10,7 @@
 #include "guest-brought.h"
 #include "guest-of-libvirt.h"
 #include "guest-ptys.h"
+#include "nearest.h"
 #include "process.h"
 #include "qmp-advice.h"
 #include "qemu-args.h"
@@ -477,15 +478,22 @@ static bool matches(const struct guest *g, const char *vm, bool foreign)
 	return g->foreign == foreign && (!strcmp(g->name, vm) || !strcmp(pid, vm));
 }
 
-static int nobody_is_called(const char *vm, const char *all, struct err *e)
+static int nobody_is_called(const char *vm, const struct guest *list, size_t count, const char *all, struct err *e)
 {
+	AUTO_FREE const char **ours = xcalloc(count + 1, sizeof(*ours));
 	AUTO_FREE char *libvirts = guest_libvirts_word(vm);
 	AUTO_FREE char *gone = whereabouts_gone(NULL, vm);
-	const char *semicolon = gone ? "; " : "";
+	const char *semicolon = gone ? "; " : "", *meant;
+	size_t i;
 
-	return *all ? err_set(e, ENOENT, "no guest %s runs on this host%s%s; guests here: %s%s", vm, semicolon, gone ?: "", all, libvirts)
-		    : err_set(e, ENOENT, "no guest %s: no QEMU that this user may look at runs on this host%s%s%s%s", vm,
-			      geteuid() ? " (root sees all, and moves libvirt's: sudo vmferry ...)" : "", semicolon, gone ?: "", libvirts);
+	for (i = 0; i < count; i++)
+		ours[i] = list[i].foreign ? NULL : list[i].name;
+	meant = gone || *libvirts ? NULL : nearest_word(vm, ours, count);
+	if (meant)
+		return err_set(e, ENOENT, "no guest %s runs on this host; did you mean %s?", vm, meant);
+	return count ? err_set(e, ENOENT, "no guest %s runs on this host%s%s; guests here: %s%s", vm, semicolon, gone ?: "", all, libvirts)
+		     : err_set(e, ENOENT, "no guest %s: no QEMU that this user may look at runs on this host%s%s%s%s", vm,
+			       geteuid() ? " (root sees all, and moves libvirt's: sudo vmferry ...)" : "", semicolon, gone ?: "", libvirts);
 }
 
 /* Moves the one guest that matches into *g. */
@@ -508,7 +516,7 @@ static int choose(struct guest *g, struct guest *list, size_t count, const char 
 	if (hits > 1)
 		return err_set(e, EEXIST, "more than one guest is called %s: give its pid instead; guests here: %s", vm, all);
 	if (!hits)
-		return nobody_is_called(vm, count ? all : "", e);
+		return nobody_is_called(vm, list, count, all, e);
 	*g = list[found];
 	list[found] = (struct guest){.pid = 0};
 	return 0;

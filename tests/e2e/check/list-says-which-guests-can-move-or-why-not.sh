@@ -111,6 +111,10 @@ status=0
 vmferry list plain no-such-guest-here >"$DIR/one.txt" 2>/dev/null || status=$?
 assert_eq "$status" 1 "exit code if one of two is not there"
 grep -q "vmferry migrate plain HOST" "$DIR/one.txt" || fail "the guest that is there is not shown"
+status=0
+vmferry check Plian local --disk-dir "$DIR" 2>"$DIR/stderr" || status=$?
+assert_eq "$status" 3 "exit code for a guest whose name is mistyped"
+grep -qF "no guest Plian runs on this host; did you mean plain?" "$DIR/stderr" || fail "$(cat "$DIR/stderr")"
 # the listing has let go of the monitors
 qmp "$DIR/plain.qmp" '{"execute": "query-status"}' | grep -q running || fail "the monitor does not answer afterwards"
 qmp "$DIR/0123456789ab/vmferry.qmp" '{"execute": "query-status"}' >/dev/null
