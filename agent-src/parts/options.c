@@ -94,11 +94,13 @@ static int take_script(void *into, const char *arg, struct err *e)
 
 static const struct command_option rows[] = {
 	{"disk-dir", "DIR",
-	 "where its disks go at the destination; %n is the guest's name (default: they keep their paths); sockets and logs keep their paths "
-	 "where they can, and are made there otherwise; auto: one that /etc/vmferry/host names there, where most room is",
+	 "where the disks go at the destination; %n is the guest's name (default: they keep their paths); sockets and logs keep "
+	 "their paths where they can, and are made there otherwise; auto: the directory with most room of those that "
+	 "/etc/vmferry/host names there",
 	 OPT_TEXT, .offset = MEMBER(disk_dir), .heading = "The most common:"},
 	{"map-net", "NIC=WHAT",
-	 "what a NIC (id or MAC) is attached to there: bridge:BRIDGE, tap:NAME[,script=…], user, none or as-is (default); with --as libvirt also network:NAME; may be repeated",
+	 "what a NIC (id or MAC) is attached to there: bridge:BRIDGE, tap:NAME[,script=…], user, none or as-is (default); with --as "
+	 "libvirt also network:NAME; may be repeated",
 	 OPT_LIST, .offset = MEMBER(map_net), .take = check_net},
 	{"bwlimit", "RATE", "bytes per second, such as 100M, or bits: 800mbit; not obeyed while the guest is stopped", OPT_RATE,
 	 .offset = MEMBER(carry.bwlimit)},
@@ -108,36 +110,36 @@ static const struct command_option rows[] = {
 	 .letter = 'v', .once = true},
 
 	{"how", "HOW",
-	 "live (default): it runs on meanwhile; quick: it is stopped first, everything goes over once, and it goes on there; warm: its "
-	 "disks go over while it runs, then it is shut down, and boots there: for one that cannot take its memory along; cold: its disks "
-	 "are copied as the files that they are, with snapshots, keys and all: one that is shut down stays so (--start), one that runs is "
-	 "shut down, and started there",
+	 "live (default): the guest runs on meanwhile; quick: it is stopped, everything is sent once, and it goes on there; warm: "
+	 "its disks are copied while it runs, then it is shut down, and boots there (for a guest that cannot take its memory along); "
+	 "cold: its disks are copied as files, with snapshots and keys: a guest that is shut down stays so (see --start), one that "
+	 "runs is shut down, and started there",
 	 OPT_WORD, .offset = MEMBER(how), .words = how_words, .offered = how_offered, .heading = "How it moves:"},
 	{"in-place", NULL,
 	 "with DEST local: another QEMU of this machine goes on with the guest, with the same disks, sockets and pidfile; only its memory "
 	 "is copied",
 	 OPT_FLAG, .offset = MEMBER(in_place)},
 	{"only-disks", NULL,
-	 "copy its disks, as they are written to, and no more: the guest stays here. They are kept there for seven days, or as "
-	 "--keep-partial says; its move then carries what has changed since",
+	 "copy the disks and nothing else, while the guest runs on here. The copies are kept there for seven days, or as "
+	 "--keep-partial says; the guest's move then carries what has changed since",
 	 OPT_SET, .offset = MEMBER(how), .base = HOW_DISKS},
-	{"start", NULL, "with --how cold: its script is run there at the end", OPT_FLAG, .offset = MEMBER(cold.start)},
+	{"start", NULL, "with --how cold: run the guest's script there at the end", OPT_FLAG, .offset = MEMBER(cold.start)},
 	{"only-off", NULL,
-	 "with --how cold: VM is what libvirt calls a guest that is shut down, and nothing else; refuse if a guest of that name runs",
+	 "with --how cold: VM is libvirt's name of a guest that is shut down, and nothing else; refuse if a guest of that name runs",
 	 OPT_FLAG, .offset = MEMBER(cold.only_off)},
 	{"as", "WHAT",
-	 "same (default): a guest of libvirt's is libvirt's there, too, and a plain one is plain; plain: that host needs no libvirt, and the "
-	 "guest is one there that a script starts, as it runs (--how live, quick) or shut down (--how cold); libvirt, with --how cold: libvirt "
-	 "there defines and starts a guest that is a plain one here",
+	 "same (default): a libvirt guest stays libvirt's, and a plain guest plain; plain: a libvirt guest becomes a plain one, "
+	 "which a script starts there, on a host that needs no libvirt (--how live, quick or cold); libvirt (with --how cold): a "
+	 "plain guest is defined and started by libvirt there",
 	 OPT_WORD, .offset = MEMBER(cold.as), .words = as_words},
 	{"shutdown-timeout", "S", "with --how warm, or cold for a guest that runs: how many seconds it may take to shut down (default 60)",
 	 OPT_NUMBER, .offset = MEMBER(warm.shutdown_timeout_s), .min = 1, .max = 86400, .unit = "seconds"},
-	{"force", NULL, "with --how warm: stop a guest that has not shut down by then, as if the plug was pulled", OPT_FLAG,
+	{"force", NULL, "with --how warm: stop a guest that has not shut down by then, as if the plug were pulled", OPT_FLAG,
 	 .offset = MEMBER(warm.force)},
-	{"qemu", "FILE", "the QEMU there that is to run it (default: the one that has the same name as here)", OPT_TEXT,
-	 .offset = MEMBER(qemu), .take = check_qemu},
+	{"qemu", "FILE", "the QEMU that runs the guest there (default: the one of the same name as here)", OPT_TEXT, .offset = MEMBER(qemu),
+	 .take = check_qemu},
 	{"machine", "TYPE",
-	 "with --how warm or cold: the machine type that it boots with there: q35, say, where QEMU lacks the guest's own", OPT_TEXT,
+	 "with --how warm or cold: the machine type with which the guest boots there (q35, say, where that QEMU lacks its own)", OPT_TEXT,
 	 .offset = MEMBER(machine), .take = check_machine},
 
 	{"max-downtime", "MS", "switch over when the guest will be stopped no longer than this (default 300)", OPT_NUMBER,
@@ -146,22 +148,22 @@ static const struct command_option rows[] = {
 	{"hold", NULL, "when the downtime would be within --max-downtime, keep copying and wait for: vmferry switch VM", OPT_FLAG,
 	 .offset = MEMBER(hold)},
 	{"at", "TIME",
-	 "the guest is not to stand still before: 3:00, '2026-12-24 3:00:00', +90m (s, m, h or d from now); all is copied until then; with "
-	 "--how quick, it begins then",
+	 "the earliest moment at which the guest may stand still: 3:00, '2026-12-24 3:00:00', +90m (s, m, h or d from now); "
+	 "everything is copied until then, but --how quick begins then",
 	 OPT_MOMENT, .offset = MEMBER(at)},
 	{"on-stall", "WHAT",
-	 "action if the guest writes too fast for that: wait (default), throttle the guest, stop it for the rest, or cancel", OPT_WORD,
+	 "what to do if the guest writes too fast for that: wait (default), throttle the guest, stop it for the rest, or cancel", OPT_WORD,
 	 .offset = MEMBER(on_stall), .words = on_stall_words},
 
 	{"disk", "DISK=PATH",
-	 "where that disk goes (DISK: its node, drive, device or file name); may be repeated. A raw disk may go onto a blank block device "
-	 "of its size. DISK=shared: both hosts see it, and it stays where it is (a file does so by itself, without --disk-dir; for a block "
-	 "device, and for what is behind a network (NBD, RBD, iSCSI), that is your word); DISK=copy: it is copied anyway; DISK=empty "
-	 "(warm, cold): its contents are left behind, and there it is a new one of its size",
+	 "where that disk goes (DISK: its node, drive, device or file name); may be repeated. A raw disk may go onto a blank block "
+	 "device of its size. DISK=shared: both hosts see the disk, so it stays where it is (vmferry finds this out of a file, "
+	 "without --disk-dir; of a block device, and of what is behind a network (NBD, RBD, iSCSI), you must say it); DISK=copy: "
+	 "copy it anyway; DISK=empty (warm, cold): leave its contents behind, and make an empty disk of its size there",
 	 OPT_LIST, .offset = MEMBER(disks.map), .take = check_disk, .heading = "Disks and files:"},
 	{"reuse", "FILE",
-	 "an old copy of its disk there (a backup, a base image): what is the same in it does not travel; for several disks: DISK=FILE; "
-	 "auto: what an earlier move of the guest left at the disk's place, which the disk then replaces",
+	 "an old copy of the disk there (a backup, a base image): what is equal in it does not travel; for several disks: DISK=FILE; "
+	 "auto: what an earlier move of the guest left in the disk's place, which the disk then replaces",
 	 OPT_LIST, .offset = MEMBER(disks.reuse), .words = reuse_words, .take = take_reuse},
 	{"chain", "HOW",
 	 "how backing files go: copy (default): the same chain there; files that are there already are used; top: they must be there; "
@@ -170,9 +172,9 @@ static const struct command_option rows[] = {
 	{"drop", "WHAT,...", "leave behind what cannot be copied: snapshots, bitmaps; data-file: bring the data into the image", OPT_BITS,
 	 .offset = MEMBER(disks.accept), .words = drop_words},
 	{"media", "WHAT",
-	 "how files that the guest only reads (media, kernel, firmware) go: auto (default): those that are there with the same content "
-	 "are used, others copied; copy: all of them; path: none, they must be there; eject: media are taken out of their drives, the "
-	 "rest is as with auto",
+	 "how files that the guest only reads (media, kernel, firmware) go: auto (default): those that are there with the same "
+	 "content are used, others copied; copy: all are copied; path: none is copied, they must be there; eject: media are taken "
+	 "out of their drives, for the rest as auto",
 	 OPT_WORD, .offset = MEMBER(media), .words = media_words},
 
 	{"install-unit", NULL, "make and enable a systemd unit there, which starts the guest when that host boots", OPT_FLAG,
@@ -180,30 +182,31 @@ static const struct command_option rows[] = {
 	{"unit", "disable|keep", "the unit that the guest runs in here: stop and disable it (default), or leave it alone", OPT_SECOND,
 	 .offset = MEMBER(keep_unit), .words = unit_words},
 	{"starter-stopped", NULL,
-	 "your word that whatever else has started the guest here (a loop in a script, a supervisor) does not do so again: the disks here "
-	 "keep their names",
+	 "you say that whatever else starts the guest here (a loop in a script, a supervisor) is stopped: the disks here then keep "
+	 "their names",
 	 OPT_FLAG, .offset = MEMBER(starter_stopped)},
 	{"owner", "pacemaker",
-	 "Pacemaker, whose resource the guest is, moves it (its agent says so), or your word that it does nothing about it meanwhile: its "
-	 "maintenance mode",
+	 "the guest is a resource of Pacemaker's: either Pacemaker itself moves it (its agent says so), or you say that its "
+	 "maintenance mode is on",
 	 OPT_WORD, .offset = MEMBER(owner), .words = owner_words, .base = OWNER_PACEMAKER},
 
 	{"reconnect-timeout", "S",
-	 "connections that break are made again, and the move goes on where it was, for so many seconds (default 60; 0: it is rolled back "
-	 "at once); while the guest stands still, for two",
+	 "how many seconds to try to make broken connections again, after which the move goes on where it was (default 60; 0: roll "
+	 "back at once); two seconds while the guest stands still",
 	 OPT_NUMBER, .offset = MEMBER(reconnect_ms), .max = 86400, .times = 1000, .unit = "seconds", .heading = "When something fails:"},
 	{"keep-partial", "TIME",
-	 "if the move ends before its time, for any reason but a cancel, keep there for so long (90m, 12h, 3d) what has arrived of its "
-	 "disks: vmferry recover VM --resume goes on with it, or any move of it from here to there; no: such a move does not",
+	 "if the move ends early, for any reason but a cancel, keep what has arrived of the disks there for this long (90m, 12h, "
+	 "3d): vmferry recover VM --resume goes on with it, or the guest's next move from here to there; no: this move uses nothing "
+	 "that was kept",
 	 OPT_SPAN, .offset = MEMBER(disks.keep.partial_s), .also = MEMBER(disks.keep.none), .words = no, .max = KEPT_S_MAX},
 	{"revert-within", "TIME",
-	 "for so long (10m, 2h) after it has begun to run there, vmferry revert VM takes it back as it was when it was handed over; what it "
-	 "does there meanwhile is lost then",
+	 "for this long (10m, 2h) after the guest has begun to run there, vmferry revert VM takes it back as it was when it was "
+	 "handed over; what it does there meanwhile is then lost",
 	 OPT_SPAN, .offset = MEMBER(revert_within_s), .max = REVERT_WITHIN_S_MAX},
 
 	{"attach", NULL,
-	 "if its QEMU has no QMP monitor that can be reached, give it one first, by calling QEMU's own functions in it (vmferry attach "
-	 "--help); and put one that was daemonized back into its directory, if its disks have names without one",
+	 "if the guest's QEMU has no QMP monitor that can be reached, give it one first, by calling QEMU's own functions in it "
+	 "(vmferry attach --help); a QEMU that was daemonized is also put back into its directory, if its disks have relative names",
 	 OPT_FLAG, .offset = MEMBER(attach), .heading = "Running it:"},
 	{"detach", NULL, "go on in the background once nothing stands in the way (vmferry status, vmferry history)", OPT_FLAG,
 	 .offset = MEMBER(dest.background), .once = true},
@@ -221,12 +224,12 @@ static const struct command_option rows[] = {
 	{"dedup", "on|off", "content that is in memory and on disk travels once (default on)", OPT_SECOND, .offset = MEMBER(carry.no_dedup),
 	 .words = dedup_words},
 	{"alike", "auto|on|off",
-	 "blocks that images beside the disks' places there have (those of guests that went before, templates) do not travel: auto "
+	 "do not send blocks that images beside the disks' places there have (of guests that came before, templates): auto "
 	 "(default): where the network is no faster than the search for them",
 	 OPT_WORD, .offset = MEMBER(carry.alike), .words = alike_words},
 	{"recheck", "auto|on|off",
-	 "read the stopped guest's memory once more, and send what QEMU left out: auto (default): where it is known to, which is without "
-	 "KVM",
+	 "read the stopped guest's memory once more, and send what QEMU left out: auto (default): where QEMU is known to leave "
+	 "something out, which is without KVM",
 	 OPT_WORD, .offset = MEMBER(carry.recheck), .words = recheck_words},
 	{"ram-mode", "MODE", "auto (default), pages, or opaque: QEMU's stream as it is", OPT_WORD, .offset = MEMBER(carry.ram_mode),
 	 .words = ram_mode_words},
