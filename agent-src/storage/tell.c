@@ -67,7 +67,8 @@ void storage_tell_progress(struct storage *s)
 {
 	uint64_t total, done = done_of(s, &total);
 
-	life_progress(&s->life, done, total, tell_each);
+	if (total) /* QEMU knows how much there is once its jobs have begun */
+		life_progress(&s->life, done, total, tell_each);
 }
 
 /* malloc'ed. */
