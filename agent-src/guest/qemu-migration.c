@@ -113,3 +113,11 @@ int qemu_migration_run_state(struct qmp *q, struct loop *l, uint64_t until_ns, c
 	} while (now_ns() < until_ns && !(r = loop_step(l, RUN_STATE_MS, e)));
 	return r ? r : err_set(e, ETIMEDOUT, "QEMU does not leave the state finish-migrate");
 }
+
+bool qemu_migrated_away(struct qmp *q, const char *run_state)
+{
+	static const char *const here[] = {"cancelled", "failed", NULL};
+	char status[MIGRATION_STATUS_MAX];
+
+	return !strcmp(run_state, "postmigrate") && word_index(here, qemu_migration_status(q, status)) < 0;
+}

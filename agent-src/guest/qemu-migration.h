@@ -28,5 +28,8 @@ int qemu_migration_cancel(struct qmp *q, struct loop *l, uint64_t until_ns, stru
 /* QEMU's run state (query-status) once it is stable: QEMU calls a migration completed shortly before it leaves "finish-migrate".
  * ETIMEDOUT: it has not left by then (now_ns()). Pumps the loop. */
 int qemu_migration_run_state(struct qmp *q, struct loop *l, uint64_t until_ns, char out[MIGRATION_STATUS_MAX], struct err *e);
+/* True if a guest in this run state was migrated, and may run elsewhere. QEMU 7.2 leaves a guest that was stopped before "postmigrate" even where
+ * its migration failed or was cancelled; where that cannot be told it is true. */
+bool qemu_migrated_away(struct qmp *q, const char *run_state);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "transfer.h"
 #include "exit-code.h"
+#include "qemu-migration.h"
 
 #include <errno.h>
 #include <string.h>
@@ -54,7 +55,7 @@ int ahead_take_back(struct transfer *t, struct err *e)
 	int r = cutover_open_monitor_again(&t->src, e);
 
 	r = r ?: source_run_state(&t->src, state, now_ns() + SOURCE_SETTLES_MS * 1000000ULL, e);
-	if (!r && !strcmp(state, "postmigrate")) {
+	if (!r && qemu_migrated_away(t->src.qmp, state)) {
 		t->end.migrated_away = true;
 		return err_set(e, ECANCELED, MIGRATED_AWAY);
 	}

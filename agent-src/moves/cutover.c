@@ -10,6 +10,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "process.h"
+#include "qemu-migration.h"
 #include "urgent.h"
 #include "util.h"
 
@@ -104,6 +105,7 @@ int live_take_back(struct transfer *t, struct err *e)
 {
 	uint64_t until = now_ns() + CANCEL_MS * 1000000ULL;
 	struct source *s = &t->src;
+	bool was_completed, is_left_so;
 	char state[32];
 	int r;
 
@@ -118,17 +120,19 @@ int live_take_back(struct transfer *t, struct err *e)
 	t->end.silent = r != 0;
 	if (r || source_runs(state))
 		return r;
-	if (!strcmp(state, "postmigrate") && (!s->migrating || s->cannot_be_complete)) {
+	is_left_so = !strcmp(state, "postmigrate");
+	was_completed = qemu_migrated_away(s->qmp, state);
+	if (was_completed && (!s->migrating || s->cannot_be_complete)) {
 		t->end.migrated_away = true;
 		return err_set(e, ECANCELED, MIGRATED_AWAY);
 	}
-	t->end.stands_migrated = s->paused && !strcmp(state, "postmigrate");
+	t->end.stands_migrated = s->paused && is_left_so;
 	if (s->paused) /* a person's `cont` opens its disks then */
 		return t->end.stands_migrated ? images_are_there(t, e) : 0;
-	if (strcmp(state, "postmigrate") && !(s->stopped && !strcmp(state, "paused")))
+	if (!was_completed && !(s->stopped && (is_left_so || !strcmp(state, "paused"))))
 		return err_set(e, ECANCELED, "the guest was stopped at the source by another client, or by itself (QEMU says: %s)", state);
 	/* a QEMU that cannot lock its disks again goes on all the same, and ends at its first write */
-	r = strcmp(state, "postmigrate") ? 0 : images_are_there(t, e) ?: shared_disks_let_go(t, LET_GO_MS, e);
+	r = !is_left_so ? 0 : images_are_there(t, e) ?: shared_disks_let_go(t, LET_GO_MS, e);
 	return r ? r : set_going(s, until, e);
 }
 

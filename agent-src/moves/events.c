@@ -223,6 +223,18 @@ static void note_end(struct transfer *t, const char *reason)
 	report_notice(&t->life.report, "another client ended the guest's QEMU (%s)", ended_by(reason));
 }
 
+/* QEMU before 9.0 wakes a guest that it migrates, and may stop it before that is done: it would then hang at the destination for ever. */
+static int check_suspended_moves(const struct transfer *t, struct err *e)
+{
+	const struct guest *g = &t->src.guest;
+
+	return !t->src.traits.carries_memory || g->version.major >= 9
+		       ? 0
+		       : err_set(e, ECANCELED,
+				 "the guest has suspended itself, and QEMU %d.%d cannot migrate a guest that is suspended: move it once it is awake",
+				 g->version.major, g->version.minor);
+}
+
 static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 {
 	const char *status = json_text(ev->json, "status");
@@ -254,6 +266,8 @@ static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 		return source_set_paused(&t->src, false, e);
 	} else if (!strcmp(ev->name, "SUSPEND") || !strcmp(ev->name, "WAKEUP")) {
 		t->src.suspended = *ev->name == 'S';
+		if (t->src.suspended && may_still_stay(t))
+			return check_suspended_moves(t, e);
 	} else if (!strcmp(ev->name, "SHUTDOWN")) {
 		note_end(t, json_text(ev->json, "reason"));
 	}

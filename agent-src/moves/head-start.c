@@ -301,7 +301,7 @@ static int check_is_here(struct transfer *t, struct err *e)
 	r = qemu_migration_is_over(q) ? qemu_migration_run_state(q, t->a.loop, now_ns() + SOURCE_SETTLES_MS * 1000000ULL, state, e) : 0;
 	if (!qmp_alive(q))
 		return 0;
-	if (r || strcmp(state, "postmigrate"))
+	if (r || !qemu_migrated_away(q, state))
 		return r;
 	t->end.migrated_away = true;
 	return err_set(e, ECANCELED, MIGRATED_AWAY);

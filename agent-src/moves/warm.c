@@ -9,6 +9,7 @@
 #include "transfer.h"
 #include "fault.h"
 #include "moment.h"
+#include "qemu-migration.h"
 #include "util.h"
 
 #include <errno.h>
@@ -94,7 +95,7 @@ static int check_is_here(struct transfer *t, struct err *e)
 	char state[32];
 	int r = source_run_state(&t->src, state, now_ns() + SOURCE_SETTLES_MS * 1000000ULL, e);
 
-	if (r || strcmp(state, "postmigrate"))
+	if (r || !qemu_migrated_away(t->src.qmp, state))
 		return r;
 	t->end.migrated_away = true;
 	return err_set(e, ECANCELED, MIGRATED_AWAY);

@@ -229,8 +229,11 @@ static int check_state(struct source *s, struct err *e)
 
 	s->was_running = !strcmp(state, "running");
 	if (!run_state_moves(state) && !may_have_shut_down(s))
-		return err_set(e, EBUSY, "the guest is in state '%s', and a guest can be moved that runs, or would go on by cont; %s",
-			       state, run_state_way_out(state));
+		return err_set(
+			e, EBUSY, "the guest is in state '%s', and a guest can be moved that runs, or would go on by cont; %s", state,
+			!strcmp(state, "postmigrate") && !qemu_migrated_away(s->qmp, state)
+				? "a migration that came to nothing has left it so: let it run (QMP cont), then pause it again if it is to stand still"
+				: run_state_way_out(state));
 	s->paused = !s->was_running;
 	s->was_shut = may_have_shut_down(s);
 	s->ran = s->was_running;

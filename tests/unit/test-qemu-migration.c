@@ -197,6 +197,24 @@ static void one_that_qemu_says_nothing_of_is_not_over(void **state)
 	assert_int_equal(qemu.cancels, 1);
 }
 
+/* QEMU 7.2 calls a guest that was stopped before "postmigrate" whatever became of its migration. */
+static void only_a_guest_whose_migration_was_completed_is_away(void **state)
+{
+	(void)state;
+	qemu.status = "completed";
+	assert_true(qemu_migrated_away(q, "postmigrate"));
+	assert_false(qemu_migrated_away(q, "paused"));
+	qemu.status = "cancelled";
+	assert_false(qemu_migrated_away(q, "postmigrate"));
+	qemu.status = "failed";
+	assert_false(qemu_migrated_away(q, "postmigrate"));
+	qemu.status = "none";
+	assert_true(qemu_migrated_away(q, "postmigrate"));
+	qemu.status = "failed";
+	qemu.mute = true;
+	assert_true(qemu_migrated_away(q, "postmigrate"));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -210,6 +228,7 @@ int main(void)
 		T(one_that_is_over_is_not_cancelled),
 		T(one_that_does_not_end_is_an_error),
 		T(one_that_qemu_says_nothing_of_is_not_over),
+		T(only_a_guest_whose_migration_was_completed_is_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The guest suspends itself (S3) while it is copied: at the destination it is suspended, neither paused nor running, and can be
-# woken there; after a move that is rolled back it is suspended here. One that is suspended already is refused.
+# woken there; after a move that is rolled back it is suspended here. One that is suspended already is refused. QEMU 7.2 would wake it, or leave it
+# hanging at the destination, so that a move of that is rolled back.
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
@@ -26,7 +27,23 @@ assert_result "\"state 'suspended'\" in r['reason']"
 wakes
 guest_stop a
 
-suspended_while_copied
-vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null
-move_wait
-wakes
+stays_here() { # QEMU 7.2 cannot migrate it
+	suspended_while_copied
+	move_wait 1
+	assert_result '"has suspended itself" in r["reason"]'
+	wakes
+}
+
+case $("$QEMU" --version) in
+*' version 7.'*) stays_here ;;
+*)
+	suspended_while_copied
+	vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null
+	move_wait
+	wakes
+	guest_stop a
+	QEMU=$(qemu_called 7.2) QEMU_THERE=
+	unset "GUEST_AT[a]"
+	stays_here
+	;;
+esac
