@@ -400,6 +400,20 @@ static void the_old_image_goes_where_the_new_one_is_there(void **state)
 	assert_string_equal(get(new_image, 0), "new");
 }
 
+static void progress_is_told_once_it_is_known_how_much_there_is(void **state)
+{
+	(void)state;
+	s.life.report.quiet = true;
+	s.life.stage = s.life.stage ?: xstrdup("copy");
+	disk.total = 0;
+	storage_tell_progress(&s);
+	assert_int_equal(s.life.progress.at_ns, 0);
+	disk.total = 4096;
+	disk.to = disk.to ?: new_image;
+	storage_tell_progress(&s);
+	assert_int_not_equal(s.life.progress.at_ns, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -413,6 +427,7 @@ int main(void)
 		T(an_image_that_was_replaced_since_it_was_copied_is_noticed),
 		T(the_jobs_of_others_go_on),
 		T(the_old_image_goes_where_the_new_one_is_there),
+		T(progress_is_told_once_it_is_known_how_much_there_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,6 @@ wait_event 'ev["event"] == "progress" and not ev["second"] and ev["t_ms"] > 0' >
 vmferry status "${GUEST_PID[a]}" | grep -q copy || fail "status: $(vmferry status "${GUEST_PID[a]}")"
 vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null || fail "set"
 storage_wait
-! grep -qE '"percent":0(\.0)?,.*"left":0[,}]' "$DIR/move.json" || fail "progress of nothing: $(grep -m 1 '"left":0' "$DIR/move.json")"
 assert_on "$DIR/src/a.raw $DIR/src/b.raw"
 assert_eq "$(ls -A "$DIR/new")" "" "old images that were to go"
 guest_order "$DIR/a.orders" quiesce >/dev/null
