@@ -123,9 +123,8 @@ static int put(struct alike_fill *f, const struct alike_block *b, const uint8_t 
 static int before_window(void *ctx, struct err *e)
 {
 	struct alike_fill *f = ctx;
-	int r = flush_run(f, e);
+	int r = flush_run(f, e) ?: wait_for_writes(f, 0, e);
 
-	r = r ?: wait_for_writes(f, 0, e);
 	if (!r)
 		fault_point("dst-alike-window");
 	return r ? r : is_stopped(f) || now_ns() > f->until_ns || alike_table_found(f->table) == alike_table_wanted(f->table);

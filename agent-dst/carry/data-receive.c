@@ -490,9 +490,8 @@ int receiver_start(struct receiver **out, struct link link, unsigned number, str
 	struct receiver *r = xcalloc(1, sizeof(*r));
 	static const uint8_t zeros[PAGE_BYTES];
 	unsigned i, bufs = MAX(WRITE_BUFS_MIN, WRITE_BUFS_ALL / shared->channels / 2);
-	int k;
+	int k = loop_new(&r->loop, 128, e);
 
-	k = loop_new(&r->loop, 128, e);
 	if (k) {
 		link_close(&link);
 		free(r);

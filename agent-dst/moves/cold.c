@@ -32,7 +32,7 @@ int cold_finish(struct transfer *t, struct err *e)
 	if (t->data.unsynced || t->tpm.awaited)
 		return 0;
 	r = disks_trim(&t->disks, e) ?: tpm_fill(&t->tpm, e) ?: tpm_settle(&t->tpm, e);
-	return r ? r : attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
+	return r ?: attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
 }
 
 /* ---- the hand-off ---- */

@@ -127,7 +127,7 @@ int copy_event(void *ctx, const struct event *ev, struct err *e)
 	} else {
 		r = common_event(t, ev, e);
 	}
-	return r ? r : finish_if_switching(t, e);
+	return r ?: finish_if_switching(t, e);
 }
 
 int switchover_enter(void *ctx, struct err *e)

@@ -26,16 +26,9 @@ int libvirt_receive(struct transfer *t, struct err *e)
 	int r = disks_start_helper(&t->disks, e);
 
 	definition_find_volumes(&t->definition);
-	if (!r)
-		r = own_owners(t, e);
-	if (!r)
-		r = domain_start(&t->domain, e);
-	if (!r)
-		r = definition_note_devices(&t->definition, t->domain.events, &t->domain.known, e);
-	if (!r)
-		r = ram_take_waiting(&t->ram, t->domain.socket, e);
-	if (!r)
-		r = disks_open(&t->disks, &t->data.shared, e);
+	r = r ?: own_owners(t, e) ?: domain_start(&t->domain, e);
+	r = r ?: definition_note_devices(&t->definition, t->domain.events, &t->domain.known, e);
+	r = r ?: ram_take_waiting(&t->ram, t->domain.socket, e) ?: disks_open(&t->disks, &t->data.shared, e);
 	if (!r)
 		live_set_streams(t);
 	return r;
@@ -51,12 +44,8 @@ int libvirt_finish(struct transfer *t, struct err *e)
 	if (r || !ram_is_loaded(&t->ram) || t->data.unsynced)
 		return r;
 	disks_leave(&t->disks); /* the guest's QEMU has the disks open */
-	r = domain_finish(&t->domain, t->disks.stays > 0, e);
-	if (!r)
-		r = disks_let_go(&t->disks, e);
-	if (!r)
-		r = disks_note_shared(&t->disks, e);
-	return r ? r : attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
+	r = domain_finish(&t->domain, t->disks.stays > 0, e) ?: disks_let_go(&t->disks, e);
+	return r ?: disks_note_shared(&t->disks, e) ?: attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
 }
 
 /* ---- the hand-off ---- */

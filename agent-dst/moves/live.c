@@ -52,7 +52,7 @@ int live_load(struct transfer *t, struct err *e)
 	r = disks_close_exports(&t->disks, e);
 	if (target_locks_at_load(&t->target))
 		disks_unlock(&t->disks);
-	return r ? r : ram_load(&t->ram, e);
+	return r ?: ram_load(&t->ram, e);
 }
 
 /* Disks synced, too, and the state loaded: activate the disks and promise. */

@@ -57,10 +57,8 @@ static int connect_event(void *ctx, const struct event *ev, struct err *e)
 	}
 	fault_point("dst-described");
 	r = json_message_take(ev->type, ev->bytes, ev->n, NULL, t->a.id, &t->target.description, e);
-	if (!r)
-		r = recipe_choose(t, json_text(t->target.description, "how"), json_text(t->target.description, "owner"), e);
-	if (!r)
-		r = turn_begin(t, e);
+	r = r ?: recipe_choose(t, json_text(t->target.description, "how"), json_text(t->target.description, "owner"), e);
+	r = r ?: turn_begin(t, e);
 	if (!r && t->turn.waits)
 		conductor_tick(&t->a.con, TURN_MS);
 	else if (!r)
@@ -180,8 +178,7 @@ static int preflight_event(void *ctx, const struct event *ev, struct err *e)
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_PREPARE || !t->accepted || target_is_refused(&t->target))
 		return common_event(t, ev, e);
 	conductor_tick(&t->a.con, 0);
-	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &t->decisions, e);
-	r = r ?: turn_resume(t, e);
+	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &t->decisions, e) ?: turn_resume(t, e);
 	if (!r)
 		conductor_goto(&t->a.con, ST_PREPARE);
 	return r;

@@ -80,13 +80,10 @@ int prepare_enter(void *ctx, struct err *e)
 		r = definition_take(&t->definition, t->decisions, e);
 	if (!r && t->target.domain)
 		r = domain_take(&t->domain, t->decisions, e);
-	if (!r)
-		r = data_plane_open_door(&t->data, e);
+	r = r ?: data_plane_open_door(&t->data, e);
 	if (!r)
 		agree_to_outages(t);
-	if (!r)
-		r = parts_prepare(&t->parts, e);
-	return r ? r : receive_if_all_files_are_here(t, e);
+	return r ?: parts_prepare(&t->parts, e) ?: receive_if_all_files_are_here(t, e);
 }
 
 int prepare_event(void *ctx, const struct event *ev, struct err *e)

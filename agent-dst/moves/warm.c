@@ -38,5 +38,5 @@ int warm_finish(struct transfer *t, struct err *e)
 	r = r ?: target_start_qemu(&t->target, e) ?: disks_let_go(&t->disks, e);
 	disks_stop(&t->disks); /* the guest's QEMU has the disks open by now */
 	r = r ?: bitmaps_make(&t->disks, e) ?: tpm_settle(&t->tpm, e) ?: target_stands(&t->target, e) ?: taken_over_hold(&t->point, e);
-	return r ? r : attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
+	return r ?: attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
 }

@@ -192,8 +192,7 @@ static int set_bits(struct disks *ds, const struct arriving_disk *d, const struc
 
 		r = zero(s, l, from, MIN(n << d->bitmap_shift, d->virtual_size - from), e);
 	}
-	if (!r)
-		r = wait_for_room(s, l, 0, e);
+	r = r ?: wait_for_room(s, l, 0, e);
 	if (r && s->nbd)
 		nbd_drop(s->nbd);
 	nbd_close(s->nbd);
@@ -255,9 +254,7 @@ static int prepare_one(struct disks *ds, struct arriving_disk *d, unsigned i, st
 	int r = find_place(ds, d, e) ?: add_node(ds, d, i, name, e);
 
 	d->bitmap[i].has_node = !r;
-	if (!r)
-		r = disks_start_nbd(ds, e);
-	return r ? r : add_export(ds, name, e);
+	return r ?: disks_start_nbd(ds, e) ?: add_export(ds, name, e);
 }
 
 int bitmaps_prepare(struct disks *ds, struct err *e)

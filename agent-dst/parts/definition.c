@@ -71,10 +71,7 @@ int definition_take(struct definition *d, const json_t *prepare, struct err *e)
 
 	if (!r && (strcmp(json_text(kept, "uuid"), json_text(told, "uuid")) || strcmp(json_text(kept, "name"), json_text(told, "name"))))
 		r = err_set(e, EPROTO, "the source sends the definition of another guest than it has described");
-	if (!r)
-		r = attempt_own(d->part.a, DEFINITION, json_pack("{s:s}", "path", path), e);
-	if (!r)
-		r = kept_definition_write(path, kept, e);
+	r = r ?: attempt_own(d->part.a, DEFINITION, json_pack("{s:s}", "path", path), e) ?: kept_definition_write(path, kept, e);
 	fault_point("dst-definition-kept");
 	return r;
 }
@@ -253,9 +250,8 @@ static int is_persistent(struct lv *v, const json_t *kept, bool *yes, struct err
 static int define_ended(struct definition *d, struct lv *v, json_t *kept, struct err *e)
 {
 	bool there;
-	int r = is_persistent(v, kept, &there, e);
+	int r = is_persistent(v, kept, &there, e) ?: arrived_has_left(d->part.a, &d->has_left, e);
 
-	r = r ?: arrived_has_left(d->part.a, &d->has_left, e);
 	if (r || there)
 		return r;
 	if (d->has_left) {
@@ -269,8 +265,7 @@ static int define_ended(struct definition *d, struct lv *v, json_t *kept, struct
 	     "without "
 	     "autostart; start it only if it runs nowhere else, and if it has got other images there since (a snapshot), with those (virsh "
 	     "edit)");
-	r = kept_definition_define(v, kept, e);
-	return r ? r : complete(d, v, kept, e);
+	return kept_definition_define(v, kept, e) ?: complete(d, v, kept, e);
 }
 
 /* Sets *yes if another client has defined the guest anew since it runs here: that definition is to stay. */
@@ -303,7 +298,7 @@ static int define_living(struct definition *d, struct lv *v, json_t *kept, struc
 		return 0;
 	}
 	r = r ?: attempt_note(d->part.a, DEFINING, json_pack("{s:b}", "yes", 1), e) ?: define_as_it_lives(d, v, kept, e);
-	return r ? r : complete(d, v, kept, e);
+	return r ?: complete(d, v, kept, e);
 }
 
 /* A guest that came as it runs is forgotten by libvirt with its QEMU until it is defined, too. Once that is noted, whether libvirt has it is up to others. */
@@ -322,7 +317,7 @@ static int define_running(struct definition *d, json_t *kept, struct err *e)
 	r = qemu_lives(d) ? define_living(d, v, kept, e) : define_ended(d, v, kept, e);
 	lv_close(v);
 	fault_point("dst-defined");
-	return r ? r : attempt_note(d->part.a, DEFINED, json_pack("{s:b}", "yes", 1), e);
+	return r ?: attempt_note(d->part.a, DEFINED, json_pack("{s:b}", "yes", 1), e);
 }
 
 /* libvirt has not been told of it in time. A file that is gone was removed by an earlier life, when libvirt had been. */

@@ -119,7 +119,7 @@ int disk_device_take(struct attempt *a, const char *path, uint64_t bytes, int *f
 	int r = block_device_open_alone(path, fd, e);
 
 	r = r ?: check(*fd, path, bytes, &has, e) ?: attempt_own(a, "device", known(path, bytes), e);
-	return r ? r : clear(a->loop, path, bytes, e);
+	return r ?: clear(a->loop, path, bytes, e);
 }
 
 /* True if the device is still the one of the entry. After a reboot another device may have the number, and this one another: the path

@@ -65,7 +65,7 @@ static int make_image(struct disks *ds, struct arriving_disk *d, char *const *en
 		r = err_sys(e, errno, "cannot write %s", d->path);
 	if (!r && d->as_file)
 		r = image_lock(temp, IMAGE_OWN, &d->lock_fd, e);
-	return r ? r : made_publish(ds->part.a, temp, d->path, e);
+	return r ?: made_publish(ds->part.a, temp, d->path, e);
 }
 
 static int go_on_from(struct disks *ds, struct arriving_disk *d, struct err *e)

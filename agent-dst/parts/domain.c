@@ -114,7 +114,7 @@ static int state_of(struct domain *d, enum lv_state *state, int *reason, struct 
 {
 	int r = is_known(d) ? 0 : ask_for_it(d, e);
 
-	return r ? r : lv_state_of(d->events, &d->known, state, reason, e);
+	return r ?: lv_state_of(d->events, &d->known, state, reason, e);
 }
 
 bool domain_has_heard(const struct domain *d)
@@ -261,7 +261,7 @@ static int prepare_with(struct domain *d, struct err *e)
 	int r = lv_open(&d->job, ASK_MS, e);
 
 	fault_point("dst-libvirt-prepare");
-	return r ? r : lv_prepare(d->job, &params, &cookie, d->flags, e);
+	return r ?: lv_prepare(d->job, &params, &cookie, d->flags, e);
 }
 
 /* Notes QEMU, which ends with us until then, unless libvirt has ended itself: so libvirt is not asked for it. */
@@ -285,7 +285,7 @@ static int note_qemu(struct domain *d, struct err *e)
 	r = journal_note(d->part.a->journal, "qemu", note, e);
 	json_decref(note);
 	fault_point("dst-qemu-noted");
-	return r ? r : watch_process(d, e);
+	return r ?: watch_process(d, e);
 }
 
 int domain_start(struct domain *d, struct err *e)

@@ -569,8 +569,7 @@ static int ask_qemu(struct line *l, struct err *e)
 	p.cautions = l->cautions = json_array();
 	if (mkdir(l->target->run_dir, 0700))
 		r = err_sys(e, errno, "cannot create %s", l->target->run_dir);
-	if (!r)
-		r = preflight_qemu(&p, l->part.a->loop, &l->findings, &l->qemu_version, e);
+	r = r ?: preflight_qemu(&p, l->part.a->loop, &l->findings, &l->qemu_version, e);
 	l->wants_names = p.wants_names;
 	l->start_ms = p.start_ms;
 	if (p.has_words)
@@ -665,8 +664,7 @@ static int prepare(struct part *p, struct err *e)
 		if (why_not)
 			r = err_set(e, EEXIST, "%s, as the guest's QEMU was to make it, cannot be made any more: %s. Move again", path,
 				    why_not);
-		if (!r)
-			r = made_own(p->a, "name", path, e);
+		r = r ?: made_own(p->a, "name", path, e);
 	}
 	return r;
 }

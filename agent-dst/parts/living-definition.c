@@ -108,8 +108,7 @@ static int look_and_define(struct lv *v, const struct lv_domain *it, json_t *kep
 	json_array_clear(l->lost);
 	r = living_devices_take(&xml, live, l->before, now, l->taken, l->lost, e);
 	json_object_set_new(kept, "xml", json_string(xml));
-	r = r ?: kept_definition_define(v, kept, e);
-	return r ? r : err_set(e, EAGAIN, "others change the guest's devices all the time");
+	return r ?: kept_definition_define(v, kept, e) ?: err_set(e, EAGAIN, "others change the guest's devices all the time");
 }
 
 /* An image that is made between our look and the definition is not in that. */

@@ -32,7 +32,7 @@ int made_publish(struct attempt *a, const char *temp, const char *path, struct e
 	r = r ? r : draft_publish(temp, path, e); /* if that fails nothing but our file is removed there */
 	if (!r)
 		attempt_disown(a, "file", json_pack("{s:s}", "path", temp));
-	return r ? r : sync_parent_dir(path, e);
+	return r ?: sync_parent_dir(path, e);
 }
 
 static int own_if_new(struct target *t, const char *path, struct err *e)

@@ -202,7 +202,7 @@ static int hide_in_place(struct target *t, struct err *e)
 	}
 	json_decref(dirs);
 	fault_point("dst-hidden-in-place");
-	return r ? r : in_place_put_back(t, e);
+	return r ?: in_place_put_back(t, e);
 }
 
 static char *shown_name(const char *dir, const char *name)
@@ -420,12 +420,9 @@ int monitors_hide(struct target *t, struct err *e)
 	if (r)
 		return r;
 	r = target_is_in_place(t) ? hide_in_place(t, e) : hide_sockets(t, chardevs, e);
-	if (!r)
-		r = occupy_ports(t, chardevs, e);
+	r = r ?: occupy_ports(t, chardevs, e);
 	json_decref(chardevs);
-	if (!r)
-		r = monitors_wait_until_alone(t, e);
-	return r ? r : qmp_call(t->qmp, "stop", NULL, NULL, e);
+	return r ?: monitors_wait_until_alone(t, e) ?: qmp_call(t->qmp, "stop", NULL, NULL, e);
 }
 
 void monitors_give_back(struct target *t)

@@ -172,7 +172,7 @@ static int make_dir(struct target *t, const char *dir, struct err *e)
 		attempt_disown(t->part.a, GUESTS_DIR, json_pack("{s:s}", "path", dir));
 	}
 	fault_point("dst-dir-made");
-	return r ? r : sync_parent_dir(dir, e);
+	return r ?: sync_parent_dir(dir, e);
 }
 
 bool target_makes_dir(const struct target *t, const char *dir)
@@ -280,8 +280,7 @@ int target_start_qemu(struct target *t, struct err *e)
 	char **env = target_environment(t);
 	int r = target_is_in_place(t) ? in_place_set_aside(t, e) ?: taps_hold(t, e) : 0;
 
-	if (!r)
-		r = start(t, env, e);
+	r = r ?: start(t, env, e);
 
 	target_free_environment(env);
 	r = r ?: monitors_hide(t, e) ?: check_rings(t, e) ?: check_roms(t, e);

@@ -289,8 +289,7 @@ int tpm_settle(struct tpm *t, struct err *e)
 		r = sync_if_file(path, e);
 	}
 	closedir(d);
-	r = r ?: sync_parent_dir(t->swtpm.socket, e);
-	return r ? r : sync_parent_dir(t->swtpm.state, e);
+	return r ?: sync_parent_dir(t->swtpm.socket, e) ?: sync_parent_dir(t->swtpm.state, e);
 }
 
 /* ---- undoing ---- */

@@ -162,17 +162,15 @@ int cmd_recover_here(int argc, char **argv)
 	AUTO_FREE char *runtime_dir = NULL;
 	struct choice o = {.guest = NULL};
 	struct err e;
-	int r;
+	int r = read_options(&o, argc, argv);
 
-	r = read_options(&o, argc, argv);
 	if (r >= 0)
 		return r;
 	log_init("dst", o.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
 	r = state_dir_get(&state_dir, o.state, &e) ?: runtime_dir_get(&runtime_dir, o.runtime, &e);
 	cfg.state_dir = state_dir;
 	cfg.runtime_dir = runtime_dir;
-	if (!r)
-		r = recover(&cfg, &o, &e);
+	r = r ?: recover(&cfg, &o, &e);
 	if (r < 0) {
 		fprintf(stderr, "vmferry-dst: %s\n", e.msg);
 		return EXIT_UNDECIDED;

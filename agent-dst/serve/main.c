@@ -198,8 +198,7 @@ int main(int argc, char **argv)
 	r = confine_prepare(false, &e) ?: state_dir_get(&state_dir, o.state, &e) ?: runtime_dir_get(&runtime_dir, o.runtime, &e);
 	cfg.state_dir = state_dir;
 	cfg.runtime_dir = runtime_dir;
-	if (!r)
-		r = configure(&cfg, &made, &o, state_dir, &e);
+	r = r ?: configure(&cfg, &made, &o, state_dir, &e);
 	if (!r) {
 		confine_here(true);
 		r = serve(&cfg, &e);

@@ -238,8 +238,7 @@ int serve(const struct serve_config *cfg, struct err *e)
 	AUTO_FREE char *address = NULL;
 	int r = net_listen(cfg->host, cfg->ports, cfg->plaintext || cfg->access.key_count, &s.listen_fd, &address, e);
 
-	if (!r)
-		r = door_new(&s.door, s.listen_fd, &dc, e);
+	r = r ?: door_new(&s.door, s.listen_fd, &dc, e);
 	if (r)
 		return r;
 	s.again = move_recover_all(&mc) ? AGAIN : 0;

@@ -96,8 +96,7 @@ int working_dir_change(pid_t pid, const char *to, struct err *e)
 
 int working_dir_restore(const struct guest *g, struct err *e)
 {
-	int r = guest_check_user(g, e);
+	int r = guest_check_user(g, e) ?: working_dir_change(g->pid, g->cwd, e);
 
-	r = r ?: working_dir_change(g->pid, g->cwd, e);
 	return r ? err_prefix(e, "QEMU cannot be put back into directory %s, where it was started", g->cwd) : 0;
 }

@@ -317,8 +317,7 @@ int bench_guest_boot(struct bench *b, struct bench_guest *g, const struct worklo
 	r = bench_guest_disks(b, g, e) ?: disks_fill(b, g, e);
 	line = kernel_line(b, g);
 	r = r ?: libvirt ? libvirt_create(b, g, line, e) : guest_launch(b, g, false, e);
-	r = r ?: wait_ready(b, g, e) ?: tell_token(b, g, e);
-	return r;
+	return r ?: wait_ready(b, g, e) ?: tell_token(b, g, e);
 }
 
 int bench_guest_prepare_target(struct bench *b, const struct bench_guest *g, struct bench_guest *target, struct err *e)
@@ -359,9 +358,8 @@ static int running(struct bench *b, struct bench_guest *g, struct qmp *q, struct
 int bench_guest_unharmed(struct bench *b, struct bench_guest *g, struct qmp *q, struct err *e)
 {
 	json_t *verdict = NULL;
-	int r = running(b, g, q, e);
+	int r = running(b, g, q, e) ?: bench_guest_verify(b, g, &verdict, e);
 
-	r = r ?: bench_guest_verify(b, g, &verdict, e);
 	json_decref(verdict);
 	return r;
 }

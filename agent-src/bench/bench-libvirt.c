@@ -250,7 +250,7 @@ static int target_make(struct virsh_move *m, struct err *e)
 	g->side = !m->source->side;
 	g->folder = bench_folder(m->b, g->side, e);
 	r = g->folder ? bench_guest_disks(m->b, g, e) : -e->code;
-	return r ? r : libvirt_show(&m->b->sides[g->side], g, e);
+	return r ?: libvirt_show(&m->b->sides[g->side], g, e);
 }
 
 static int limit_downtime(const struct virsh_move *m, struct err *e)

@@ -59,7 +59,7 @@ static int tls_end(const struct native *n, struct qmp *q, struct err *e)
 	if (!n->tool->tls)
 		return 0;
 	r = qmp_call(q, "migrate-set-parameters", json_pack("{s:s}", "tls-creds", ""), NULL, e);
-	return r ? r : qmp_call(q, "object-del", json_pack("{s:s}", "id", TLS_ID), NULL, e);
+	return r ?: qmp_call(q, "object-del", json_pack("{s:s}", "id", TLS_ID), NULL, e);
 }
 
 static json_t *parameters(const struct native *n)
@@ -183,7 +183,7 @@ static int mirror_disks(struct native *n, struct err *e)
 					   "target", json_sprintf("t%u", i), "sync", "full"),
 				 NULL, e);
 	}
-	return r ? r : wait_count(n, &n->w->jobs_ready, n->source->disk_count, "the disks' mirror being in step", e);
+	return r ?: wait_count(n, &n->w->jobs_ready, n->source->disk_count, "the disks' mirror being in step", e);
 }
 
 /* The guest stands still: the mirrors end, and the images belong to the destination. */
@@ -196,7 +196,7 @@ static int end_mirrors(struct native *n, struct err *e)
 	r = r ?: wait_count(n, &n->w->jobs_completed, n->source->disk_count, "the end of the disks' mirror", e);
 	for (unsigned i = 0; i < n->source->disk_count && !r; i++)
 		r = qmp_call(n->w->source.qmp, "blockdev-del", json_pack("{s:o}", "node-name", json_sprintf("t%u", i)), NULL, e);
-	return r ? r : qmp_call(n->w->target.qmp, "nbd-server-stop", NULL, NULL, e);
+	return r ?: qmp_call(n->w->target.qmp, "nbd-server-stop", NULL, NULL, e);
 }
 
 /* ---- memory ---- */
@@ -269,7 +269,7 @@ static int finish(struct native *n, struct outcome *o, struct err *e)
 	o->done_ns = realtime_ns();
 	watch_event(n->w, o->done_ns, "done");
 	o->carried_bytes += bench_guest_disk_allocated(n->b, n->target);
-	return r ? r : tls_end(n, n->w->target.qmp, e);
+	return r ?: tls_end(n, n->w->target.qmp, e);
 }
 
 static int open_target(struct native *n, struct err *e)

@@ -164,8 +164,7 @@ static int there_file(struct side *s, const char *path, const char *text, struct
 	struct there *t = s->there;
 	int r = send_order(t, json_pack("{s:s,s:s,s:I}", "order", "file", "path", relative(t, path), "bytes", (json_int_t)strlen(text)), e);
 
-	r = r ?: put(t, text, strlen(text), e);
-	return r ? r : answered(t, NULL, e);
+	return r ?: put(t, text, strlen(text), e) ?: answered(t, NULL, e);
 }
 
 static int there_image(struct side *s, const char *path, uint64_t bytes, bool *direct, struct err *e)
@@ -301,9 +300,8 @@ static int start_helper(struct there *t, struct err *e)
 {
 	static const char *const args[] = {"--host", NULL};
 	struct bootstrap_config bc = {.binary = t->b->helper, .args = args};
-	int r = ssh_bootstrap(t->ssh, &bc, &t->proc, &t->fd, NULL, e);
+	int r = ssh_bootstrap(t->ssh, &bc, &t->proc, &t->fd, NULL, e) ?: answered(t, &t->hello, e);
 
-	r = r ?: answered(t, &t->hello, e);
 	if (r)
 		return r;
 	t->dir = json_text(t->hello, "dir");

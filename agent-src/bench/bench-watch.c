@@ -177,7 +177,7 @@ int watch_open(struct watch_end *end, const struct bench_guest *g, struct err *e
 		if (r)
 			return err_prefix(e, "waiting for the monitor of a QEMU");
 	}
-	return r ? r : join(end, fd, g, e);
+	return r ?: join(end, fd, g, e);
 }
 
 pid_t peer_pid(int fd)

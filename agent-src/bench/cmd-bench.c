@@ -410,8 +410,7 @@ static int prepare(struct bench *b, struct choice *c, struct err *e)
 		r = check_not_in_run("--dir", b->opt.dir, true, e);
 	if (!r && !b->host)
 		r = check_not_in_run(c->resume ? "--resume" : "--output", b->opt.out, false, e);
-	r = r ?: check_room(b, e) ?: find_all(b, e);
-	return r ? r : make_work(b, e);
+	return r ?: check_room(b, e) ?: find_all(b, e) ?: make_work(b, e);
 }
 
 static void on_signal(int number)

@@ -90,9 +90,8 @@ static void plan_round(struct disk_round *d)
 
 static int begin_round(struct disk_round *d, struct err *e)
 {
-	int r;
+	int r = disk_io_open(&d->io, d->reader->loop, &d->at, e);
 
-	r = disk_io_open(&d->io, d->reader->loop, &d->at, e);
 	if (r)
 		return r;
 	if (d->io->caps.size != d->size)
@@ -523,9 +522,8 @@ int disk_reader_start(struct disk_reader **out, struct sender **senders, unsigne
 		      struct queue *results, struct err *e)
 {
 	struct disk_reader *r = xcalloc(1, sizeof(*r));
-	int k;
+	int k = loop_new(&r->loop, 128, e);
 
-	k = loop_new(&r->loop, 128, e);
 	if (k) {
 		free(r);
 		return k;

@@ -46,9 +46,8 @@ bool sums_add_page(struct sums *s, uint32_t object, const struct send_part *part
 {
 	struct block_sum *b = &s->block[object - OBJECT_RAM_BASE];
 	uint64_t page = part->offset >> PAGE_SHIFT;
-	struct hash128 h;
+	struct hash128 h = part->data ? hash_content(s->key, part->data, PAGE_BYTES) : s->zero_content;
 
-	h = part->data ? hash_content(s->key, part->data, PAGE_BYTES) : s->zero_content;
 	h = hash_place(s->key, h, object, 0, part->offset, PAGE_BYTES);
 	if (!page_table_set(&s->table[object - OBJECT_RAM_BASE], &b->digest, page, h))
 		return false;

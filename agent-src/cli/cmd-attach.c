@@ -84,9 +84,8 @@ static int attach(const char *vm, struct attach_options *o, struct err *e)
 	AUTO_FREE char *runtime = NULL;
 	struct attached a = {.path = NULL};
 	struct guest g;
-	int r = find(&g, vm, e);
+	int r = find(&g, vm, e) ?: runtime_dir_get(&runtime, o->runtime_dir, e);
 
-	r = r ?: runtime_dir_get(&runtime, o->runtime_dir, e);
 	if (!r)
 		attach_sweep(runtime);
 	r = r ?: attach_guest(&g, runtime, &a, e);

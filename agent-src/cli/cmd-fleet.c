@@ -410,8 +410,7 @@ static int prepare(struct fleet_command *c, enum fleet_purpose purpose, struct e
 	if (n <= 0)
 		return err_sys(e, errno, "cannot find out which program this is");
 	c->program = xstrndup(own, (size_t)n);
-	if (!r)
-		r = fleet_find_settled(c, e);
+	r = r ?: fleet_find_settled(c, e);
 	if (!r && purpose == FLEET_MIGRATE)
 		fleet_set_aside_gone(c);
 	return r;

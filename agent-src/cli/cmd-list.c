@@ -483,8 +483,7 @@ int cmd_list(int argc, char **argv)
 	r = loop_new(&l.loop, 64, &e);
 	if (!r && !runtime_dir_get(&l.runtime, NULL, &e))
 		l.moving_count = control_list(l.runtime, &l.moving);
-	if (!r)
-		r = list_guests(&l, layout, &e);
+	r = r ?: list_guests(&l, layout, &e);
 	FREE_ALL(l.runtime, l.moving, l.others);
 	if (l.loop)
 		loop_free(l.loop);

@@ -214,8 +214,7 @@ static int say_hello(struct dest *d, struct link *l, unsigned channel, struct de
 	if (!l->tls && !d->plaintext)
 		snprintf(mine.way, sizeof(mine.way), "%s", way);
 	r = hello_send(l, &mine, timeout_ms, e) ?: hello_receive(l, &theirs, timeout_ms, e) ?: check_answer(&mine, &theirs, e);
-	if (!r)
-		r = check_host(d, l, &mine, &theirs, e);
+	r = r ?: check_host(d, l, &mine, &theirs, e);
 	if (!r && !l->tls)
 		r = exchange_proofs(d, l, &mine, &theirs, e);
 	return r || !again ? r : exchange_resumes(l, &mine, again, e);
@@ -234,8 +233,7 @@ static int meet(struct dest *d, const char *port, unsigned channel, struct dest_
 		return r;
 	if (d->tls)
 		r = link_secure(&link, tls_conn_client(&d->key), now_ns() + (again ? again->timeout_ms : HELLO_MS) * 1000000ULL, e);
-	if (!r)
-		r = say_hello(d, &link, channel, again, e);
+	r = r ?: say_hello(d, &link, channel, again, e);
 	if (r) {
 		link_close(&link);
 		return r;

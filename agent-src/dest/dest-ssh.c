@@ -122,8 +122,7 @@ static int meet_agent(struct dest *d, struct err *e)
 	key[n++] = '\n';
 	r = send(d->agent_fd, key, n, MSG_NOSIGNAL) == (ssize_t)n ? 0 : err_sys(e, errno, "cannot talk to the destination agent");
 	explicit_bzero(key, sizeof(key));
-	if (!r)
-		r = read_line(d, line, sizeof(line), e);
+	r = r ?: read_line(d, line, sizeof(line), e);
 	if (r)
 		return r;
 	if (!text_starts_with(line, prefix) || net_parse(line + strlen(prefix), &host, &d->port, e))
@@ -149,8 +148,7 @@ int dest_ssh_start(struct dest *d, const struct dest_config *cfg, const char *ag
 	if (!d->ssh) {
 		r = open_ssh(d, cfg, 0, e) ?: run_agent(d, cfg, agent, e);
 	}
-	if (!r)
-		r = meet_agent(d, e);
+	r = r ?: meet_agent(d, e);
 	if (r)
 		return r;
 	address = ssh_peer_address(d->ssh);

@@ -72,7 +72,7 @@ static int check_moves(struct live *x, struct err *e)
 	if (status && strcmp(status, "none") && strcmp(status, "failed") && strcmp(status, "cancelled") && strcmp(status, "completed"))
 		r = err_set(e, EBUSY, "the guest is being moved (its migration is '%s'): wait for that", status);
 	json_decref(migration);
-	return r ? r : check_list(x, "query-block-exports", "id", "this QEMU exports a disk: a move, or a backup, is under way", e);
+	return r ?: check_list(x, "query-block-exports", "id", "this QEMU exports a disk: a move, or a backup, is under way", e);
 }
 
 static int check_quorum(struct live *x, struct err *e)
@@ -100,9 +100,7 @@ int live_open(struct live *x, struct guest *g, unsigned *removed, struct err *e)
 	if (!r) /* the jobs end before the disks are looked at: a job's filter may be in front of one */
 		r = qemu_undo_dead(x->q, x->l, removed, e);
 	r = r ?: guest_query(g, x->q, e) ?: check_state(g, e) ?: guest_check_drift(g, x->q, NULL, e) ?: check_moves(x, e);
-	if (!r)
-		r = check_list(x, "query-block-jobs", "device", "a block job is running in this guest", e);
-	return r ? r : check_quorum(x, e);
+	return r ?: check_list(x, "query-block-jobs", "device", "a block job is running in this guest", e) ?: check_quorum(x, e);
 }
 
 /* ---- the moment ---- */
@@ -159,8 +157,7 @@ int live_wait(struct live *x, struct err *e)
 	}
 	if (!r && x->frozen.bad.code)
 		*e = x->frozen.bad, r = -e->code;
-	if (!r)
-		r = live_undo(x, e);
+	r = r ?: live_undo(x, e);
 	if (!r && x->frozen.bad.code) /* heard when the files were closed */
 		*e = x->frozen.bad, r = -e->code;
 	return r;

@@ -96,7 +96,7 @@ static int wake_until(const struct woken *w, struct loop *l, bool ours, bool sto
 
 	while ((r = wake(w, ours, stopped, e)) <= 0) {
 		if (r == -ESTALE || now_ns() > until || !qmp_alive(w->q))
-			return r ? r : err_set(e, ETIMEDOUT, "the guest does not run on");
+			return r ?: err_set(e, ETIMEDOUT, "the guest does not run on");
 		if ((r = loop_step(l, r ? AGAIN_MS : CLOSE_MS, e)) < 0)
 			return r;
 	}
@@ -126,8 +126,7 @@ static void rescue(struct guest *g, const json_t *images, const json_t *was, boo
 			r = qmp_call(q, "migrate_cancel", NULL, NULL, &e);
 		if (!r)
 			r = wake_until(&(struct woken){g, images, q}, l, ours, stopped_first, &e);
-		if (!r)
-			r = settings_restore(q, was, &e);
+		r = r ?: settings_restore(q, was, &e);
 		qmp_close(q);
 		if (!r || r == -ESTALE)
 			return;
@@ -282,8 +281,7 @@ static int begin(struct memory_copy *m, const char *file, uint64_t rate, struct 
 		json_pack("{s:s,s:{s:s,s:s,s:i}}", "channel-type", "main", "addr", "transport", "file", "filename", file, "offset", 0);
 	int r = settings_capabilities(m->x->q, m->was, on, e) ?: set(m->x->q, "max-bandwidth", rate ? (json_int_t)rate : UNLIMITED, e);
 
-	if (!r)
-		r = set(m->x->q, "downtime-limit", FIRST_MS, e);
+	r = r ?: set(m->x->q, "downtime-limit", FIRST_MS, e);
 	if (r) {
 		json_decref(channel);
 		return r;
@@ -343,7 +341,7 @@ static int let_qemu_go_on(struct memory_copy *m, struct err *e)
 	int r = source_images_named(m->x->g, m->x->images, e);
 
 	fault_point("export-lets-go");
-	return r ? r : qmp_call(m->x->q, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"), NULL, e);
+	return r ?: qmp_call(m->x->q, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"), NULL, e);
 }
 
 /* A timeout while QEMU writes the rest is no failure: that may take any time. */
@@ -408,10 +406,8 @@ static int while_it_stands(struct memory_copy *m, int (*at_rest)(void *ctx, stru
 		return err_set(e, EBUSY,
 			       "another client resumed or stopped the guest when its memory was all but copied: its state is '%s'", is);
 	r = source_images_named_again(m->x->g, m->x->images, e);
-	if (!r)
-		r = qmp_call(m->x->q, "blockdev-set-active", json_pack("{s:b}", "active", 1), NULL, e);
-	if (!r)
-		r = at_rest(ctx, e);
+	r = r ?: qmp_call(m->x->q, "blockdev-set-active", json_pack("{s:b}", "active", 1), NULL, e);
+	r = r ?: at_rest(ctx, e);
 	if (!r)
 		r = m->x->resumed ? somebody_let_it_run(e) : 0;
 	return r;
@@ -460,8 +456,7 @@ int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(
 	struct err why;
 	int r = settings_save(x->q, &m.was, e), woken = 0;
 
-	if (!r)
-		r = guard_start(&m, e);
+	r = r ?: guard_start(&m, e);
 	if (r) {
 		json_decref(m.was);
 		return r;

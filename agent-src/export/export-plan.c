@@ -99,8 +99,7 @@ static int take_written(struct export_plan *p, struct export_disk *from, const s
 				  d->filter)
 			: guest_disk_movable(d, DISK_ACCEPT_SNAPSHOTS | DISK_ACCEPT_BITMAPS | DISK_ACCEPT_DATA_FILE | DISK_ACCEPT_PART, e);
 
-	if (!r)
-		r = note_what_stays(p, d->real_path, d->format, g->pid ? d : NULL, e);
+	r = r ?: note_what_stays(p, d->real_path, d->format, g->pid ? d : NULL, e);
 	if (r)
 		return r;
 	from->live = d;
@@ -362,8 +361,7 @@ int export_plan(struct export_plan *p, struct bundle *b, const struct guest *g, 
 
 	*p = (struct export_plan){.needed = 0};
 	r = take_line(b, g, e) ?: disk_line_check_bases(b->argv, b->argc, "which a bundle, whose images are whole, cannot", e);
-	if (!r)
-		r = qemu_args_rewrite(&line, b->argv, b->argc, &o, e);
+	r = r ?: qemu_args_rewrite(&line, b->argv, b->argc, &o, e);
 	if (r)
 		return r;
 	for (size_t i = 0; i < line.file_count && !r; i++)

@@ -83,7 +83,7 @@ static int send_file(struct sending *s, const char *dir, const char *name, struc
 		s->sent += (uint64_t)n;
 		life_percent(life_now(), s->total ? 100.0 * (double)s->sent / (double)s->total : 0);
 	}
-	return r ? r : pad(s, (uint64_t)st.st_size, e);
+	return r ?: pad(s, (uint64_t)st.st_size, e);
 }
 
 int export_send(int fd, const char *dir, const struct bundle *b, struct err *e)
@@ -100,7 +100,5 @@ int export_send(int fd, const char *dir, const struct bundle *b, struct err *e)
 	r = send_file(&s, dir, BUNDLE_MANIFEST, e) ?: send_file(&s, dir, BUNDLE_README, e);
 	for (size_t i = 0; !r && (f = bundle_next(b, &i));)
 		r = send_file(&s, dir, f->file, e);
-	if (!r)
-		r = put(&s, end, sizeof(end), e);
-	return r;
+	return r ?: put(&s, end, sizeof(end), e);
 }

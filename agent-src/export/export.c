@@ -85,9 +85,8 @@ static int find(struct export *x, struct err *e)
 	if (is_at_rest(x->o)) {
 		x->b.state = xstrdup("shut down");
 		r = guest_at_rest(&x->g, x->o->vm, x->o->argv, x->o->argc, &script, e) ?: guest_boots_from_disks(&x->g, e);
-		if (!r)
-			r = begin_life(x, guest_at_rest_known_as(x->g.disk_count ? x->g.disks[0].real_path : NULL), e);
-		return r ? r : guest_write_in_own_files(&x->g, NULL, e);
+		r = r ?: begin_life(x, guest_at_rest_known_as(x->g.disk_count ? x->g.disks[0].real_path : NULL), e);
+		return r ?: guest_write_in_own_files(&x->g, NULL, e);
 	}
 	r = guest_find(&x->g, x->o->vm, e) ?: guest_check_user(&x->g, e) ?: begin_life(x, x->g.pid, e);
 	if (r)
@@ -303,13 +302,10 @@ static int copy_live(struct export *x, struct err *e)
 		disks[n++] = x->plan.disks[i].live;
 	}
 	x->live.frozen.compress = x->o->compress;
-	if (!r)
-		r = life_own(&x->life, EXPORT_QEMU, NULL, e);
-	if (!r)
-		r = live_prepare(&x->live, disks, targets, n, e);
+	r = r ?: life_own(&x->life, EXPORT_QEMU, NULL, e) ?: live_prepare(&x->live, disks, targets, n, e);
 	if (!r)
 		r = x->o->memory ? memory_copy(&x->live, x->memory, x->o->rate, begin_disks, x, e) : begin_frozen(x, e);
-	return r ? r : live_wait(&x->live, e);
+	return r ?: live_wait(&x->live, e);
 }
 
 /* Locks keep everybody from starting the guest or writing to its images meanwhile; who reads them is let be. */
@@ -393,7 +389,7 @@ static int write_manifest(struct export *x, struct err *e)
 	AUTO_FREE char *readme = bundle_readme(&x->b), *manifest = bundle_print(&x->b);
 	int r = manifest ? write_text(x, BUNDLE_README, readme, e) : err_set(e, EILSEQ, "the guest is described by text that is not UTF-8");
 
-	return r ? r : write_text(x, BUNDLE_MANIFEST, manifest, e);
+	return r ?: write_text(x, BUNDLE_MANIFEST, manifest, e);
 }
 
 /* ---- ---- */
@@ -419,8 +415,7 @@ static int make(struct export *x, struct err *e)
 	r = r ?: describe(x, e) ?: write_manifest(x, e);
 	if (!r && life_interrupted())
 		r = err_set(e, ECANCELED, "interrupted");
-	if (!r)
-		r = made_name(&x->made, e);
+	r = r ?: made_name(&x->made, e);
 	if (!r && x->made_dir && !is_stream(x))
 		r = sync_parent_dir(x->dir, e);
 	if (!r && is_stream(x))
@@ -445,8 +440,7 @@ static int look(struct export *x, struct err *e)
 		else if (x->runs && !path)
 			r = err_set(e, ENOTSUP, "--freeze require: the guest has no agent (no port org.qemu.guest_agent.0 on a socket)");
 	}
-	if (!r)
-		r = choose_place(x, e);
+	r = r ?: choose_place(x, e);
 	return r || x->runs ? r : lock_disks(x, e);
 }
 

@@ -130,11 +130,8 @@ static void freeze_and_thaw(void *of)
 	json_t *count = NULL;
 	struct err e, why;
 	bool in_time, refused;
-	int r;
+	int r = agent_connect(a, at->path, at->pid, &e) ?: agent_synchronize(a, &e) ?: check_thawed(a, &e);
 
-	r = agent_connect(a, at->path, at->pid, &e) ?: agent_synchronize(a, &e);
-	if (!r)
-		r = check_thawed(a, &e);
 	if (r) {
 		tell(WORD_FAILED, &e);
 		return;

@@ -20,7 +20,7 @@ static int shut_down(struct lv *v, const struct lv_domain *d, struct err *e)
 		r = err_set(e, ESTALE,
 			    "another client undefined it in libvirt, which would forget the guest once it is shut down (define it again: "
 			    "virsh define)");
-	return r ? r : lv_shutdown(v, d, e);
+	return r ?: lv_shutdown(v, d, e);
 }
 
 static int press_by_libvirt(const struct guest *g, struct qmp *q, struct err *e)

@@ -98,13 +98,9 @@ static int read_definition(struct libvirt_guest *l, struct lv *v, bool live, str
 	l->version = lv_version(v);
 	if (!r && live)
 		r = lv_xml(v, &l->domain, false, &l->live_xml, e);
-	if (!r)
-		r = libvirt_definition_read(&l->def, l->live_xml ?: l->xml, strlen(l->live_xml ?: l->xml), e);
-	if (!r)
-		r = lv_autostart(v, &l->domain, &l->autostart, e) ?: lv_autostart_once(v, &l->domain, &l->autostart_once, e);
-	if (!r)
-		r = lv_snapshots(v, &l->domain, &l->snapshots, &l->snapshot_count, &l->current, e);
-	return r;
+	r = r ?: libvirt_definition_read(&l->def, l->live_xml ?: l->xml, strlen(l->live_xml ?: l->xml), e);
+	r = r ?: lv_autostart(v, &l->domain, &l->autostart, e) ?: lv_autostart_once(v, &l->domain, &l->autostart_once, e);
+	return r ?: lv_snapshots(v, &l->domain, &l->snapshots, &l->snapshot_count, &l->current, e);
 }
 
 /* A volume is a file, or a device, that its pool knows the path of. */
@@ -126,8 +122,7 @@ static int look(struct libvirt_guest *l, struct lv *v, enum libvirt_wanted wante
 	int r = check_state(v, &l->domain, wanted, &l->state, e);
 
 	r = r ?: check_persistent(l, v, wanted, e) ?: check_checkpoints(v, &l->domain, e);
-	r = r ?: read_definition(l, v, wanted == LIBVIRT_LIVE, e);
-	return r ? r : find_volumes(l, v, e);
+	return r ?: read_definition(l, v, wanted == LIBVIRT_LIVE, e) ?: find_volumes(l, v, e);
 }
 
 int libvirt_find(struct libvirt_guest *l, const char *name, enum libvirt_wanted wanted, struct err *e)
@@ -225,9 +220,8 @@ int libvirt_is_as_defined(const struct libvirt_guest *l, struct lv *v, struct er
 int libvirt_is_unchanged(const struct libvirt_guest *l, struct lv *v, struct err *e)
 {
 	enum lv_state state;
-	int r = check_state(v, &l->domain, LIBVIRT_SHUT_DOWN, &state, e);
 
-	return r ? r : libvirt_is_as_defined(l, v, e);
+	return check_state(v, &l->domain, LIBVIRT_SHUT_DOWN, &state, e) ?: libvirt_is_as_defined(l, v, e);
 }
 
 /* ---- as a command line ---- */

@@ -369,10 +369,8 @@ static int change_boot_files(struct rewriter *w, const xmlNode *os, struct err *
 static int change_domain(struct rewriter *w, xmlNode *domain, struct err *e)
 {
 	xmlNode *devices = libvirt_child(domain, "devices"), *n;
-	int r = change_disks(w, devices, e);
+	int r = change_disks(w, devices, e) ?: change_nvram(w, libvirt_at(domain, "os/nvram"), e);
 
-	if (!r)
-		r = change_nvram(w, libvirt_at(domain, "os/nvram"), e);
 	r = r ?: change_boot_files(w, libvirt_child(domain, "os"), e);
 	for (n = libvirt_child(devices, "interface"); n && !r; n = libvirt_next(n, "interface"))
 		r = change_nic(w, n, e);
@@ -463,8 +461,7 @@ static int rewrite(const char *xml, size_t n, const char *root, const struct lib
 		r = change_domain(&w, top, e) ?: missing(&w, e);
 	else
 		r = change_snapshot(&w, top, e);
-	if (!r)
-		r = write_whole(doc, out, e);
+	r = r ?: write_whole(doc, out, e);
 	xmlFreeDoc(doc);
 	return r;
 }

@@ -394,8 +394,7 @@ static int change(struct guest *g, const char *path, const struct guest_disk *d,
 		r = err_set(e, ENOTSUP, "QEMU has it with options that its name and format do not tell");
 	r = r ?: change_line(&c, &g->line.argv, &g->line.argc, e);
 	r = r == 1 ? change_line(&c, &g->line.expanded, &g->line.expanded_count, e) : r;
-	if (!r)
-		r = err_set(e, ENOTSUP, "its command line does not name that where it could be changed");
+	r = r ?: err_set(e, ENOTSUP, "its command line does not name that where it could be changed");
 	if (r < 0)
 		return err_prefix(e, "a drive of the guest has %s now, and %s on its command line, from which the destination starts",
 				  d->real_path, path);

@@ -111,9 +111,8 @@ static int refuse_plugged(json_t *plugged, struct obstacles *o, struct err *e)
 static int write_in_plugged(struct guest *g, struct qmp *q, json_t *present, json_t *ids, struct obstacles *o, struct err *e)
 {
 	json_t *plugged = plugged_in(present, ids);
-	int r = guest_write_in_plugged(g, q, plugged, o, e);
+	int r = guest_write_in_plugged(g, q, plugged, o, e) ?: refuse_plugged(plugged, o, e);
 
-	r = r ?: refuse_plugged(plugged, o, e);
 	json_decref(plugged);
 	return r;
 }

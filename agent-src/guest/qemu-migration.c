@@ -111,7 +111,7 @@ int qemu_migration_run_state(struct qmp *q, struct loop *l, uint64_t until_ns, c
 		if (strcmp(out, "finish-migrate"))
 			return 0;
 	} while (now_ns() < until_ns && !(r = loop_step(l, RUN_STATE_MS, e)));
-	return r ? r : err_set(e, ETIMEDOUT, "QEMU does not leave the state finish-migrate");
+	return r ?: err_set(e, ETIMEDOUT, "QEMU does not leave the state finish-migrate");
 }
 
 bool qemu_migrated_away(struct qmp *q, const char *run_state)

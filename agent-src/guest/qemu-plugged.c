@@ -470,10 +470,8 @@ static int write_device(struct plugged *p, const char *bus)
 	if (strrchr(bus, '/'))
 		kv_append(&l, "bus", strrchr(bus, '/') + 1);
 	json_array_foreach(properties, i, one)
-		if (!r)
-			r = write_property(p, &l, path, one);
-	if (!r)
-		r = write_part_s_disk(p, &l);
+		r = r ?: write_property(p, &l, path, one);
+	r = r ?: write_part_s_disk(p, &l);
 	if (!r && !strncmp(p->type, "usb-", 4) && !kv_get(&l, "port", NULL))
 		r = refuse(p, "QEMU does not tell at which port it is (device_add with port= says)");
 	if (!r)

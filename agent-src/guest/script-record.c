@@ -541,8 +541,7 @@ static int record_once(const struct script_call *c, struct guest *g, bool *ended
 	int status = 0, r = script_check_owner(path, e);
 	bool is_cut = false;
 
-	if (!r)
-		r = program_run(&run, &status, e);
+	r = r ?: program_run(&run, &status, e);
 	if ((r == -ETIMEDOUT || records.full) && records.n) {
 		cut_off(&records);
 		is_cut = true;
@@ -558,8 +557,7 @@ static int record_once(const struct script_call *c, struct guest *g, bool *ended
 		r = err_set(e, ENOTSUP, "%s", line ?: path);
 	} else if (!r && status)
 		r = err_set(e, ENOTSUP, "%s could not be run to see what it starts", path);
-	if (!r)
-		r = script_take_records(path, records.text ?: "", records.n, why.text, g, e);
+	r = r ?: script_take_records(path, records.text ?: "", records.n, why.text, g, e);
 	free(records.text);
 	free(why.text);
 	return r;

@@ -197,13 +197,10 @@ static int take_line(struct guest *g, const struct kv_list *l, const struct kv_l
 	struct unit_word_list words = {.n = 0}, line = {.n = 0};
 	const char *value = NULL;
 	bool plain = false;
-	int r = only_start(l, &value, e);
+	int r = only_start(l, &value, e) ?: unit_split(&words, value, e);
 
-	r = r ?: unit_split(&words, value, e);
 	r = r ?: words.n ? r : err_set(e, ENOTSUP, "it starts no program (ExecStart=)");
-	r = r ?: take_prefixes(words.v[0], &plain, e);
-	r = r ?: put_specifiers_in(&words, names, e);
-	r = r ?: compare(&words, systemd_line, e);
+	r = r ?: take_prefixes(words.v[0], &plain, e) ?: put_specifiers_in(&words, names, e) ?: compare(&words, systemd_line, e);
 	if (!r && !plain)
 		r = unit_expand(&line, &words, env, e);
 	if (!r && plain) {
@@ -249,13 +246,10 @@ static char *copy_of(const char *s)
 int unit_take(const struct kv_list *l, const struct unit_names *names, const char *systemd_line, struct guest *g, struct err *e)
 {
 	struct kv_list env = {.n = 0};
-	int r = check_surroundings(l, e);
+	int r = check_surroundings(l, e) ?: check_user(l, names, e);
 
-	r = r ?: check_user(l, names, e);
-	r = r ?: take_environment(&env, l, names, e);
-	r = r ?: take_line(g, l, &env, names, systemd_line, e);
-	r = r ?: check_private_tmp(l, &g->line, e);
-	r = r ?: take_directory(g, l, names, e);
+	r = r ?: take_environment(&env, l, names, e) ?: take_line(g, l, &env, names, systemd_line, e);
+	r = r ?: check_private_tmp(l, &g->line, e) ?: take_directory(g, l, names, e);
 	if (!r) {
 		g->env.ld_library_path = copy_of(kv_get(&env, "LD_LIBRARY_PATH", NULL));
 		g->env.module_dir = copy_of(kv_get(&env, "QEMU_MODULE_DIR", NULL));

@@ -70,5 +70,5 @@ int child_run_in(char *const *argv, program_before_fn before, void *before_ctx, 
 
 	if (life_interrupted())
 		return err_set(e, ECANCELED, "interrupted");
-	return r ? r : judge_end(argv[0], status, &said, e);
+	return r ?: judge_end(argv[0], status, &said, e);
 }

@@ -95,8 +95,7 @@ int convert_measure(const char *qemu_img, struct image_source *s, uint64_t *virt
 		return err_set(e, EILSEQ, "%s has a name that is not UTF-8 text", s->path);
 	r = measure(qemu_img, s, name, "raw", &ignored, virtual_bytes, e);
 	/* a raw file has holes, too, where there is nothing */
-	if (!r)
-		r = measure(qemu_img, s, name, "qcow2", needed, &ignored, e);
+	r = r ?: measure(qemu_img, s, name, "qcow2", needed, &ignored, e);
 	if (r)
 		return err_prefix(e, "%s", s->path);
 	/* QEMU does not tell what of it is allocated, but it compresses nothing: all that there is lies in the file */

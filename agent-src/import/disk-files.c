@@ -487,8 +487,7 @@ int disk_files_find(struct sources *s, struct guest_description *d, const struct
 	}
 	if (!r && d->efi.file && !s->efi_number)
 		r = find_efi(s, &d->efi, named, e);
-	if (!r)
-		r = find_boot_files(s, d, e);
+	r = r ?: find_boot_files(s, d, e);
 	for (i = 0; !r && i < s->image_count; i++)
 		if (!s->image_used[i])
 			r = err_set(e, EINVAL, "%s is not a disk of the guest that %s describes (--disk DISK=%s says which one it is)",

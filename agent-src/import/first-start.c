@@ -64,8 +64,7 @@ static int let_go_on(struct qmp *q, bool paused, struct err *e)
 	const char *is;
 	int r = paused ? 0 : qmp_call(q, "cont", NULL, NULL, e);
 
-	if (!r)
-		r = qmp_call(q, "query-status", NULL, &state, e);
+	r = r ?: qmp_call(q, "query-status", NULL, &state, e);
 	if (r)
 		return r;
 	is = json_string_value(json_object_get(state, "status"));
@@ -109,12 +108,10 @@ int first_start(const char *exe, char *const *argv, const char *qmp, const char 
 	r = qemu_launch(&p, exe, argv, environ, NULL, born, NULL, e);
 	*pid = p.pid;
 	fault_point("first-start");
-	if (!r)
-		r = wait_for_monitor(&p, l, qmp, &q, e);
+	r = r ?: wait_for_monitor(&p, l, qmp, &q, e);
 	if (!r && memory)
 		r = load(l, q, memory, e);
-	if (!r)
-		r = let_go_on(q, paused, e);
+	r = r ?: let_go_on(q, paused, e);
 	qmp_close(q);
 	loop_free(l);
 	if (r)

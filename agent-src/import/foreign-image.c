@@ -161,7 +161,7 @@ static int check_vmdk_text(struct image_source *s, int fd, struct err *e)
 		return err_set(e, EINVAL, "the descriptor is longer than %u KiB", DESCRIPTOR_MAX >> 10);
 	text = xcalloc(1, s->size + 1);
 	r = read_part(fd, s, text, s->size, 0, e); /* a zero ends it, for QEMU, too */
-	return r ? r : check_descriptor(s, text, true, e);
+	return r ?: check_descriptor(s, text, true, e);
 }
 
 /* The descriptor at that place, as far as there are so many bytes of it. */

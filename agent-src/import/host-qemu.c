@@ -100,8 +100,7 @@ int host_qemu_find(struct host_qemu *q, const char *wish, const char *usual, str
 				       ", or name one with --qemu",
 				       name);
 	r = host_qemu_find_img(&q->img, q->exe, e) ?: ask(q, "-device", "help", &q->devices, e);
-	if (!r)
-		r = ask(q, "-machine", "help", &q->machines, e);
+	r = r ?: ask(q, "-machine", "help", &q->machines, e);
 	q->sandbox = !r && has_sandbox(q);
 	return r;
 }

@@ -259,8 +259,7 @@ int image_check_whole(const char *qemu_img, const struct image_source *s, bool i
 
 	if (!r && s->may) /* each of them is looked at alone */
 		r = check_bases(qemu_img, s, e);
-	if (!r)
-		r = image_start(qemu_img, s, DISK_CONTENT_BYTES, head, &n, e);
+	r = r ?: image_start(qemu_img, s, DISK_CONTENT_BYTES, head, &n, e);
 	if (!r) {
 		disk_content_read(out, head, n);
 		r = is_raw ? check_raw(s, out, is_said, e) : 0;

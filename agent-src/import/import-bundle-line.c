@@ -300,8 +300,7 @@ int bundling_make_line(struct bundling *m, struct err *e)
 		args_result_fini(&m->line);
 		r = rewrite(m, prefix, e);
 	}
-	if (!r)
-		r = check_files(m, e);
+	r = r ?: check_files(m, e);
 	if (r)
 		return r;
 	write_known_words(m);

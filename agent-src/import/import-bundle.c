@@ -161,8 +161,7 @@ static int examine(const struct bundling *m, size_t i, struct image_source *s, u
 	r = image_examine(s, NULL, e);
 	if (!r && strcmp(s->driver, "qcow2"))
 		r = err_set(e, EINVAL, "%s is not a qcow2 image", s->path);
-	if (!r)
-		r = convert_measure(m->qemu.img, s, &size, needed, e);
+	r = r ?: convert_measure(m->qemu.img, s, &size, needed, e);
 	if (!r && size != d->virtual_bytes)
 		r = err_set(e, EBADMSG, "%s has a disk of %llu bytes, and not of %llu, as the manifest says", s->path,
 			    (unsigned long long)size, (unsigned long long)d->virtual_bytes);
@@ -207,7 +206,7 @@ static int measure(struct bundling *m, struct err *e)
 		needed += each;
 		import_turn_needs(&m->turn, m->disks[i], each);
 	}
-	return r ? r : space_check_dir(m->dir, needed, "the disks", e);
+	return r ?: space_check_dir(m->dir, needed, "the disks", e);
 }
 
 /* ---- where it goes ---- */
@@ -231,9 +230,7 @@ static int check_names(const struct bundling *m, struct err *e)
 		r = place_is_free(m->disks[i], e);
 	for (size_t i = 0; i < m->b.file_count && !r; i++)
 		r = m->files[i] ? place_is_free(m->files[i], e) : 0;
-	if (!r)
-		r = place_is_free(m->script, e);
-	return r ? r : place_has_no_guest(m->name, e);
+	return r ?: place_is_free(m->script, e) ?: place_has_no_guest(m->name, e);
 }
 
 static int promise(struct bundling *m, struct err *e)
@@ -333,8 +330,7 @@ static int receive(struct bundling *m, struct err *e)
 		m->total += f->bytes;
 	}
 	life_stage(life_now(), "receiving");
-	r = bundle_receive_files(m->stream, &m->b, m->spool.path, on_progress, m, e);
-	return r;
+	return bundle_receive_files(m->stream, &m->b, m->spool.path, on_progress, m, e);
 }
 
 static int make_disks(struct bundling *m, struct err *e)
@@ -351,8 +347,7 @@ static int make_disks(struct bundling *m, struct err *e)
 		if (!r)
 			import_turn_is_written(&m->turn, m->life, m->disks[i], draft);
 		r = r ?: examine(m, i, &s, &ignored, e) ?: convert_image(m->qemu.img, &s, draft, m->b.disks[i].format, NULL, what, e);
-		if (!r)
-			r = image_check_alone(draft, e);
+		r = r ?: image_check_alone(draft, e);
 		image_source_fini(&s);
 	}
 	return r;
@@ -435,11 +430,10 @@ static int make(void *ctx, pid_t *pid, struct err *e)
 	r = r ?: make_disks(m, e) ?: make_files(m, e) ?: make_script(m, e);
 	if (!r && life_interrupted())
 		r = err_set(e, ECANCELED, "interrupted");
-	if (!r)
-		r = made_name(&m->made, e);
+	r = r ?: made_name(&m->made, e);
 	if (!r)
 		import_turn_has_written(&m->turn, m->life);
-	return r ? r : start(m, pid, e);
+	return r ?: start(m, pid, e);
 }
 
 /* ---- ---- */
@@ -449,8 +443,7 @@ static int look(void *ctx, struct err *e)
 	struct bundling *m = ctx;
 	int r = open_bundle(m, e) ?: check_options(m->o, e) ?: check_memory(m, e) ?: host_qemu_find(&m->qemu, m->o->qemu, m->b.program, e);
 
-	if (!r)
-		r = place_name(&m->name, m->o->name, m->b.name, e);
+	r = r ?: place_name(&m->name, m->o->name, m->b.name, e);
 	if (r)
 		return r;
 	m->plain = unit_plain_name(m->name);
@@ -459,8 +452,7 @@ static int look(void *ctx, struct err *e)
 		return r;
 	choose_files(m);
 	r = check_names(m, e) ?: import_open_life(m->life, m->o, m->name, m->dir, e);
-	if (!r)
-		r = import_turn_wait(&m->turn, m->life, m->o, m->stream == STDIN_FILENO, e);
+	r = r ?: import_turn_wait(&m->turn, m->life, m->o, m->stream == STDIN_FILENO, e);
 	if (!r)
 		r = check_names(m, e); /* the names may have changed before our turn */
 	/* damage is reported before anything is made of the files */

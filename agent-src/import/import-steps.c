@@ -89,5 +89,5 @@ int import_make_script(struct made *made, const char *path, const struct start_s
 	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &tm));
 	dated.date = date;
 	text = start_script_text(&dated);
-	return r ? r : draft_write(draft, text, strlen(text), 0700, e);
+	return r ?: draft_write(draft, text, strlen(text), 0700, e);
 }

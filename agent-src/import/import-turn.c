@@ -131,8 +131,7 @@ int import_turn_promise(struct import_turn *u, const struct life *l, uint64_t me
 	u->memory = memory;
 	exchange(u, l, &others);
 	r = promised_check_kept(memory, u->keep_memory, PROMISED_HERE, e);
-	if (!r)
-		r = promised_check_memory(others, memory, u->keep_memory, PROMISED_HERE, e);
+	r = r ?: promised_check_memory(others, memory, u->keep_memory, PROMISED_HERE, e);
 	if (!r && !room_get(dir, &room))
 		r = promised_check_room(others, dir, "the disks", bytes_of_files(u->files), room.disk, PROMISED_HERE, e);
 	json_decref(others);

@@ -98,8 +98,7 @@ static int check_names(const struct import *m, struct err *e)
 
 	for (size_t i = 0; !r && i < m->d.disk_count; i++)
 		r = m->disks[i] ? place_is_free(m->disks[i], e) : 0;
-	if (!r)
-		r = place_is_free(m->script, e);
+	r = r ?: place_is_free(m->script, e);
 	for (size_t i = 0; !r && i < SOCKET_COUNT; i++)
 		r = m->sockets[i] ? place_fits_socket(m->sockets[i], e) : 0;
 	return r;
@@ -214,9 +213,7 @@ static int decide(struct import *m, struct err *e)
 		r = find_firmware(m, e);
 	if (!r && d->firmware == FIRMWARE_UEFI)
 		r = read_vars(m, e);
-	if (!r)
-		r = line_check_sectors(d, e);
-	return r ? r : check_direct_boot(d, e);
+	return r ?: line_check_sectors(d, e) ?: check_direct_boot(d, e);
 }
 
 /* A line that vmferry itself could not move later is worth a word. */
@@ -280,7 +277,7 @@ static int find_room(struct import *m, const uint64_t *needs, struct err *e)
 	for (size_t i = 0; i < m->d.disk_count && !r; i++)
 		if (needs[i])
 			import_turn_needs(&m->turn, m->disks[i], needs[i]);
-	return r ? r : import_turn_promise(&m->turn, m->life, m->o->start == IMPORT_NO_START ? 0 : m->d.memory_bytes, m->dir, e);
+	return r ?: import_turn_promise(&m->turn, m->life, m->o->start == IMPORT_NO_START ? 0 : m->d.memory_bytes, m->dir, e);
 }
 
 static int measure_disk(struct import *m, size_t i, uint64_t *needed, struct err *e)
@@ -314,7 +311,7 @@ static int measure(struct import *m, struct err *e)
 	life_stage(life_now(), "looking for zeros");
 	r = convert_measure_zeros(m->s.disks, m->d.disk_count, needs, e);
 	import_turn_has_written(&m->turn, m->life); /* the turn says anew what room it needs */
-	return r ? r : find_room(m, needs, e);
+	return r ?: find_room(m, needs, e);
 }
 
 /* ---- the plan in words ---- */
@@ -443,11 +440,9 @@ static int on_verified(void *ctx, uint64_t bytes)
 static int verify(struct import *m, struct err *e)
 {
 	struct verifying v = {.total = sources_verify_bytes(&m->s)};
-	int r;
 
 	life_stage(life_now(), "verifying");
-	r = sources_verify(&m->s, on_verified, &v, e);
-	return r;
+	return sources_verify(&m->s, on_verified, &v, e);
 }
 
 /* A plan writes nothing, so it is made of what the archive says of itself. */
@@ -527,11 +522,10 @@ static int make(void *ctx, pid_t *pid, struct err *e)
 
 	if (!r && life_interrupted())
 		r = err_set(e, ECANCELED, "interrupted");
-	if (!r)
-		r = made_name(&m->made, e);
+	r = r ?: made_name(&m->made, e);
 	if (!r)
 		import_turn_has_written(&m->turn, m->life);
-	return r ? r : start(m, pid, e);
+	return r ?: start(m, pid, e);
 }
 
 /* ---- */
@@ -562,8 +556,7 @@ static int look(void *ctx, struct err *e)
 		return r;
 	choose_files(m);
 	r = check_names(m, e) ?: import_open_life(m->life, m->o, m->d.name, m->dir, e);
-	if (!r)
-		r = import_turn_wait(&m->turn, m->life, m->o, false, e);
+	r = r ?: import_turn_wait(&m->turn, m->life, m->o, false, e);
 	if (!r)
 		r = check_names(m, e); /* the names may have changed before our turn */
 	/* damage is reported before anything is made of the files */

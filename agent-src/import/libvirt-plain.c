@@ -342,21 +342,13 @@ static void fini(struct plain *p)
 
 static int compose(struct plain *p, struct line *line, const char *xml, const char *dir, struct err *e)
 {
-	int r = plain_check_soundness(xml, p->def, e);
+	int r = plain_check_soundness(xml, p->def, e) ?: read_libvirt(&p->d, xml, strlen(xml), e) ?: take_disks(p, e);
 
-	if (!r)
-		r = read_libvirt(&p->d, xml, strlen(xml), e);
-	if (!r)
-		r = take_disks(p, e);
-	if (!r)
-		r = check_words(p->def, e);
-	if (!r)
-		r = decide(p, dir, e);
+	r = r ?: check_words(p->def, e) ?: decide(p, dir, e);
 	if (r)
 		return r;
 	turn_notes(&p->d);
-	r = choose_nets(p, e);
-	return r ? r : make_line(p, line, e);
+	return choose_nets(p, e) ?: make_line(p, line, e);
 }
 
 int libvirt_plain_line(struct libvirt_plain *out, const char *xml, const struct libvirt_definition *def, const char *dir, struct err *e)

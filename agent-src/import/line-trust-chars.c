@@ -80,8 +80,7 @@ int judge_chardev(struct judge *j)
 	is_open = !strcmp(kind, "udp") || (is_socket && !kv_get(&p.l, "path", NULL));
 	r = is_open || is_socket || judge_among(kind, local, ARRAY_LEN(local)) ? 0
 									       : judge_object(j, "a character device that " NOT_HARMLESS);
-	if (!r)
-		r = judge_list(j, &p.l, 0);
+	r = r ?: judge_list(j, &p.l, 0);
 	if (!r && is_open)
 		r = judge_open_port(j, kv_get(&p.l, "host", NULL) ?: "", serves_monitor(j, &p.l));
 	props_fini(&p);

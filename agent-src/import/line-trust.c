@@ -392,8 +392,7 @@ int line_judge(struct line_words *out, const struct args_result *line, bool trus
 		j.value = opt.value;
 		r = judge_option(&j);
 	}
-	if (!r)
-		r = judge_monitors(&j);
+	r = r ?: judge_monitors(&j);
 	json_decref(j.named);
 	if (r)
 		line_words_fini(out);

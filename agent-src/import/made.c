@@ -138,8 +138,7 @@ static int know_all(const struct made *m, struct err *e)
 	for (size_t i = 0; i < m->n && !r; i++) {
 		json_decref(known);
 		r = own_file_know_contents(m->files[i].draft, m->files[i].path, &known, e);
-		if (!r)
-			r = life_own(life_now(), MADE_FILE, json_incref(known), e);
+		r = r ?: life_own(life_now(), MADE_FILE, json_incref(known), e);
 	}
 	if (!r && m->n)
 		r = life_journal_note(life_now(), MADE_LAST, json_incref(known), e);

@@ -119,8 +119,7 @@ static int restrict_files(const char *program, const struct narrow *n, uint64_t 
 	for (size_t i = 0; i < n->read_count && !r; i++)
 		r = allow(rules, n->read[i],
 			  LANDLOCK_ACCESS_FS_READ_FILE | (LANDLOCK_ACCESS_FS_IOCTL_DEV & access)); /* the size of a device's sectors */
-	if (!r)
-		r = allow(rules, "/dev/null", (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE) & access);
+	r = r ?: allow(rules, "/dev/null", (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE) & access);
 	if (!r && n->write)
 		r = allow(rules, n->write, OF_FILE & ~(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_IOCTL_DEV) & access);
 	return r ? r : syscall(SYS_landlock_restrict_self, rules, 0) ? -errno : 0;
@@ -257,12 +256,11 @@ static int refuse_some(scmp_filter_ctx c)
 	scmp_datum_t self = (scmp_datum_t)getpid();
 	int r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_NE, self, 0));
 
-	if (!r)
-		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0, 0));
+	r = r ?: seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0, 0));
 	for (size_t i = 0; !r && i < ARRAY_LEN(spaces); i++)
 		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, spaces[i], spaces[i]));
 	/* clone3's flags cannot be seen by a filter; libc goes on without it */
-	return r ? r : seccomp_rule_add(c, SCMP_ACT_ERRNO(ENOSYS), seccomp_syscall_resolve_name("clone3"), 0);
+	return r ?: seccomp_rule_add(c, SCMP_ACT_ERRNO(ENOSYS), seccomp_syscall_resolve_name("clone3"), 0);
 }
 
 static int refuse_calls(void)
@@ -278,8 +276,7 @@ static int refuse_calls(void)
 		if (r == -EDOM || r == -EINVAL) /* not on this architecture */
 			r = 0;
 	}
-	if (!r)
-		r = refuse_some(c);
+	r = r ?: refuse_some(c);
 	/* a file that may be read must not be emptied */
 	if (!r)
 		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 1,
@@ -288,8 +285,7 @@ static int refuse_calls(void)
 		seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(open), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, O_TRUNC | O_ACCMODE, O_TRUNC));
 	if (!r && seccomp_syscall_resolve_name("openat2") != __NR_SCMP_ERROR)
 		seccomp_rule_add(c, SCMP_ACT_ERRNO(ENOSYS), seccomp_syscall_resolve_name("openat2"), 0);
-	if (!r)
-		r = seccomp_load(c);
+	r = r ?: seccomp_load(c);
 	if (c)
 		seccomp_release(c);
 	return r;
@@ -325,9 +321,7 @@ static int set_bounds(const struct narrow *n, bool is_own)
 {
 	int r = bound(RLIMIT_AS, memory_of(is_own)) ?: bound(RLIMIT_STACK, STACK_BYTES) ?: bound(RLIMIT_CORE, 0);
 
-	if (!r)
-		r = bound(RLIMIT_CPU, NARROW_LOOK_S + n->more_s);
-	return r ? r : bound(RLIMIT_FSIZE, n->write_bytes);
+	return r ?: bound(RLIMIT_CPU, NARROW_LOOK_S + n->more_s) ?: bound(RLIMIT_FSIZE, n->write_bytes);
 }
 
 /* ---- rights ---- */
@@ -379,7 +373,7 @@ static int narrow_all(const struct narrowing *x)
 		r = -errno;
 	if (!r && setenv("MALLOC_ARENA_MAX", "1", 1)) /* an arena of each thread's would use up the bound */
 		r = -errno;
-	return r ? r : set_bounds(x->n, x->is_own); /* last: there may be no more memory for us within them */
+	return r ?: set_bounds(x->n, x->is_own); /* last: there may be no more memory for us within them */
 }
 
 /* Narrows the child, which says why if it does not begin. */

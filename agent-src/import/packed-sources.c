@@ -108,8 +108,7 @@ static int unpack_one(struct sources *s, size_t i, const char *dir, struct err *
 
 	if (!r && k->is_slice)
 		r = copy_slice(k, part, e);
-	if (!r)
-		r = unpack_image(&was_raw, k->is_slice ? part : k->path, to, dir, e);
+	r = r ?: unpack_image(&was_raw, k->is_slice ? part : k->path, to, dir, e);
 	if (k->is_slice)
 		unlink(part);
 	if (r) {
@@ -129,8 +128,7 @@ static int unpack_each(struct sources *s, struct guest_description *d, const cha
 			continue;
 		life_stage(life_now(), "unpacking");
 		r = s->spool.path ? 0 : spool_make_in(&s->spool, dir, e);
-		if (!r)
-			r = unpack_one(s, i, dir, e);
+		r = r ?: unpack_one(s, i, dir, e);
 	}
 	return r;
 }

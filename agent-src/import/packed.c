@@ -228,8 +228,7 @@ int packed_read(struct packed *p, void *to, size_t n, size_t *got, struct err *e
 
 		if (!r && p->at == p->n && p->at_end && !p->is_within)
 			return 0;
-		if (!r)
-			r = p->more(p, (uint8_t *)to + *got, n - *got, &more, e);
+		r = r ?: p->more(p, (uint8_t *)to + *got, n - *got, &more, e);
 		if (r)
 			return r;
 		*got += more;

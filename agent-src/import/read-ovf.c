@@ -546,9 +546,8 @@ static void by_address(struct guest_description *d)
 
 static int read_system(struct ovf *o, struct err *e)
 {
-	int r;
+	int r = name_and_system(o, e) ?: collect_items(o, e);
 
-	r = name_and_system(o, e) ?: collect_items(o, e);
 	for (size_t i = 0; !r && i < o->n; i++)
 		r = add_item(o, &o->items[i], e);
 	if (r)
@@ -635,8 +634,7 @@ int read_ovf(struct guest_description *d, const char *text, size_t n, struct err
 	else
 		r = choose_system(&o, d->wish, e);
 	o.vbox = xml_child(o.system, "Machine");
-	if (!r)
-		r = read_system(&o, e);
+	r = r ?: read_system(&o, e);
 	for (size_t i = 0; i < o.n; i++) {
 		FREE_ALL(o.items[i].id, o.items[i].parent, o.items[i].sub, o.items[i].name);
 	}

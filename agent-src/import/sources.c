@@ -81,12 +81,10 @@ static int open_ova(struct sources *s, struct guest_description *d, const char *
 		return err_sys(e, -fd, "cannot open %s", s->description);
 	s->is_ova = true;
 	r = ova_read(&s->ova, fd, e) ?: only_member(&s->ova, what, &ovf, e) ?: only_member(&s->ova, ".mf", &mf, e);
-	if (!r)
-		r = only_member(&s->ova, ".cert", &cert, e);
+	r = r ?: only_member(&s->ova, ".cert", &cert, e);
 	if (!r && !ovf)
 		r = err_set(e, EINVAL, "a tar archive without an OVF, a VMX or a metadata.json of Vagrant's");
-	if (!r)
-		r = read_text(&s->text, &s->text_bytes, fd, ovf->offset, ovf->size, ovf->name, e);
+	r = r ?: read_text(&s->text, &s->text_bytes, fd, ovf->offset, ovf->size, ovf->name, e);
 	if (!r && mf) {
 		s->manifest_name = xstrdup(mf->name);
 		r = read_text(&text, &n, fd, mf->offset, mf->size, mf->name, e);
@@ -297,8 +295,7 @@ int sources_open(struct sources *s, struct guest_description *d, const struct so
 			d->name = stem_of(s->description);
 		if (!r && s->archive)
 			s->archive->find(s, d, n);
-		if (!r)
-			r = disk_files_find(s, d, n, e);
+		r = r ?: disk_files_find(s, d, n, e);
 		if (!r)
 			drop_missing(s, d);
 	} else {
@@ -440,14 +437,12 @@ int sources_examine(struct sources *s, struct guest_description *d, const char *
 		r = image_examine(&s->disks[i], d->disks[i].elsewhere ? NULL : d->disks[i].format, e);
 		if (!r && s->disks[i].base_count)
 			note_bases(&s->disks[i], d);
-		if (!r)
-			r = check_bases(&s->disks[i], &d->disks[i], e);
+		r = r ?: check_bases(&s->disks[i], &d->disks[i], e);
 		if (!r && s->disks[i].snapshots)
 			note_snapshots(&s->disks[i], d);
 		if (!r && s->manifest_name)
 			r = extents_listed(s, &s->disks[i], e);
-		if (!r)
-			r = image_check_whole(qemu_img, &s->disks[i], d->disks[i].format != NULL, &d->disks[i].content, e);
+		r = r ?: image_check_whole(qemu_img, &s->disks[i], d->disks[i].format != NULL, &d->disks[i].content, e);
 		if (r && s->is_ova)
 			err_prefix(e, "disk %s", d->disks[i].file);
 	}

@@ -238,8 +238,7 @@ static int read_map_within(struct map *m, const struct head *h, struct stream *s
 		r = next_number(&l, &piece.at, e) ?: next_number(&l, &piece.n, e);
 		if (!r && l.taken > h->size)
 			r = err_set(e, EINVAL, "damaged: its map of holes is longer than what has it");
-		if (!r)
-			r = add_piece(m, piece, h->bytes, e);
+		r = r ?: add_piece(m, piece, h->bytes, e);
 	}
 	*taken = l.taken;
 	return r;
@@ -288,8 +287,7 @@ static int read_end(struct stream *s, uint64_t size, struct err *e)
 	uint8_t h[TAR_BLOCK];
 	int r = tar_padding(size) ? read_all(s, h, tar_padding(size), e) : 0;
 
-	if (!r)
-		r = read_all(s, h, sizeof(h), e);
+	r = r ?: read_all(s, h, sizeof(h), e);
 	if (r)
 		return r;
 	r = tar_header_read(h, &m);

@@ -16,8 +16,7 @@ static int read_image(const char *qemu_img, const char *path, uint8_t **out, siz
 	int r = image_examine(&s, "qcow2", e);
 
 	*out = xmalloc(VARS_BYTES_MAX);
-	if (!r)
-		r = image_start(qemu_img, &s, VARS_BYTES_MAX, *out, n, e);
+	r = r ?: image_start(qemu_img, &s, VARS_BYTES_MAX, *out, n, e);
 	if (r)
 		free(*out);
 	image_source_fini(&s);

@@ -207,8 +207,7 @@ static int unpack_as(const char *word, const char *path, const struct unpack_tar
 		argv[5 + made] =
 			r ? NULL : xasprintf("%u=%d=%llu", targets[made].number, files[made], (unsigned long long)targets[made].bytes);
 	}
-	if (!r)
-		r = run(path, made ? room_beside(files[0]) : 0, argv, &n, &h, e);
+	r = r ?: run(path, made ? room_beside(files[0]) : 0, argv, &n, &h, e);
 	for (i = 0; i < made; i++) {
 		if (files[i] >= 0)
 			close(files[i]);

@@ -154,8 +154,7 @@ int vma_read_header(struct vma *v, vma_read_fn read, void *ctx, struct err *e)
 		r = err_set(e, EINVAL, "not an archive of Proxmox VE");
 	if (!r && be32(h.p + AT_VERSION) != 1)
 		r = err_set(e, EINVAL, "an archive of the unknown version %u", be32(h.p + AT_VERSION));
-	if (!r)
-		r = read_blobs(&h, read, ctx, e);
+	r = r ?: read_blobs(&h, read, ctx, e);
 	if (!r) {
 		memcpy(v->uuid, h.p + AT_UUID, sizeof(v->uuid));
 		take_config(v, &h);
@@ -259,7 +258,7 @@ static int take_info(struct extent *x, uint64_t info, struct err *e)
 		return err_set(e, EINVAL, "damaged: it has data of a disk that it does not have");
 	x->is_empty = false;
 	r = is_memory(&x->v->devices[device]) ? count_memory(&x->v->devices[device], e) : mark(&x->v->devices[device], cluster, e);
-	return r ? r : write_cluster(x, device, cluster, (uint16_t)(info >> 48), e);
+	return r ?: write_cluster(x, device, cluster, (uint16_t)(info >> 48), e);
 }
 
 static int check_head(struct extent *x, struct err *e)

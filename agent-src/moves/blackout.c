@@ -49,8 +49,7 @@ static int send_ends(struct transfer *t, struct err *e)
 
 	if (!r && t->disks.stays) /* the destination's QEMU opens them by the same names */
 		r = source_images_named(&t->src.guest, t->src.images, e);
-	if (!r)
-		r = attempt_step(&t->a, EV_END_SENT, HO_NONE, e);
+	r = r ?: attempt_step(&t->a, EV_END_SENT, HO_NONE, e);
 	if (r)
 		return r;
 	for (unsigned i = 0; i < t->disks.count; i++)
@@ -205,9 +204,8 @@ int switchover_stopped(struct transfer *t, uint64_t at_ns, struct err *e)
 int switchover_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
-	int r = source_images_named(&t->src.guest, t->src.images, e);
+	int r = source_images_named(&t->src.guest, t->src.images, e) ?: unit_block(&t->unit, e) ?: aside_scripts(&t->aside, e);
 
-	r = r ?: unit_block(&t->unit, e) ?: aside_scripts(&t->aside, e);
 	if (r)
 		return r;
 	guard_tell(&t->guard, true);

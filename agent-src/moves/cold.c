@@ -32,7 +32,7 @@ static int find_libvirts(struct transfer *t, struct err *e)
 	if (!r && ran && guest_is_libvirts(ran))
 		r = err_set(e, ESTALE, "libvirt does not define the guest %s any more", ran->name);
 	r = r > 0 ? recipe_choose(t, "cold", "libvirt", e) : r;
-	return r ? r : cold_decide_as(t, e);
+	return r ?: cold_decide_as(t, e);
 }
 
 int cold_find(struct transfer *t, struct err *e)
@@ -45,7 +45,7 @@ int cold_find(struct transfer *t, struct err *e)
 	disks_rest(&t->disks);
 	if (t->src.script)
 		t->aside.script = xstrdup(t->src.script);
-	return r ? r : transfer_open(t, e);
+	return r ?: transfer_open(t, e);
 }
 
 pid_t cold_known_as(const struct transfer *t)
@@ -72,7 +72,7 @@ static int copy_cold_enter(void *ctx, struct err *e)
 		report_notice(&t->life.report, "vmferry does not know what starts this guest here: make sure that nothing starts it once "
 					       "it has gone");
 	conductor_tick(&t->a.con, TICK_MS);
-	return r ? r : parts_begin(&t->parts, e);
+	return r ?: parts_begin(&t->parts, e);
 }
 
 static int copy_cold_event(void *ctx, const struct event *ev, struct err *e)
@@ -107,11 +107,10 @@ static int switchover_cold_enter(void *ctx, struct err *e)
 	struct transfer *t = ctx;
 	int r = unit_block_now(&t->unit, e) ?: aside_scripts(&t->aside, e) ?: definition_undefine(&t->definition, e);
 
-	if (!r)
-		r = disks_unchanged(&t->disks, e);
+	r = r ?: disks_unchanged(&t->disks, e);
 	if (!r)
 		r = cutover_note_disks(t, e); /* the destination may have everything after this, and promise */
-	return r ? r : send_ends(t, e);
+	return r ?: send_ends(t, e);
 }
 
 /* The destination has promised. What is there must be the guest as it lies here now. */
@@ -124,7 +123,7 @@ static int let_go(struct transfer *t, struct err *e)
 	r = disks_unchanged(&t->disks, e);
 	r = r ? r : tpm_unchanged(&t->tpm, e);
 	r = r ? r : definition_stays_undefined(&t->definition, e);
-	return r ? r : attempt_step(&t->a, EV_QEMU_COMPLETED, HO_NONE, e);
+	return r ?: attempt_step(&t->a, EV_QEMU_COMPLETED, HO_NONE, e);
 }
 
 static int switchover_cold_event(void *ctx, const struct event *ev, struct err *e)

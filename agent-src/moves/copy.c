@@ -29,15 +29,14 @@
 static int start_ram(struct transfer *t, struct err *e)
 {
 	AUTO_FREE char *notice = NULL;
-	int r = unit_hold(&t->unit, e) ?: definition_set_aside(&t->definition, e);
+	int r = unit_hold(&t->unit, e) ?: definition_set_aside(&t->definition, e) ?: ram_recheck(&t->ram, &notice, e);
 
-	r = r ?: ram_recheck(&t->ram, &notice, e);
 	if (notice)
 		report_notice(&t->life.report, "%s", notice);
 	if (!t->src.is_held) /* QEMU stops the guest when it likes */
 		guard_tell(&t->guard, true);
 	t->pace.at_ns = 0;
-	return r ? r : ram_start(&t->ram, e);
+	return r ?: ram_start(&t->ram, e);
 }
 
 /* The disks are read and all but there: while the destination brings them to stable storage, RAM has the link. But a QEMU that is not

@@ -112,11 +112,9 @@ int live_take_back(struct transfer *t, struct err *e)
 	ram_read_away_when_set_up(&t->ram);
 	r = cutover_open_monitor_again(s, e);
 	images_let_complete(t, r, until);
-	if (!r)
-		r = ram_cancel(&t->ram, until, e);
+	r = r ?: ram_cancel(&t->ram, until, e);
 	ram_close_connections(&t->ram);
-	if (!r)
-		r = ask_how_it_is(s, state, until, e);
+	r = r ?: ask_how_it_is(s, state, until, e);
 	t->end.silent = r != 0;
 	if (r || source_runs(state))
 		return r;
@@ -133,7 +131,7 @@ int live_take_back(struct transfer *t, struct err *e)
 		return err_set(e, ECANCELED, "the guest was stopped at the source by another client, or by itself (QEMU says: %s)", state);
 	/* a QEMU that cannot lock its disks again goes on all the same, and ends at its first write */
 	r = !is_left_so ? 0 : images_are_there(t, e) ?: shared_disks_let_go(t, LET_GO_MS, e);
-	return r ? r : set_going(s, until, e);
+	return r ?: set_going(s, until, e);
 }
 
 /*
@@ -316,7 +314,7 @@ int cutover_note_given_up(struct transfer *t, bool with_disks, struct err *e)
 	if (journal_last_note(t->a.journal, NOTED_GIVEN_UP))
 		return 0;
 	r = with_disks ? cutover_note_disks(t, e) : 0;
-	return r ? r : attempt_note(&t->a, NOTED_GIVEN_UP, json_object(), e);
+	return r ?: attempt_note(&t->a, NOTED_GIVEN_UP, json_object(), e);
 }
 
 /* Only a held QEMU is checked: another client has let go on one that is not held, and that writes to its disks itself. */

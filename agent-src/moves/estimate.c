@@ -209,7 +209,7 @@ static int look_at_memory(struct transfer *t, struct sampler *s, struct err *e)
 
 	if (!r && !count)
 		r = err_set(e, ENOTSUP, "this QEMU does not tell where it has the guest's memory");
-	return r ? r : sample_memory(s, t->src.guest.pid, blocks, count, e);
+	return r ?: sample_memory(s, t->src.guest.pid, blocks, count, e);
 }
 
 static void contents_of(struct model_contents *c, const struct sample_of *of)

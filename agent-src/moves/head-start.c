@@ -239,7 +239,7 @@ static int find_running(struct transfer *t, const struct guest *running, struct 
 			"moves it",
 			running->name);
 	r = r < 0 ? r : recipe_choose(t, "head-start", "libvirt", e) ?: cold_decide_as(t, e);
-	return r ? r : source_find_at_rest(&t->src, &t->definition.guest, e);
+	return r ?: source_find_at_rest(&t->src, &t->definition.guest, e);
 }
 
 int head_start_find(struct transfer *t, struct err *e)
@@ -259,7 +259,7 @@ int head_start_find(struct transfer *t, struct err *e)
 		report_notice(
 			&t->life.report,
 			"the guest has no monitor and no agent by which it could be told to shut down: that is for you to do, once its disks are there");
-	return r ? r : transfer_open(t, e);
+	return r ?: transfer_open(t, e);
 }
 
 /* A later life knows its QEMU from the journal. */

@@ -73,12 +73,10 @@ int live_find(struct transfer *t, struct err *e)
 			t->src.traits.stays_here
 				? "start it first, as its disks are copied while it runs, or move it as it is (vmferry migrate, --how cold)"
 				: "--how cold");
-	if (!r)
-		r = live_check_as(t, e);
+	r = r ?: live_check_as(t, e);
 	if (!r)
 		r = transfer_open(t, e); /* keeps other clients from moving the guest */
-	if (!r)
-		r = source_query(&t->src, e);
+	r = r ?: source_query(&t->src, e);
 	if (!r && t->src.libvirt_uuid)
 		libvirt_name_disks(&t->definition.guest, &t->src.guest);
 	return r;

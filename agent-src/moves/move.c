@@ -275,7 +275,7 @@ int preflight_enter(void *ctx, struct err *e)
 	if (obstacles_count(&t->src.obstacles)) /* the destination's own obstacles are added to the list */
 		json_object_set_new(t->description, "refused", json_true());
 	expect_plan(t);
-	return r ? r : json_message_send(t->a.control, MSG_DESCRIBE, t->a.id, json_incref(t->description), e);
+	return r ?: json_message_send(t->a.control, MSG_DESCRIBE, t->a.id, json_incref(t->description), e);
 }
 
 /* Others come first there, or it is this one's turn: an answer to DESCRIBE comes then. */

@@ -15,7 +15,7 @@ int onward_find(struct transfer *t, struct err *e)
 	int r = disks_find_point(&t->disks, e);
 
 	source_is_in_point(&t->src);
-	return r ? r : transfer_open(t, e);
+	return r ?: transfer_open(t, e);
 }
 
 /* The directory of its points stands for the guest, which has no process here. A later life goes by what was journaled. */

@@ -117,8 +117,7 @@ int prepare_enter(void *ctx, struct err *e)
 	struct transfer *t = ctx;
 	int r = fault_point("src-forbidden") ? confine_try(e) : 0;
 
-	if (!r)
-		r = begin_journal(t, e);
+	r = r ?: begin_journal(t, e);
 	if (!r && needs_guard(t))
 		r = transfer_begin_guard(t, e);
 	if (r)

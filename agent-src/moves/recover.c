@@ -103,8 +103,7 @@ static int begin(struct transfer *t, bool fenced, struct err *e)
 		first = EV_RESEND;
 	}
 	/* takes the dead agent's place: nothing else may begin with this guest, and the dead agent's socket is removed at the end */
-	if (!r)
-		r = transfer_open(t, e);
+	r = r ?: transfer_open(t, e);
 	if (r && !t->end.ran_on)
 		return r;
 	if (t->a.over) {
@@ -178,9 +177,8 @@ int move_drop_kept(const struct move_taken_up *u, const char *finished, struct e
 	const struct move_options opt = options_of(u);
 	struct transfer *t;
 	struct journal *j;
-	int r = confine_prepare(true, e);
+	int r = confine_prepare(true, e) ?: journal_look(&j, finished, e);
 
-	r = r ?: journal_look(&j, finished, e);
 	if (r)
 		return r;
 	r = transfer_new(&t, &opt, &entry_recover, e);

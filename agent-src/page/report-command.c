@@ -219,7 +219,7 @@ static int make_report(const struct choice *c, char *const *words, size_t count,
 	input_fini(&in);
 	if (!*output && guest)
 		*output = path_with_name("%n-move.html", guest);
-	return r ? r : put_page(*output, page, n, e);
+	return r ?: put_page(*output, page, n, e);
 }
 
 int report_command(int argc, char **argv, run_page_fn *of_run)

@@ -152,9 +152,8 @@ int definition_examine_live(struct definition *d, struct err *e)
 static int begin(struct definition *d, struct lv_cookie *cookie, char **xml, struct err *e)
 {
 	const struct lv_params params = {0};
-	int r = lv_open(&d->job, ASK_MS, e);
+	int r = lv_open(&d->job, ASK_MS, e) ?: lv_begin(d->job, &d->guest.domain, &params, flags_of(d), cookie, xml, e);
 
-	r = r ?: lv_begin(d->job, &d->guest.domain, &params, flags_of(d), cookie, xml, e);
 	fault_point("src-libvirt-begun");
 	return r;
 }
@@ -296,7 +295,7 @@ int definition_set_aside(struct definition *d, struct err *e)
 		err_sys(e, -r, "cannot set %s aside", path);
 	d->is_aside = !r;
 	fault_point("src-definition-aside");
-	return r ? r : sync_parent_dir(path, e);
+	return r ?: sync_parent_dir(path, e);
 }
 
 /* A libvirt that was started meanwhile knows only a guest that runs, and would forget it with its QEMU. */

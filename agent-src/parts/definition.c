@@ -284,7 +284,7 @@ static int rewrite_all(struct definition *d, const struct libvirt_changes *c, vo
 		json_object_set_new(d->kept, "transient", json_true());
 	if (!r && d->guest.autostart_once)
 		json_object_set_new(d->kept, "autostart_once", json_true());
-	return r ? r : kept_definition_check(d->kept, e);
+	return r ?: kept_definition_check(d->kept, e);
 }
 
 /* Callback of by_plan(): applies the plan's changes to a definition. */
@@ -414,8 +414,7 @@ int definition_keep(struct definition *d, struct err *e)
 	json_t *own = keep_own(d);
 	int r = attempt_own(d->part.a, DEFINITION, json_pack("{s:s,s:s}", "path", path, "name", d->guest.def.name), e);
 
-	if (!r)
-		r = kept_definition_write(path, own, e);
+	r = r ?: kept_definition_write(path, own, e);
 	json_decref(own);
 	fault_point("src-definition-kept");
 	return r;
@@ -548,7 +547,7 @@ int definition_leave(const char *place, const char *xml, struct err *e)
 {
 	int r = unlink(place) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s, of an earlier move", place) : 0;
 
-	return r ? r : write_new_file(place, 0600, xml, e);
+	return r ?: write_new_file(place, 0600, xml, e);
 }
 
 /* The XML is left for people: "virsh define FILE" has the guest here again. */
@@ -605,7 +604,7 @@ static int undo_definition(struct part *p, const json_t *detail, struct err *e)
 			   json_text(detail, "name") ?: "?");
 	json_decref(kept);
 	fault_point("src-defined-again");
-	return r ? r : remove_file(path, e);
+	return r ?: remove_file(path, e);
 }
 
 /* ---- what is told ---- */

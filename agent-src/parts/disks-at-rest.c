@@ -66,7 +66,7 @@ static int examine(struct part *p, struct err *e)
 	}
 	for (size_t i = 0; i < ds->count && !r && !is_written_to(ds); i++) /* behind the disks, as describe() counts on */
 		r = hold_chain(ds, &g->disks[i], e);
-	return r ? r : disks_check_words(ds, e);
+	return r ?: disks_check_words(ds, e);
 }
 
 /* ---- what the last pass of a head start has left there ---- */

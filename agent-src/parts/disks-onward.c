@@ -49,7 +49,7 @@ static int open_store(struct disks_onward *w, const struct replica_sync *sync, s
 	points_close(&w->store);
 	w->point = NULL;
 	r = points_read(&w->store, sync->store, e) ?: onward_check(&w->store, sync->pair, e);
-	return r ? r : points_find(&w->store, NULL, &w->point, e);
+	return r ?: points_find(&w->store, NULL, &w->point, e);
 }
 
 static char *image_of(const struct points *p, const struct point *pt, size_t i)

@@ -84,7 +84,7 @@ static int check_contents(const struct disks *ds, const struct guest_disk *g, st
 			  (disks_carry_bitmaps(ds) || ds->src->traits.stays_here ? DISK_ACCEPT_BITMAPS : 0);
 	int r = disk_is_to(ds, g, "shared") ? 0 : guest_disk_movable(g, accept, e);
 
-	return r ? r : disks_check_left(ds, g, e);
+	return r ?: disks_check_left(ds, g, e);
 }
 
 /* A read-only disk is carried as a file whose digest identifies it, so the file must hold all of its contents. */
@@ -621,8 +621,7 @@ int disks_agree(struct part *p, const json_t *accept, struct err *e)
 		agree_on(ds, d, said);
 		if (!r && disk_is_to(ds, d->guest, "shared") && !d->stays)
 			r = err_set(e, EPROTO, "the destination would copy disk %s, which is to stay where it is", disk_name(d));
-		if (!r)
-			r = disk_agree_bitmaps(ds, d, said, e);
+		r = r ?: disk_agree_bitmaps(ds, d, said, e);
 		if (!r && is_part(ds, d) && !d->stays && !json_is_true(json_object_get(said, "part")))
 			r = err_set(e, ENOTSUP,
 				    "the vmferry at the destination is older, and would skip the beginning of disk %s (offset=)",

@@ -30,8 +30,7 @@ static int say_format(const struct guest_disk *g, char ***argv, size_t *argc, st
 	size_t count = 0;
 	int r = disk_line_change(*argv, *argc, &change, &out, &count, &ignored, e);
 
-	if (!r)
-		r = err_set(e, ENOTSUP, "the guest's command line does not name disk %s", g->real_path);
+	r = r ?: err_set(e, ENOTSUP, "the guest's command line does not name disk %s", g->real_path);
 	if (r < 0)
 		return r;
 	args_free_strings(*argv, *argc);

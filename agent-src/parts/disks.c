@@ -31,7 +31,7 @@ static int own_names(struct disks *ds, struct err *e)
 
 	qemu_prefix(prefix, ds->part.a->id);
 	r = attempt_own(ds->part.a, "bitmaps", json_pack("{s:s}", "prefix", prefix), e);
-	return r ? r : attempt_own(ds->part.a, "exports", json_pack("{s:s}", "prefix", prefix), e);
+	return r ?: attempt_own(ds->part.a, "exports", json_pack("{s:s}", "prefix", prefix), e);
 }
 
 int disks_prepare(struct part *p, struct err *e)
@@ -71,9 +71,8 @@ static int stop_nbd_server(struct source *s, const json_t *detail, struct err *e
 int disks_undo_nbd_server(struct part *p, const json_t *detail, struct err *e)
 {
 	const char *path = json_text(detail, "path");
-	int r;
+	int r = source_undo(disks_of(p)->src, stop_nbd_server, detail, e);
 
-	r = source_undo(disks_of(p)->src, stop_nbd_server, detail, e);
 	if (r == 1 && path && unlink(path) && errno != ENOENT)
 		return err_sys(e, errno, "cannot remove %s", path);
 	return MIN(r, 0);

@@ -195,5 +195,5 @@ int earlier_moves_check(const char *state_dir, const struct guest *g, struct rep
 		}
 	}
 	journal_list_free(paths, n);
-	return r ? r : check_images(g, e);
+	return r ?: check_images(g, e);
 }

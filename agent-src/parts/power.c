@@ -193,8 +193,7 @@ static int boot(struct power *p, char state[32], struct err *e)
 			return err_set(e, ETIMEDOUT, "the source QEMU does not reset the guest (it says: %s)", state);
 		r = loop_step(s->part.a->loop, PAUSE_MS, e);
 	}
-	r = r ?: qmp_call(s->qmp, "cont", NULL, NULL, e);
-	return r ? r : let_firmware_reset(p, e);
+	return r ?: qmp_call(s->qmp, "cont", NULL, NULL, e) ?: let_firmware_reset(p, e);
 }
 
 /* True if the guest was told to shut down, has not done so yet, and was not rebooted since. */

@@ -92,7 +92,7 @@ int source_undo(struct source *s, int (*undo)(struct source *s, const json_t *de
 	int r = source_reach(s, e);
 
 	if (r <= 0)
-		return r ? r : 1;
+		return r ?: 1;
 	r = undo(s, detail, e);
 	return !r || source_reach(s, &ignored) ? r : 1;
 }
@@ -287,8 +287,7 @@ static int check_can_be_told(const struct source *s, struct err *e)
 {
 	int r = s->guest.pid && !s->libvirt_uuid ? source_check_owner(&s->guest, s->opt, e) : 0;
 
-	if (!r)
-		r = check_text(&s->guest, e);
+	r = r ?: check_text(&s->guest, e);
 	if (!r && !text_is_utf8(s->opt->runtime_dir))
 		r = err_set(e, EILSEQ, "the name of the runtime directory %s is not UTF-8 text", s->opt->runtime_dir);
 	return r;
@@ -318,8 +317,7 @@ static int watch(struct source *s, struct err *e)
 {
 	int r = guest_watch_begin(&s->watch, &s->guest, s->qmp, e);
 
-	r = r ?: source_images_of(&s->guest, s->qmp, &s->images, e);
-	return r ? r : guest_watch_check(&s->watch, e);
+	return r ?: source_images_of(&s->guest, s->qmp, &s->images, e) ?: guest_watch_check(&s->watch, e);
 }
 
 static int check_kind(struct source *s, struct err *e)

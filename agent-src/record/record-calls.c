@@ -155,13 +155,11 @@ static int load_filter(bool notify, int *asks)
 
 	r = r ?: add_calls(c, refused, ARRAY_LEN(refused), true) ?: add_calls(c, pretended, ARRAY_LEN(pretended), false) ?: add_limits(c);
 	r = r ?: notify ? add_answered(c) : add_unanswered(c);
-	if (!r)
-		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, TIOCSTI));
+	r = r ?: seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, TIOCSTI));
 	if (!r)
 		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
 				     SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER));
-	if (!r)
-		r = seccomp_load(c);
+	r = r ?: seccomp_load(c);
 	if (!r && notify)
 		*asks = seccomp_notify_fd(c);
 	if (c)

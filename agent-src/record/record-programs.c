@@ -168,8 +168,7 @@ int record_write_programs(const struct record_qemus *q, int output)
 
 		r = write_program(name, head, text);
 	}
-	r = r ?: write_program("real-mkdir", "", "exit 0\n");
-	return r ? r : write_program("swtpm", head, recorder);
+	return r ?: write_program("real-mkdir", "", "exit 0\n") ?: write_program("swtpm", head, recorder);
 }
 
 static int mount_over(const char *name, const char *to)
@@ -223,5 +222,5 @@ int record_mount_programs(const struct record_qemus *q)
 	mount("/usr/bin/mkdir", RECORD_DIR "/real-mkdir", NULL, MS_BIND, NULL); /* mkdir's stand-in needs the real one to make anything */
 	for (size_t i = 0; !r && (stand_in = stand_in_name(i)); i++)
 		r = strcmp(stand_in, "qemu-img") ? cover_program(stand_in) : 0; /* the stand-in for qemu-img runs the host's */
-	return r ? r : cover_program("swtpm");
+	return r ?: cover_program("swtpm");
 }

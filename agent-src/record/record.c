@@ -108,8 +108,7 @@ static int arrange_mounts(const struct record_qemus *q, const char *where, const
 	r = r || !chdir(where) ? r : -errno; /* on top of the layer */
 	r = r ?: record_mount_programs(q) ?: keep_devices(true);
 	r = r ?: set_mount("/", AT_RECURSIVE, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0) ?: keep_devices(false);
-	r = r ?: record_open_layers(layers);
-	return r ? r : set_mount("/run", 0, 0, MOUNT_ATTR_RDONLY);
+	return r ?: record_open_layers(layers) ?: set_mount("/run", 0, 0, MOUNT_ATTR_RDONLY);
 }
 
 static int write_text(const char *path, const char *text)
@@ -198,8 +197,7 @@ static int give_up_rights(const struct record_layers *layers)
 	r = r ?: drop_capabilities();
 	if (!r)
 		forbid_writing(layers);
-	r = r ?: bound(RLIMIT_CPU, CPU_S) ?: bound(RLIMIT_FSIZE, FILE_MAX);
-	return r ? r : bound(RLIMIT_CORE, 0);
+	return r ?: bound(RLIMIT_CPU, CPU_S) ?: bound(RLIMIT_FSIZE, FILE_MAX) ?: bound(RLIMIT_CORE, 0);
 }
 
 /* ---- the script ---- */
@@ -305,8 +303,7 @@ static int be_script(char **words, const char *text, int output, int to_first)
 {
 	int asks = -1, r = setsid() < 0 ? -errno : record_forbid_calls(&asks); /* a process group is one of the host, too */
 
-	r = r ?: record_send_asks(to_first, asks);
-	return r ? r : run_script(words, text, output);
+	return r ?: record_send_asks(to_first, asks) ?: run_script(words, text, output);
 }
 
 static int fork_script(pid_t *script, char **words, const char *text, struct record_watch *w)

@@ -218,9 +218,8 @@ int newest_copy_is_here(const struct newest_question *q, struct newest_answer *a
 {
 	AUTO_FREE char *path = whereabouts_path(q->state_dir, q->guest);
 	json_t *all;
-	int r = look_at_journals(q, judge_file, a, e);
+	int r = look_at_journals(q, judge_file, a, e) ?: whereabouts_read(path, &all, e);
 
-	r = r ?: whereabouts_read(path, &all, e);
 	if (r)
 		return r;
 	r = judge_entries(q, path, all, a, e);

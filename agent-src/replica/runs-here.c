@@ -142,9 +142,8 @@ static int check_open(const json_t *disks, struct err *e)
 int runs_here_check(const char *state_dir, const char *guest, const char *uuid, struct err *e)
 {
 	json_t *disks = NULL;
-	int r = list_disks(state_dir, guest, &disks, e);
+	int r = list_disks(state_dir, guest, &disks, e) ?: check_guests(disks, uuid, e) ?: check_open(disks, e);
 
-	r = r ?: check_guests(disks, uuid, e) ?: check_open(disks, e);
 	json_decref(disks);
 	return r;
 }

@@ -392,23 +392,20 @@ static int check_host_key(struct ssh_session *s, const struct host_key *k, const
 static int shake_hands(struct ssh_session *s, const struct ssh_config *cfg, const char *home, struct err *e)
 {
 	struct host_key k;
-	int r;
+	int r = host_key_load(&k, cfg, home, e);
 
-	r = host_key_load(&k, cfg, home, e);
 	for (size_t i = 0; i < ARRAY_LEN(preferred); i++)
 		if (prefer(s, preferred[i].method, preferred[i].algorithms))
 			log_info("ssh: this libssh2 has none of %s", preferred[i].algorithms);
 	libssh2_session_set_blocking(s->lib, 1);
 	libssh2_session_set_timeout(s->lib, s->connect_ms);
-	if (!r)
-		r = prefer_known_types(s, &k, e);
+	r = r ?: prefer_known_types(s, &k, e);
 	if (!r && libssh2_session_handshake(s->lib, s->fd))
 		r = handshake_failed(s, &k, e);
 	if (!r)
 		log_debug("ssh: %s, %s, %s", libssh2_session_methods(s->lib, LIBSSH2_METHOD_HOSTKEY),
 			  libssh2_session_methods(s->lib, LIBSSH2_METHOD_CRYPT_CS), libssh2_session_methods(s->lib, LIBSSH2_METHOD_MAC_CS));
-	if (!r)
-		r = check_host_key(s, &k, cfg, e);
+	r = r ?: check_host_key(s, &k, cfg, e);
 	host_key_fini(&k);
 	return r;
 }

@@ -477,8 +477,7 @@ int ssh_openssh_open(struct ssh **out, const struct ssh_config *cfg, struct err 
 		look_up(o, cfg);
 		r = log_in(o, cfg, e);
 	}
-	if (!r)
-		r = find_master(o, e);
+	r = r ?: find_master(o, e);
 	if (r)
 		ssh_close(&o->base);
 	else

@@ -70,8 +70,7 @@ static int copy(struct storage *s, struct err *e)
 			limit = s->bwlimit;
 			r = mirrors_limit(s, limit, e);
 		}
-		if (!r)
-			r = storage_wait(s, TICK_MS, e);
+		r = r ?: storage_wait(s, TICK_MS, e);
 	}
 	return r;
 }
@@ -143,7 +142,7 @@ int storage_let_go_on(struct storage *s, struct err *e)
 		r = qmp_call(s->qmp, "cont", NULL, NULL, e);
 	if (!r)
 		life_note(&s->life, "the guest was stopped for a moment, as it wrote too fast");
-	return r ? r : note_stopped(s, false, e);
+	return r ?: note_stopped(s, false, e);
 }
 
 static int complete(struct storage *s, struct err *e)
@@ -207,8 +206,7 @@ static int switch_over(struct storage *s, struct err *e)
 	life_stage(&s->life, "switchover");
 	for (unsigned i = 0; i < s->count && !r; i++)
 		r = mirror_settle_options(s, &s->disks[i], e);
-	if (!r)
-		r = starter_prepare(s, e);
+	r = r ?: starter_prepare(s, e);
 	if (!r)
 		r = sync_all(s, e); /* leaves little to sync while requests wait */
 	fault_point("src-ready");

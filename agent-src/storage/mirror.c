@@ -61,8 +61,7 @@ int mirror_add(struct storage *s, struct moving_disk *d, struct err *e)
 		r = err_set(e, ENOENT, "QEMU has opened another %s than the one that is here: it runs in a namespace of its own?", d->to);
 	if (!r && strcmp(d->format, "raw"))
 		r = create_format(s, d, e);
-	if (!r)
-		r = qmp_call(s->qmp, "blockdev-add", format_options(d, false), NULL, e);
+	r = r ?: qmp_call(s->qmp, "blockdev-add", format_options(d, false), NULL, e);
 	return r ? err_prefix(e, "the new image %s", d->to) : 0;
 }
 

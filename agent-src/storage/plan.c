@@ -374,11 +374,10 @@ static int examine_at_rest(struct storage *s, struct err *e)
 
 	if (!r && s->bwlimit)
 		r = err_set(e, ENOTSUP, "--bwlimit is for a guest that runs: the images of one that is shut down are copied at once");
-	if (!r)
-		r = take_disks(s, e);
+	r = r ?: take_disks(s, e);
 	for (unsigned i = 0; i < s->count && !r; i++)
 		r = check_image_at_rest(&s->disks[i], e) ?: take_part(s, &s->disks[i], e);
-	return r ? r : storage_rest_hold(s, e);
+	return r ?: storage_rest_hold(s, e);
 }
 
 /* ---- what becomes of what was there ---- */
@@ -512,8 +511,7 @@ int storage_examine(struct storage *s, struct err *e)
 {
 	int r = s->rest ? examine_at_rest(s, e) : examine_running(s, e);
 
-	if (!r)
-		r = starter_find(s, e);
+	r = r ?: starter_find(s, e);
 	for (unsigned i = 0; i < s->count && !s->rest; i++)
 		s->disks[i].from_begins = s->disks[i].o.begins;
 	for (unsigned i = 0; i < s->count && !s->rest; i++)

@@ -116,8 +116,7 @@ static int copy_data(struct storage *s, struct moving_disk *d, struct err *e)
 			d->done = (uint64_t)at;
 			storage_tell_progress(s);
 			fault_point("src-copying");
-			if (!r)
-				r = storage_wait(s, 0, e);
+			r = r ?: storage_wait(s, 0, e);
 			if (r)
 				return r;
 		}
@@ -199,9 +198,7 @@ int storage_rest(struct storage *s, struct err *e)
 	for (unsigned i = 0; i < s->count && !r; i++)
 		r = compare(s, &s->disks[i], e);
 	life_stage(&s->life, "switchover");
-	if (!r)
-		r = starter_prepare(s, e);
-	r = r ?: images_unchanged(&s->locked, e);
+	r = r ?: starter_prepare(s, e) ?: images_unchanged(&s->locked, e);
 	for (unsigned i = 0; i < s->count && !r; i++)
 		r = storage_image_sync(s, &s->disks[i], e);
 	for (unsigned i = 0; i < s->count && !r && !s->starter.path; i++)

@@ -143,8 +143,7 @@ static int in_qemu(struct storage *s, struct err *e)
 		*e = why;
 		r = r ?: -why.code;
 	}
-	if (!r)
-		r = look_at_devices(s, committed, e);
+	r = r ?: look_at_devices(s, committed, e);
 	if (!r && note_truth(s, &why)) /* noted again when all is settled */
 		life_note(&s->life, "%s", why.msg);
 	/* only once: whatever the script names later comes from a later change of disks */

@@ -41,7 +41,7 @@ static int change(const struct storage *s, struct guest *script, const struct mo
 	int r = disk_line_change(script->line.argv, script->line.argc, &c, &words, &count, NULL, e);
 
 	if (r <= 0)
-		return r ? r : err_set(e, ENOENT, "it does not name the image %s", from);
+		return r ?: err_set(e, ENOENT, "it does not name the image %s", from);
 	args_free_strings(script->line.argv, script->line.argc);
 	script->line.argv = words;
 	script->line.argc = count;
@@ -150,8 +150,7 @@ int starter_prepare(struct storage *s, struct err *e)
 	r = text_wanted(s, true, &text, &s->starter.text, e);
 	if (!r && !text)
 		r = err_set(e, ESTALE, "the script %s names the new images already", s->starter.path);
-	if (!r)
-		r = write_draft(&s->starter, text, e);
+	r = r ?: write_draft(&s->starter, text, e);
 	if (!r) /* the script shows from now on what has happened */
 		r = life_journal_note(&s->life, "switching", json_pack("{s:s}", "script", s->starter.path), e);
 	return r;
@@ -178,8 +177,7 @@ int starter_switch(struct storage *s, struct err *e)
 	if (!r && strcmp(now, s->starter.text))
 		r = err_set(e, ESTALE, "another program changed the script %s meanwhile", s->starter.path);
 	fault_point("src-script");
-	if (!r)
-		r = take_its_place(s, e);
+	r = r ?: take_its_place(s, e);
 	fault_point("src-script-named");
 	if (!r && starter_names_new(s, e) != 1)
 		r = e->code ? -e->code : err_set(e, EIO, "the script %s does not name the new images", s->starter.path);
@@ -280,7 +278,7 @@ static int take(struct storage *s, const char *path, struct err *e)
 
 		r = script_read(real, &script, e);
 		guest_fini(&script);
-		return r ? r : err_set(e, EINVAL, "%s does not name these disks", real);
+		return r ?: err_set(e, EINVAL, "%s does not name these disks", real);
 	}
 	if (!text_is_utf8(real))
 		return err_set(e, EILSEQ, "the name %s is not UTF-8 text", real);

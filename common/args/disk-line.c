@@ -291,8 +291,7 @@ static int on_blockdev(struct walk *w, char **value)
 			set_file(w, &p.l, "filename", "driver");
 			kv_replace(value, props_print(&p));
 		}
-		if (!r)
-			r = on_node_above(w, above);
+		r = r ?: on_node_above(w, above);
 	}
 	props_fini(&p);
 	return r;
@@ -376,8 +375,7 @@ int disk_line_overlay(char ***argv, size_t *argc, const char *named, const char 
 	size_t count = 0;
 	int r = disk_line_change(*argv, *argc, &change, &out, &count, &ignored, e);
 
-	if (!r)
-		r = err_set(e, ENOTSUP, "the guest's command line does not name disk %s", real ?: named ?: "?");
+	r = r ?: err_set(e, ENOTSUP, "the guest's command line does not name disk %s", real ?: named ?: "?");
 	if (r < 0)
 		return r;
 	args_free_strings(*argv, *argc);

@@ -203,9 +203,8 @@ int args_on_file_keys(struct rewrite *w, struct item *it)
 
 int args_on_trace(struct rewrite *w, struct item *it)
 {
-	struct kv *p;
+	struct kv *p = kv_find(&it->p.l, "file", NULL);
 
-	p = kv_find(&it->p.l, "file", NULL);
 	if (p && args_check_in_place(w, it, ARGS_EMPTIED))
 		return -w->e->code;
 	if (p)

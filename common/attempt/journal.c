@@ -331,8 +331,7 @@ int journal_create(struct journal **out, const char *dir, const uint8_t attempt_
 		   json_pack("{s:s, s:s, s:O, s:f}", "attempt_id", id, "role", source ? "source" : "destination", "begin", begin, "time",
 			     wall_clock()),
 		   e);
-	if (!r)
-		r = journal_file_publish(&j->file, e);
+	r = r ?: journal_file_publish(&j->file, e);
 	if (r) {
 		journal_file_discard(&j->file);
 		goto fail;

@@ -82,7 +82,7 @@ static int find_member(int fd, const struct bundle_file *f, uint64_t *offset, st
 		*offset = at + TAR_BLOCK;
 		return m.size == f->bytes && *offset + m.size <= (uint64_t)st.st_size ? 0 : err_set(e, EINVAL, "it is cut off");
 	}
-	return r ? r : err_set(e, ENOENT, "it has no %s", f->file);
+	return r ?: err_set(e, ENOENT, "it has no %s", f->file);
 }
 
 int bundle_locate(const char *from, const struct bundle_file *f, char **path, uint64_t *offset, struct err *e)

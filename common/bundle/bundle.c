@@ -159,8 +159,7 @@ static int parse_memory(struct bundle *b, const json_t *all, struct err *e)
 	if (!o)
 		return 0;
 	r = json_is_object(o) ? text_of(&m.file, o, "file", true, e) : err_set(e, EINVAL, "it is no object");
-	if (!r)
-		r = parse_content(b, &m, o, e);
+	r = r ?: parse_content(b, &m, o, e);
 	b->memory = m;
 	return r ? err_prefix(e, "memory") : 0;
 }
@@ -173,8 +172,7 @@ static int parse_disk(struct bundle *b, const json_t *o, struct err *e)
 
 	if (!r && !d->file)
 		r = err_set(e, EINVAL, "'file' is missing");
-	if (!r)
-		r = number_of(&d->virtual_bytes, o, "virtual_bytes", e);
+	r = r ?: number_of(&d->virtual_bytes, o, "virtual_bytes", e);
 	if (!r && (!format || (strcmp(format, "raw") && strcmp(format, "qcow2"))))
 		r = err_set(e, EINVAL, "'format' is neither raw nor qcow2");
 	if (!r)
@@ -279,8 +277,7 @@ static int parse(struct bundle *b, const json_t *all, struct err *e)
 	if (!r && !is_qemu(b->program))
 		r = err_set(e, EINVAL, "'program' is no QEMU: '%.100s'", b->program);
 	r = r ?: text_of(&b->version, qemu, "version", false, e) ?: text_of(&b->machine, qemu, "machine", false, e);
-	if (!r)
-		r = text_of(&b->cwd, all, "cwd", true, e);
+	r = r ?: text_of(&b->cwd, all, "cwd", true, e);
 	if (!r && *b->cwd != '/')
 		r = err_set(e, EINVAL, "'cwd' is no absolute path");
 	r = r ?: parse_argv(b, all, e) ?: parse_list(b, all, "disks", BUNDLE_DISKS_MAX, parse_disk, e);

@@ -92,9 +92,8 @@ static int map_both(struct disk_io *d, struct disk_map *m, struct err *e)
 	struct nbd_extent everything = {0, d->caps.size, 1};
 	struct nbd_extents alloc = {NULL, 0}, select = {&everything, 1};
 	struct nbd *n = of(d)->nbd;
-	int r;
+	int r = nbd_map(n, d->loop, CTX_ALLOCATION, 0, d->caps.size, &alloc.x, &alloc.count, e);
 
-	r = nbd_map(n, d->loop, CTX_ALLOCATION, 0, d->caps.size, &alloc.x, &alloc.count, e);
 	align(&alloc);
 	if (!r && d->caps.selects) {
 		select = (struct nbd_extents){NULL, 0};

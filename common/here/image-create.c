@@ -70,7 +70,7 @@ int image_format(struct loop *l, struct qmp *q, const struct image *im, const ch
 	if (!strcmp(im->format, "qcow2"))
 		qcow2_options_add(opt, im->qcow2);
 	r = qmp_call(q, "blockdev-create", json_pack("{s:s,s:o}", "job-id", job, "options", opt), NULL, e);
-	return r ? r : qemu_conclude_job(q, l, job, JOB_MS, e);
+	return r ?: qemu_conclude_job(q, l, job, JOB_MS, e);
 }
 
 /* A QEMU with no machine at all does what qemu-img would. */
@@ -83,8 +83,7 @@ static int run_qemu(struct loop *l, const char *qemu, char *const *env, const ch
 	if (r)
 		return r;
 	r = qmp_call(h.qmp, "blockdev-add", json_pack("{s:s,s:s,s:s}", "driver", "file", "node-name", "f", "filename", im->path), NULL, e);
-	if (!r)
-		r = image_format(l, h.qmp, im, "f", "create", e);
+	r = r ?: image_format(l, h.qmp, im, "f", "create", e);
 	qemu_helper_end(&h);
 	return r;
 }

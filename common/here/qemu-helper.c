@@ -32,8 +32,7 @@ static int start(struct qemu_helper *h, struct loop *l, const char *exe, char *c
 	for (i = 0; i < count; i++)
 		argv[n++] = options[i];
 	r = qemu_launch_helper(&h->proc, exe, argv, env, e);
-	if (!r)
-		r = qemu_launch_wait_qmp(&h->proc, l, h->socket, START_MS, NULL, NULL, &h->qmp, e);
+	r = r ?: qemu_launch_wait_qmp(&h->proc, l, h->socket, START_MS, NULL, NULL, &h->qmp, e);
 	if (r)
 		qemu_helper_end(h);
 	return r;

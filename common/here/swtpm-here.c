@@ -58,7 +58,7 @@ int swtpm_begin(struct qemu_proc *p, const struct swtpm *s, const char *exe, cha
 	int r = qemu_launch(p, exe, line, NULL, scope, born, ctx, e);
 
 	free_words(line);
-	return r ? r : wait_until_it_listens(p, s->socket, l, e);
+	return r ?: wait_until_it_listens(p, s->socket, l, e);
 }
 
 /* ---- its directory ---- */

@@ -172,9 +172,7 @@ static int refuse_sockets(scmp_filter_ctx c)
 	for (unsigned family = 0; !r && family < AF_NETLINK; family++)
 		if (family != AF_UNIX && family != AF_INET && family != AF_INET6)
 			r = refuse(c, &(struct rule){"socket", 1, {{0, ALL, family}}});
-	if (!r)
-		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK, 0));
-	return r;
+	return r ?: seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK, 0));
 }
 
 /* Refuses io_uring_register() except to restrict a ring once (loop.c); we use no other registration. */
@@ -205,9 +203,7 @@ static int load(scmp_filter_ctx c, bool log)
 	seccomp_attr_set(c, SCMP_FLTATR_CTL_SSB, 1); /* no Spectre mitigation that would slow us down: we run no guest's code */
 	seccomp_attr_set(c, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	seccomp_attr_set(c, SCMP_FLTATR_CTL_LOG, log);
-	if (!r)
-		r = seccomp_attr_set(c, SCMP_FLTATR_CTL_TSYNC, 1);
-	return r ? r : seccomp_load(c);
+	return r ?: seccomp_attr_set(c, SCMP_FLTATR_CTL_TSYNC, 1) ?: seccomp_load(c);
 }
 
 static int load_refusals(bool writes_memory)
@@ -242,8 +238,7 @@ static int load_permits(void)
 	}
 	/* clone3 fails so anyway, except with `log` */
 	seccomp_rule_add(c, SCMP_ACT_ERRNO(ENOSYS), seccomp_syscall_resolve_name("clone3"), 0);
-	if (!r)
-		r = load(c, false);
+	r = r ?: load(c, false);
 	if (c)
 		seccomp_release(c);
 	return r;

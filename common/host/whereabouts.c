@@ -197,9 +197,8 @@ static int add(const char *path, json_t *entry, json_t *(*with)(const json_t *al
 	AUTO_FREE char *text = NULL;
 	AUTO_CLOSE int fd = -1;
 	json_t *all, *now;
-	int r = lock_dir(dirname(copy), &fd, e);
+	int r = lock_dir(dirname(copy), &fd, e) ?: whereabouts_read(path, &all, e);
 
-	r = r ?: whereabouts_read(path, &all, e);
 	if (r)
 		return r;
 	if (whereabouts_has_left_since(all, entry)) {

@@ -80,10 +80,8 @@ static int exchange(struct lv *v, const struct lv_ask *ask, struct lv_head *h, s
 	struct waiter w = {
 		.p = {.program = ask->of_qemu ? LV_QEMU_PROGRAM : LV_PROGRAM, .procedure = ask->procedure, .replied = wake},
 	};
-	int r = lv_frames_send(v, &w.p, &ask->args, e);
+	int r = lv_frames_send(v, &w.p, &ask->args, e) ?: lv_frames_until(v, &w.done, until_ns, e);
 
-	if (!r)
-		r = lv_frames_until(v, &w.done, until_ns, e);
 	if (r < 0) {
 		lv_frames_forget(v, &w.p);
 		free(w.body);

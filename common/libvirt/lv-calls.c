@@ -462,9 +462,7 @@ int lv_snapshots(struct lv *v, const struct lv_domain *d, char ***xmls, size_t *
 	if (list_snapshots(v, d, &all, &n, e) < 0)
 		return -e->code;
 	texts = xcalloc(n + 1, sizeof(*texts));
-	r = current_snapshot_if_any(v, d, &now, e);
-	if (!r)
-		r = describe_snapshots(v, all, texts, n, e);
+	r = current_snapshot_if_any(v, d, &now, e) ?: describe_snapshots(v, all, texts, n, e);
 	moments_free(all, n);
 	if (r < 0) {
 		lv_strings_free(texts, n);

@@ -86,9 +86,8 @@ static bool has_helped(const struct hmp_text *t)
 static int has_keyboard(struct hmp *h, struct err *e)
 {
 	const char keys[2] = {h->escape, 'h'};
-	int r = type_bytes(h, keys, sizeof(keys), e);
+	int r = type_bytes(h, keys, sizeof(keys), e) ?: wait_until(h, has_helped, HMP_ANSWER_MS, e);
 
-	r = r ?: wait_until(h, has_helped, HMP_ANSWER_MS, e);
 	if (r < 0)
 		return r;
 	return r ? hmp_text_greeted(&h->text)

@@ -74,8 +74,7 @@ static int ask_all(struct qmp *q, const char *figure, bool has_guest, json_t **r
 
 	*rings = json_array();
 	json_array_foreach(devices, i, one)
-		if (!r)
-			r = ask_device(q, one, figure, has_guest, *rings, e);
+		r = r ?: ask_device(q, one, figure, has_guest, *rings, e);
 	json_decref(devices);
 	if (r) {
 		json_decref(*rings);

@@ -165,7 +165,7 @@ static int run_merge(const struct merge *m, struct err *e)
 	int r = commit_disks(m, e) ?: rebase_above(m, e) ?: take_place(m, e);
 
 	fault_point("points-merged");
-	return r ? r : points_remove_slot(m->p, m->slot, e);
+	return r ?: points_remove_slot(m->p, m->slot, e);
 }
 
 static int read_again(struct points *p, struct err *e)
@@ -198,11 +198,9 @@ static int check_readable(const struct points *p, const char *into, const struct
 static int go_on_merging(struct points *p, struct err *e)
 {
 	struct merge m = {.p = p, .into = p->into, .slot = p->merging};
-	int r = load_point(p, m.into, &m.old, e);
+	int r = load_point(p, m.into, &m.old, e) ?: load_point(p, m.slot, &m.new, e);
 
-	r = r ?: load_point(p, m.slot, &m.new, e);
-	if (!r)
-		r = check_readable(p, m.into, find_above(p, (uint64_t)json_integer_value(json_object_get(m.new, "number"))), e);
+	r = r ?: check_readable(p, m.into, find_above(p, (uint64_t)json_integer_value(json_object_get(m.new, "number"))), e);
 	if (!r && json_array_size(json_object_get(m.old, "disks")) != json_array_size(json_object_get(m.new, "disks")))
 		r = err_set(e, EBADMSG, "points %s and %s of %s have not as many disks", m.into, m.slot, p->dir);
 	r = r ?: run_merge(&m, e);
@@ -223,8 +221,7 @@ int points_mend(struct points *p, struct err *e)
 {
 	int r = p->into && !has_overlays(p) ? go_on_merging(p, e) : 0;
 
-	r = r ?: read_again(p, e);
-	return r ? r : points_sweep(p, e);
+	return r ?: read_again(p, e) ?: points_sweep(p, e);
 }
 
 /* Checks only whether a process has the images open: qemu-img takes locks of its own. */
@@ -266,8 +263,7 @@ int points_drop(struct points *p, size_t index, struct err *e)
 	r = points_write(p, old->slot, note, e);
 	json_decref(note);
 	fault_point("points-merging");
-	r = r ?: read_again(p, e);
-	return r ? r : points_mend(p, e);
+	return r ?: read_again(p, e) ?: points_mend(p, e);
 }
 
 /* A flag for each point that need not stay; malloc'ed. */

@@ -126,10 +126,9 @@ int points_create(const char *dir, const json_t *replica, struct err *e)
 	AUTO_FREE char *points = xasprintf("%s/points", dir), *file = xasprintf("%s/replica.json", dir);
 	json_t *had = NULL;
 	bool taken = read_json(file, &had, e) != -ENOENT && !is_vacant(had);
-	json_t *about;
 	int r = 0;
+	json_t *about = taken ? NULL : with_past(replica, had);
 
-	about = taken ? NULL : with_past(replica, had);
 	json_decref(had);
 	if (taken)
 		return err_set(e, EEXIST, "there is a replica in %s already", dir);
@@ -393,7 +392,7 @@ int points_read(struct points *p, const char *dir, struct err *e)
 	r = read_json(path, &p->replica, e);
 	if (!r && json_integer_value(json_object_get(p->replica, "term")) < 1)
 		r = err_set(e, EBADMSG, "%s is damaged: it has no term", path);
-	return r ? r : read_list(p, e);
+	return r ?: read_list(p, e);
 }
 
 static void forget_damaged(struct points *p)
@@ -524,7 +523,7 @@ int points_publish(const struct points *p, const char *draft, const json_t *poin
 	if (!r && renameat2(AT_FDCWD, draft, AT_FDCWD, path, RENAME_NOREPLACE) &&
 	    (errno != EINVAL || !access(path, F_OK) || rename(draft, path)))
 		r = err_sys(e, errno, "cannot give point %s its name", path);
-	return r ? r : sync_parent_dir(path, e);
+	return r ?: sync_parent_dir(path, e);
 }
 
 static int remove_file(const char *path, struct err *e)
@@ -601,7 +600,7 @@ static int remove_points(struct points *p, struct err *e)
 		r = points_sweep(p, e);
 	if (!r && rmdir(points) && errno != ENOENT)
 		r = err_sys(e, errno, "cannot remove %s", points);
-	return r ? r : remove_file(session, e);
+	return r ?: remove_file(session, e);
 }
 
 static int retire_as(struct points *p, const char *what, struct err *e)

@@ -159,7 +159,7 @@ int primary_note_take(const char *state_dir, const char *guest, const json_t *no
 	said = json_text_dump(json_object_get(note, "state"), JSON_INDENT(1));
 	if (said)
 		r = replace_file(json, said, strlen(said), e);
-	return r ? r : replace_file(conf, text, strlen(text), e);
+	return r ?: replace_file(conf, text, strlen(text), e);
 }
 
 void primary_note_gone(const char *state_dir, const char *guest)
