@@ -34,7 +34,7 @@ static void place(const uint8_t *piece, uint8_t *to)
 static size_t place_pieces(uint8_t *to, size_t pieces, uint64_t took[PIECES])
 {
 	uint64_t until = now_ns() + PLACED_NS, since = thread_cpu_ns();
-	uint8_t *piece = xmalloc(PIECE_BYTES);
+	AUTO_FREE uint8_t *piece = xmalloc(PIECE_BYTES);
 	size_t n = 0;
 
 	memset(piece, 0x5a, PIECE_BYTES);
@@ -42,7 +42,6 @@ static size_t place_pieces(uint8_t *to, size_t pieces, uint64_t took[PIECES])
 		place(piece, to + n * PIECE_BYTES);
 		took[n++] = thread_cpu_ns() - since;
 	}
-	free(piece);
 	return n;
 }
 

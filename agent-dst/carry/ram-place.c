@@ -191,18 +191,16 @@ int ram_place_open_at(struct ram_place **out, const struct ram_block_place *bloc
 int ram_place_open(struct ram_place **out, struct qmp *q, pid_t pid, struct err *e)
 {
 	const struct ram_block_place *missing;
-	struct ram_block_place *told;
+	AUTO_FREE struct ram_block_place *told = NULL;
 	size_t count;
 	int r = ram_blocks_ask(q, pid, &told, &count, e);
 
 	if (r)
 		return r;
 	missing = ram_blocks_missing(told, count);
-	r = missing ? err_set(e, EACCES, "the destination QEMU does not tell where its RAM block %.100s is, and it is too large to hold",
-			      missing->name)
-		    : ram_place_open_at(out, told, ram_blocks_placed(told, count), pid, e);
-	free(told);
-	return r;
+	return missing ? err_set(e, EACCES, "the destination QEMU does not tell where its RAM block %.100s is, and it is too large to hold",
+				 missing->name)
+		       : ram_place_open_at(out, told, ram_blocks_placed(told, count), pid, e);
 }
 
 void ram_place_free(struct ram_place *p)

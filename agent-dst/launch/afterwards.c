@@ -206,12 +206,11 @@ void afterwards_need(json_t *plan, const char *path)
 int afterwards_prepare(struct journal *j, json_t *plan, const char *text, struct err *e)
 {
 	const char *draft = json_text(plan, "draft");
-	json_t *detail = json_pack("{s:s}", "path", draft);
+	json_auto_t *detail = json_pack("{s:s}", "path", draft);
 	int r = journal_note(j, "afterwards", plan, e) ?: journal_own(j, "file", detail, e);
 
 	if (!r)
 		r = write_new_file(draft, 0600, text, e); /* the command line may hold secrets */
-	json_decref(detail);
 	return r;
 }
 
@@ -244,7 +243,7 @@ static int settle_script(struct journal *j, const json_t *plan, struct err *e)
 {
 	const char *draft = json_text(plan, "draft");
 	AUTO_FREE char *path = NULL;
-	json_t *note, *detail;
+	json_auto_t *note = NULL, *detail = NULL;
 	struct err ignored;
 	int r;
 
@@ -263,8 +262,6 @@ static int settle_script(struct journal *j, const json_t *plan, struct err *e)
 		journal_disown(j, "file", detail, &ignored);
 	if (!r)
 		remove_former(plan);
-	json_decref(note);
-	json_decref(detail);
 	return r;
 }
 

@@ -16,7 +16,7 @@ static char *name_of(const struct qemu_opt *opt)
 {
 	static const char *const whole[] = {"cdrom", "hda", "hdb", "hdc", "hdd", "fda", "fdb", NULL};
 	const char *name = NULL;
-	struct kv_list l = {.n = 0};
+	AUTO_KV struct kv_list l = {.n = 0};
 	char *out;
 
 	if (word_index(whole, opt->name) >= 0)
@@ -26,7 +26,6 @@ static char *name_of(const struct qemu_opt *opt)
 		name = kv_get(&l, "file", NULL);
 	}
 	out = name && strstr(name, "://") && qemu_is_network_storage(name) ? xstrdup(name) : NULL;
-	kv_fini(&l);
 	return out;
 }
 

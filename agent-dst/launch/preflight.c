@@ -37,7 +37,7 @@ static void free_words(struct words *w)
 /* Type and accelerator; the rest names objects that this QEMU does not have. */
 static void add_machine(struct words *w, const char *value)
 {
-	struct kv_list l;
+	AUTO_KV struct kv_list l;
 	const char *type, *accel;
 
 	kv_parse(&l, value);
@@ -47,7 +47,6 @@ static void add_machine(struct words *w, const char *value)
 		words_add(&w->v, &w->n, xstrdup("-machine"));
 		words_add(&w->v, &w->n, accel ? xasprintf("%s,accel=%s", type, accel) : xstrdup(type));
 	}
-	kv_fini(&l);
 }
 
 static struct words options_of(const struct preflight *p)
@@ -121,7 +120,7 @@ static char *list(const json_t *names)
 static int compare_cpus(struct preflight *p, const json_t *guest, const json_t *there, struct err *e)
 {
 	const char *vendor = json_text(guest, "vendor"), *other = json_text(there, "vendor");
-	json_t *missing;
+	json_auto_t *missing = NULL;
 	int r = 0;
 
 	if (!vendor || !other || strcmp(vendor, other))
@@ -139,7 +138,6 @@ static int compare_cpus(struct preflight *p, const json_t *guest, const json_t *
 			    "hosts have (-cpu)",
 			    names);
 	}
-	json_decref(missing);
 	return r;
 }
 
@@ -182,7 +180,7 @@ static void note_version(const struct preflight *p, struct qmp *q, char **versio
 
 static int ask_words(struct preflight *p, struct qmp *q, struct err *e)
 {
-	json_t *schema;
+	json_auto_t *schema = NULL;
 	int r;
 
 	if (!args_has_changed_words(p->argv, p->argc))
@@ -192,7 +190,6 @@ static int ask_words(struct preflight *p, struct qmp *q, struct err *e)
 		return r;
 	args_words_known(&p->words, schema);
 	p->has_words = true;
-	json_decref(schema);
 	return 0;
 }
 

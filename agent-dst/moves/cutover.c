@@ -365,7 +365,7 @@ static void note_run_state(struct transfer *t, json_t *detail)
 	json_t *paused = json_object_get(detail, "paused");
 	bool lost = json_is_true(json_object_get(detail, "lost"));
 	const json_t *known;
-	json_t *said;
+	json_auto_t *said = NULL;
 	struct err e;
 
 	if (!json_is_boolean(paused) || !t->a.journal || !t->target.description)
@@ -378,7 +378,6 @@ static void note_run_state(struct transfer *t, json_t *detail)
 	said = json_pack("{s:O,s:b}", "paused", paused, "lost", lost);
 	if (journal_note(t->a.journal, "paused", said, &e))
 		log_error("%s", e.msg);
-	json_decref(said);
 }
 
 static char *journal_path_of(const struct transfer *t)
@@ -414,7 +413,7 @@ static int what_was(const char *journal_path, enum handoff_state peer, enum hand
 
 static void note_gone_on(struct transfer *t, bool goes)
 {
-	json_t *note;
+	json_auto_t *note = NULL;
 	struct err e;
 
 	if (t->a.handoff.state != HO_DST_STARTED || !target_is_revertible(&t->target) || has_gone_on(t) == goes)
@@ -422,7 +421,6 @@ static void note_gone_on(struct transfer *t, bool goes)
 	note = json_pack("{s:b}", "yes", goes);
 	if (journal_note(t->a.journal, GONE_ON, note, &e))
 		log_error("%s", e.msg);
-	json_decref(note);
 }
 
 /* Notes that a revertible guest may have gone elsewhere: if another client migrates or saves it, it may go on there after its QEMU has
@@ -539,7 +537,7 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 {
 	uint8_t attempt[ATTEMPT_ID_LEN];
 	unsigned peer;
-	json_t *detail = NULL;
+	json_auto_t *detail = NULL;
 	struct err why;
 	int r = handoff_message_take(ev->bytes, ev->n, attempt, &peer, &detail, e);
 
@@ -570,6 +568,5 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 		if (t->a.handoff.state == HO_DST_STARTED)
 			domain_go_on(&t->domain);
 	}
-	json_decref(detail);
 	return r;
 }

@@ -154,13 +154,12 @@ static int preflight_enter(void *ctx, struct err *e)
 
 static int take_more(struct transfer *t, const struct event *ev, struct err *e)
 {
-	json_t *description;
+	json_auto_t *description = NULL;
 	int r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &description, e);
 
 	if (r)
 		return r;
 	r = line_examine_again(&t->line, description, e);
-	json_decref(description);
 	return accept_or_ask(t, r, e);
 }
 

@@ -103,12 +103,10 @@ void promise_examine(struct transfer *t)
 
 void promise_follow_qemu(struct transfer *t)
 {
-	json_t *note, *others;
+	json_auto_t *note = NULL, *others = NULL;
 
 	if (!t->turn.ticket)
 		return;
 	note = note_of(t);
 	exchange(t, note, &others);
-	json_decref(others);
-	json_decref(note);
 }

@@ -69,7 +69,7 @@ static bool is_begun(const struct transfer *t, const struct partials *ps, const 
 	const json_t *d = t->target.description;
 	AUTO_FREE char *copy = xstrdup(json_text(disk, "real_path") ?: "-");
 	AUTO_FREE char *place = xasprintf("%s/%s", dir, basename(copy));
-	json_t *kind = partial_kind(d, disk);
+	json_auto_t *kind = partial_kind(d, disk);
 	struct partial found = {NULL, NULL};
 	bool yes;
 
@@ -78,7 +78,6 @@ static bool is_begun(const struct transfer *t, const struct partials *ps, const 
 	yes = partial_bytes(&found) || (!strcmp(json_text(disk, "reuse") ?: "", "auto") &&
 					old_copy_was_left(t->cfg->state_dir, json_text(d, "name") ?: "guest", place));
 	partial_fini(&found);
-	json_decref(kind);
 	return yes;
 }
 

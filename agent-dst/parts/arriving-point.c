@@ -385,13 +385,12 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 static int create_store(const struct arriving_point *a, struct err *e)
 {
 	char name[2 * ATTEMPT_ID_LEN + 1]; /* id that no other store has */
-	json_t *about = json_pack("{s:i,s:s,s:s,s:O,s:O,s:O,s:s*}", "version", 1, "store", attempt_id_format(a->part.a->id, name), "guest",
-				  a->target->name, "pair", json_object_get(asked(a), "pair"), "term", json_object_get(asked(a), "term"),
-				  "keep", json_object_get(asked(a), "keep"), "from", json_text(a->target->description, "host"));
-	int r = points_create(a->store.dir, about, e);
+	json_auto_t *about =
+		json_pack("{s:i,s:s,s:s,s:O,s:O,s:O,s:s*}", "version", 1, "store", attempt_id_format(a->part.a->id, name), "guest",
+			  a->target->name, "pair", json_object_get(asked(a), "pair"), "term", json_object_get(asked(a), "term"), "keep",
+			  json_object_get(asked(a), "keep"), "from", json_text(a->target->description, "host"));
 
-	json_decref(about);
-	return r;
+	return points_create(a->store.dir, about, e);
 }
 
 /* Notes the store where `vmferry replica` of this host finds it: STATE_DIR/replicas/NAME.json. */
@@ -445,7 +444,8 @@ static void dress_again(struct arriving_point *a)
 
 static int make_draft(struct arriving_point *a, struct err *e)
 {
-	int lock, r = points_session(a->store.dir, &a->session_fd, e) ?: points_lock(a->store.dir, &lock, e);
+	AUTO_CLOSE int lock = -1;
+	int r = points_session(a->store.dir, &a->session_fd, e) ?: points_lock(a->store.dir, &lock, e);
 
 	if (r)
 		return r;
@@ -458,7 +458,6 @@ static int make_draft(struct arriving_point *a, struct err *e)
 		r = attempt_own(a->part.a, "point-draft", json_pack("{s:s}", "path", a->draft), e);
 	if (!r && mkdir(a->draft, 0700))
 		r = err_sys(e, errno, "cannot make the directory %s", a->draft);
-	close(lock);
 	return r;
 }
 
@@ -545,7 +544,7 @@ static int take_keep(struct arriving_point *a, struct err *e)
 /* Publishes the point, unless another client took the guest over meanwhile, which raises the term. */
 static int publish(struct arriving_point *a, const json_t *said, struct err *e)
 {
-	json_t *point = describe_point(a, said);
+	json_auto_t *point = describe_point(a, said);
 	int lock, r = points_lock(a->store.dir, &lock, e);
 
 	if (!r) {
@@ -562,7 +561,6 @@ static int publish(struct arriving_point *a, const json_t *said, struct err *e)
 		r = r ?: points_publish(&a->store, a->draft, point, e);
 		close(lock);
 	}
-	json_decref(point);
 	return r;
 }
 
@@ -609,13 +607,9 @@ static int event(struct part *p, const struct event *ev, struct err *e)
 /* Takes the new limits though no point was made, for lack of room, say: fewer points that are to be kept leave room for the next. */
 static int take_keep_alone(struct arriving_point *a, struct err *e)
 {
-	int lock, r = points_lock(a->store.dir, &lock, e);
+	AUTO_CLOSE int lock = -1;
 
-	if (r)
-		return r;
-	r = plan_again(a, e) ?: take_keep(a, e);
-	close(lock);
-	return r;
+	return points_lock(a->store.dir, &lock, e) ?: plan_again(a, e) ?: take_keep(a, e);
 }
 
 void arriving_point_prune(struct arriving_point *a)

@@ -179,7 +179,7 @@ static int set_bits(struct disks *ds, const struct arriving_disk *d, const struc
 		    struct err *e)
 {
 	struct loop *l = ds->part.a->loop;
-	struct setter *s = xcalloc(1, sizeof(*s));
+	AUTO_FREE struct setter *s = xcalloc(1, sizeof(*s));
 	uint64_t at = 0, first, n, gap = 1;
 	int r = nbd_open(&s->nbd, l, ds->nbd_socket, export, NULL, OPEN_MS, e);
 
@@ -196,7 +196,6 @@ static int set_bits(struct disks *ds, const struct arriving_disk *d, const struc
 	if (r && s->nbd)
 		nbd_drop(s->nbd);
 	nbd_close(s->nbd);
-	free(s);
 	return r;
 }
 

@@ -31,12 +31,11 @@ static int examine(struct part *p, struct err *e)
 {
 	struct definition *d = definition_of(p);
 	const json_t *told = json_object_get(d->target->description, DEFINITION);
-	json_t *with_xml = told ? json_copy((json_t *)(uintptr_t)told) : json_object();
+	json_auto_t *with_xml = told ? json_copy((json_t *)(uintptr_t)told) : json_object();
 	int r;
 
 	json_object_set_new(with_xml, "xml", json_string("")); /* the XML comes with PREPARE */
 	r = kept_definition_check(with_xml, e);
-	json_decref(with_xml);
 	return r ? r : definition_look(d, told, e) ? target_obstacle(d->target, e) : 0;
 }
 

@@ -127,11 +127,10 @@ int disk_device_take(struct attempt *a, const char *path, uint64_t bytes, int *f
 bool disk_device_is_there(const json_t *detail, bool rebooted)
 {
 	const char *path = json_text(detail, "path");
-	json_t *now = path && disk_device_is(path) ? known(path, (uint64_t)json_integer_value(json_object_get(detail, "bytes"))) : NULL;
-	bool yes = now && (rebooted || json_equal(now, detail));
+	json_auto_t *now =
+		path && disk_device_is(path) ? known(path, (uint64_t)json_integer_value(json_object_get(detail, "bytes"))) : NULL;
 
-	json_decref(now);
-	return yes;
+	return now && (rebooted || json_equal(now, detail));
 }
 
 static int blank_ends(int fd, uint64_t bytes)

@@ -24,7 +24,7 @@ static int compare_size(const struct disks *ds, json_t *drives, const struct sta
 
 static int check_sizes(const struct disks *ds, struct err *e)
 {
-	json_t *drives = NULL;
+	json_auto_t *drives = NULL;
 	int r = 0;
 
 	for (size_t i = 0; i < ds->stays && !r; i++) {
@@ -33,7 +33,6 @@ static int check_sizes(const struct disks *ds, struct err *e)
 		if (ds->stay[i].by_word && !r)
 			r = compare_size(ds, drives, &ds->stay[i], e);
 	}
-	json_decref(drives);
 	return r;
 }
 

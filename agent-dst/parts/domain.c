@@ -62,14 +62,13 @@ static void on_event(void *ctx, const char *name, const char *data, uint64_t rea
 {
 	static const char *const heard[] = {"RESUME", "STOP", "SHUTDOWN", "MIGRATION", NULL};
 	struct domain *d = ctx;
-	json_t *json;
+	json_auto_t *json = NULL;
 
 	(void)realtime_ns;
 	if (word_index(heard, name) < 0)
 		return;
 	json = data ? json_loads(data, 0, NULL) : NULL;
 	conductor_qmp.event(&d->part.a->con, name, json, now_ns());
-	json_decref(json);
 }
 
 static const struct lv_handlers handlers = {on_event, NULL};

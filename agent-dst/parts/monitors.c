@@ -169,7 +169,8 @@ static int hide_one(struct target *t, json_t *dirs, const char *path, struct err
 
 static int hide_sockets(struct target *t, const json_t *chardevs, struct err *e)
 {
-	json_t *dirs = json_object(), *one;
+	json_auto_t *dirs = json_object();
+	json_t *one;
 	struct chardev_socket s;
 	size_t i;
 	int r = 0;
@@ -177,7 +178,6 @@ static int hide_sockets(struct target *t, const json_t *chardevs, struct err *e)
 	json_array_foreach((json_t *)chardevs, i, one)
 		if (!r && json_text(one, "filename") && monitors_parse(json_text(one, "filename"), &s) && s.is_unix && is_socket(s.address))
 			r = hide_one(t, dirs, s.address, e);
-	json_decref(dirs);
 	return r;
 }
 
@@ -414,15 +414,13 @@ int monitors_wait_until_alone(struct target *t, struct err *e)
 
 int monitors_hide(struct target *t, struct err *e)
 {
-	json_t *chardevs;
+	json_auto_t *chardevs = NULL;
 	int r = query(t, &chardevs, e);
 
 	if (r)
 		return r;
 	r = target_is_in_place(t) ? hide_in_place(t, e) : hide_sockets(t, chardevs, e);
-	r = r ?: occupy_ports(t, chardevs, e);
-	json_decref(chardevs);
-	return r ?: monitors_wait_until_alone(t, e) ?: qmp_call(t->qmp, "stop", NULL, NULL, e);
+	return r ?: occupy_ports(t, chardevs, e) ?: monitors_wait_until_alone(t, e) ?: qmp_call(t->qmp, "stop", NULL, NULL, e);
 }
 
 void monitors_give_back(struct target *t)

@@ -229,7 +229,7 @@ static char *aside_name(const struct attempt *a, const char *path)
 
 static int check_same(const struct old_copy *o, const char *at, struct err *e)
 {
-	json_t *now;
+	json_auto_t *now = NULL;
 	bool same;
 	int r = own_file_know_contents(at, at, &now, e);
 
@@ -237,7 +237,6 @@ static int check_same(const struct old_copy *o, const char *at, struct err *e)
 		return r;
 	json_object_set(now, "path", json_object_get(o->known, "path"));
 	same = json_equal(now, o->known);
-	json_decref(now);
 	return same ? 0
 		    : err_set(e, ESTALE, "the old copy %s has changed since the move was planned: another program uses that path", o->path);
 }
@@ -270,15 +269,12 @@ int old_copy_move_aside(struct attempt *a, struct old_copy *o, struct err *e)
 int old_copy_undo(struct target *t, const json_t *detail, struct err *e)
 {
 	const char *place = json_text(detail, "place");
-	json_t *by_name;
-	int r;
+	json_auto_t *by_name = NULL;
 
 	if (!place)
 		return err_set(e, EBADMSG, "the journal does not say where it was");
 	if (!t->keep_guest)
 		return own_file_put_back(detail, place, e);
 	by_name = json_pack("{s:s}", "path", json_text(detail, "path")); /* a path with the attempt's id in it */
-	r = own_file_remove(by_name, made_is_rebooted(t), e);
-	json_decref(by_name);
-	return r;
+	return own_file_remove(by_name, made_is_rebooted(t), e);
 }

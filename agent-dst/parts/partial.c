@@ -127,7 +127,7 @@ int partial_keep(struct target *t, const json_t *file, struct err *e)
 	const char *place = json_text(file, "path");
 	AUTO_FREE char *temp = attempt_id_name(a->id, place);
 	AUTO_FREE char *path = xasprintf("%s" PARTIAL_SUFFIX, temp);
-	json_t *known;
+	json_auto_t *known = NULL;
 	int r = sync_file(place, e); /* the time when it was last written becomes durable, too */
 
 	r = r ?: know(place, path, &known, e);
@@ -141,7 +141,6 @@ int partial_keep(struct target *t, const json_t *file, struct err *e)
 	fault_point("dst-partial-kept");
 	if (!r)
 		tell_kept(t, known);
-	json_decref(known);
 	return r;
 }
 

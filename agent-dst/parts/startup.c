@@ -37,7 +37,7 @@ static int examine(struct part *p, struct err *e)
 	struct target *t = s->target;
 	char id[2 * ATTEMPT_ID_LEN + 1];
 
-	json_t *disks;
+	json_auto_t *disks = NULL;
 	int r;
 
 	if (target_is_in_place(t)) /* the program that started the guest starts it again */
@@ -48,7 +48,6 @@ static int examine(struct part *p, struct err *e)
 		return target_obstacle(t, e);
 	disks = list_disks(s->disks);
 	afterwards_replace(s->plan, disks);
-	json_decref(disks);
 	return 0;
 }
 

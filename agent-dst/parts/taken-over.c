@@ -105,7 +105,7 @@ static void let_go(struct arriving_point *a)
 
 int taken_over_raise(struct arriving_point *a, pid_t pid, uint64_t start_time, struct err *e)
 {
-	json_t *detail = noted(a->part.a);
+	json_auto_t *detail = noted(a->part.a);
 	const char *dir = json_text(detail, "store");
 	struct points store = {.dir = NULL};
 	int r = dir && a->lock_fd < 0 ? points_lock(dir, &a->lock_fd, e) : 0;
@@ -116,7 +116,6 @@ int taken_over_raise(struct arriving_point *a, pid_t pid, uint64_t start_time, s
 		r = err_set(e, EIO, "a fault was asked for");
 	let_go(a);
 	points_close(&store);
-	json_decref(detail);
 	return r ? err_prefix(e, "cannot note that the guest takes its primary's place") : 0;
 }
 

@@ -209,14 +209,13 @@ char **target_scope(const struct target *t)
 /* The journal knows of it, and of what it will make, before it is a QEMU. */
 static int note_qemu(void *ctx, const struct qemu_proc *p, struct err *e)
 {
-	json_t *note = json_pack("{s:i,s:I}", "pid", (int)p->pid, "start_time", (json_int_t)p->start_time);
+	json_auto_t *note = json_pack("{s:i,s:I}", "pid", (int)p->pid, "start_time", (json_int_t)p->start_time);
 	struct target *t = ctx;
 	int r;
 
 	fault_point(t->tried ? "dst-try-forked" : "dst-qemu-forked");
 	r = journal_note(t->part.a->journal, "qemu", note, e) ?: made_own_what_qemu_makes(t, p->pid, e);
 	fault_point(t->tried ? "dst-try-noted" : "dst-qemu-noted");
-	json_decref(note);
 	return r;
 }
 
@@ -267,11 +266,10 @@ static int check_rings(struct target *t, struct err *e)
 static int check_roms(struct target *t, struct err *e)
 {
 	const json_t *used = json_object_get(t->description, "roms");
-	json_t *there = NULL;
+	json_auto_t *there = NULL;
 	int r = used ? rom_sizes_ask(t->qmp, &there, e) : 0;
 	AUTO_FREE char *words = rom_sizes_misfit(used, there, false);
 
-	json_decref(there);
 	return words ? target_misfit(e, words) : r;
 }
 

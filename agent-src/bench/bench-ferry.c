@@ -188,7 +188,7 @@ static void on_progress(struct ferry *f, const json_t *ev)
 
 static void on_line(struct ferry *f, char *line)
 {
-	json_t *ev = json_loads(line, 0, NULL);
+	json_auto_t *ev = json_loads(line, 0, NULL);
 	const char *kind = json_text(ev, "event");
 
 	if (kind && !strcmp(kind, "progress")) {
@@ -198,7 +198,6 @@ static void on_line(struct ferry *f, char *line)
 		json_decref(f->result);
 		f->result = json_incref(ev);
 	}
-	json_decref(ev);
 }
 
 static int read_events(struct ferry *f, struct err *e)

@@ -60,7 +60,7 @@ int bench_check_output(const char *path, struct err *e)
 {
 	AUTO_FREE char *copy = xstrdup(path);
 	struct stat st;
-	json_t *old;
+	json_auto_t *old = NULL;
 	bool empty;
 
 	if (access(dirname(copy), W_OK))
@@ -69,7 +69,6 @@ int bench_check_output(const char *path, struct err *e)
 		return 0;
 	old = json_load_file(path, 0, NULL);
 	empty = json_is_array(json_object_get(old, "moves")) && !json_array_size(json_object_get(old, "moves"));
-	json_decref(old);
 	return empty ? 0
 		     : err_set(e, EEXIST,
 			       "%s is there already, and would be overwritten: --resume %s goes on with results in it; else choose "

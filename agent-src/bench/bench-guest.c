@@ -357,11 +357,9 @@ static int running(struct bench *b, struct bench_guest *g, struct qmp *q, struct
 
 int bench_guest_unharmed(struct bench *b, struct bench_guest *g, struct qmp *q, struct err *e)
 {
-	json_t *verdict = NULL;
-	int r = running(b, g, q, e) ?: bench_guest_verify(b, g, &verdict, e);
+	json_auto_t *verdict = NULL;
 
-	json_decref(verdict);
-	return r;
+	return running(b, g, q, e) ?: bench_guest_verify(b, g, &verdict, e);
 }
 
 void bench_guest_end(struct bench *b, struct bench_guest *g)

@@ -211,7 +211,7 @@ static int start(struct native *n, struct err *e)
 	AUTO_FREE char *uri = NULL, *to = NULL;
 	const char *said;
 	unsigned port;
-	json_t *info;
+	json_auto_t *info = NULL;
 	int r = target_side(n)->ops->port(target_side(n), 0, &port, e);
 
 	if (r)
@@ -223,7 +223,6 @@ static int start(struct native *n, struct err *e)
 		return r;
 	said = json_text(json_array_get(json_object_get(info, "socket-address"), 0), "port");
 	to = tcp_uri(target_address(n), said ? (unsigned)atoi(said) : port);
-	json_decref(info);
 	return qmp_call(n->w->source.qmp, "migrate", json_pack("{s:s}", "uri", to), NULL, e);
 }
 

@@ -169,13 +169,12 @@ static int there_file(struct side *s, const char *path, const char *text, struct
 
 static int there_image(struct side *s, const char *path, uint64_t bytes, bool *direct, struct err *e)
 {
-	json_t *answer;
+	json_auto_t *answer = NULL;
 	int r = order_path(s, "image", path, bytes, &answer, e);
 
 	if (r)
 		return r;
 	*direct = json_is_true(json_object_get(answer, "direct"));
-	json_decref(answer);
 	return 0;
 }
 
@@ -194,14 +193,13 @@ static uint64_t there_allocated(struct side *s, const char *path)
 
 static void there_tail(struct side *s, const char *path, char *text, size_t room)
 {
-	json_t *answer = NULL;
+	json_auto_t *answer = NULL;
 	struct err e;
 
 	if (order_path(s, "tail", path, 0, &answer, &e))
 		answer = NULL;
 	snprintf(text, room, "%s", json_text(answer, "text") ?: "");
 	text_make_printable(text, true);
-	json_decref(answer);
 }
 
 static int there_spawn(struct side *s, char *const *argv, int out_fd, const char *log, pid_t *pid, struct err *e)
@@ -235,7 +233,7 @@ static int there_reach(struct side *s, const char *path, int *fd, struct err *e)
 
 static int there_port(struct side *s, unsigned usual, unsigned *port, struct err *e)
 {
-	json_t *answer;
+	json_auto_t *answer = NULL;
 	int r = order(s->there,
 		      json_pack("{s:s,s:i,s:i}", "order", "port", "first", (int)s->there->first_port, "last", (int)s->there->last_port),
 		      &answer, e);
@@ -244,7 +242,6 @@ static int there_port(struct side *s, unsigned usual, unsigned *port, struct err
 	if (r)
 		return r;
 	*port = (unsigned)json_integer_value(json_object_get(answer, "port"));
-	json_decref(answer);
 	return 0;
 }
 

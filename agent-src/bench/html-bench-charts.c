@@ -10,8 +10,8 @@
 
 static void compare(FILE *f, const struct run_cell *c, enum figure what, const char *title, enum quantity q, const char *axis)
 {
-	struct chart_bar *bars = xcalloc(c->tool_count, sizeof(*bars));
-	struct spread *spreads = xcalloc(c->tool_count, sizeof(*spreads));
+	AUTO_FREE struct chart_bar *bars = xcalloc(c->tool_count, sizeof(*bars));
+	AUTO_FREE struct spread *spreads = xcalloc(c->tool_count, sizeof(*spreads));
 
 	for (size_t i = 0; i < c->tool_count; i++) {
 		const struct run_tool *t = &c->tools[i];
@@ -26,8 +26,6 @@ static void compare(FILE *f, const struct run_cell *c, enum figure what, const c
 	chart_write(f, title, q, axis, NULL, bars, c->tool_count);
 	for (size_t i = 0; i < c->tool_count; i++)
 		spread_fini(&spreads[i]);
-	free(spreads);
-	free(bars);
 }
 
 void html_bench_comparison(FILE *f, const struct run_cell *c)
@@ -81,7 +79,7 @@ static double median_part(const struct run_tool *t, const char *name)
 
 void html_bench_downtime(FILE *f, const struct run_cell *c)
 {
-	struct chart_bar *bars = xcalloc(c->tool_count * (ARRAY_LEN(clocks) + ARRAY_LEN(parts)), sizeof(*bars));
+	AUTO_FREE struct chart_bar *bars = xcalloc(c->tool_count * (ARRAY_LEN(clocks) + ARRAY_LEN(parts)), sizeof(*bars));
 	size_t i, k, n = 0;
 
 	for (i = 0; i < c->tool_count; i++) {
@@ -108,7 +106,6 @@ void html_bench_downtime(FILE *f, const struct run_cell *c)
 		}
 	}
 	chart_write(f, "Downtime by every clock, and its parts (medians)", Q_MS, "time since the guest stopped", NULL, bars, n);
-	free(bars);
 }
 
 /* ---- CPU ---- */

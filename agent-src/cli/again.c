@@ -196,7 +196,7 @@ static bool is_in_hand(const char *path, const json_t *begin, const char *runtim
 	struct journal *j;
 	struct err e;
 	int r = journal_open(&j, path, &e);
-	pid_t *pids;
+	AUTO_FREE pid_t *pids = NULL;
 	size_t n, i;
 	bool left = false;
 
@@ -207,7 +207,6 @@ static bool is_in_hand(const char *path, const json_t *begin, const char *runtim
 	n = control_list(runtime_dir, &pids);
 	for (i = 0; i < n; i++)
 		left |= pids[i] == pid && !control_is_served(runtime_dir, pids[i]);
-	free(pids);
 	return !left;
 }
 

@@ -32,7 +32,7 @@ static bool is_pid(pid_t pid, const char *vm)
  * only the source has a move. An agent that is busy, as it looks for its destination, may not answer in time: its QEMU has the name, too. */
 static bool is_called(const char *runtime, pid_t pid, const char *vm)
 {
-	json_t *status = control_status_within(runtime, pid, CONTROL_AMONG_S);
+	json_auto_t *status = control_status_within(runtime, pid, CONTROL_AMONG_S);
 	AUTO_FREE char *number = xasprintf("%d", (int)pid);
 	struct guest g = {.pid = 0};
 	struct err ignored;
@@ -42,7 +42,6 @@ static bool is_called(const char *runtime, pid_t pid, const char *vm)
 		guest_find(&g, number, &ignored);
 	yes = text_equal(status ? json_text(status, "guest") : g.name, vm);
 	guest_fini(&g);
-	json_decref(status);
 	return yes;
 }
 
@@ -265,13 +264,11 @@ static bool print_event(void *ctx, const json_t *event)
 
 static int show(const char *runtime, pid_t pid, bool follow, bool json, struct err *e)
 {
-	json_t *request = json_pack("{s:s,s:b}", "command", "status", "follow", follow), *answer = NULL;
+	json_auto_t *request = json_pack("{s:s,s:b}", "command", "status", "follow", follow), *answer = NULL;
 	int r = follow ? control_follow(runtime, pid, request, print_event, NULL, e) : control_ask(runtime, pid, request, &answer, e);
 
 	if (answer)
 		print_status(answer, json);
-	json_decref(answer);
-	json_decref(request);
 	return r;
 }
 
@@ -300,7 +297,7 @@ static void print_last_moves(void)
 /* Shows all moves that are under way, or else how the last ones ended. */
 static void show_all(const char *runtime, bool json)
 {
-	pid_t *pids = NULL;
+	AUTO_FREE pid_t *pids = NULL;
 	size_t n = control_list(runtime, &pids), i, shown = 0;
 	struct err e;
 
@@ -312,7 +309,6 @@ static void show_all(const char *runtime, bool json)
 		puts("no move is under way here");
 		print_last_moves();
 	}
-	free(pids);
 }
 
 struct status_command {

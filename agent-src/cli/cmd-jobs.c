@@ -45,7 +45,7 @@ static json_t *job_of_status(json_t *status)
 
 static void add_under_way(json_t *jobs, const char *runtime)
 {
-	pid_t *pids = NULL;
+	AUTO_FREE pid_t *pids = NULL;
 	size_t n = control_list(runtime, &pids), i;
 
 	for (i = 0; i < n; i++) {
@@ -55,7 +55,6 @@ static void add_under_way(json_t *jobs, const char *runtime)
 			json_array_append_new(jobs, job_of_status(status));
 		json_decref(status);
 	}
-	free(pids);
 }
 
 /* The state of an attempt that does not answer: its agent has the journal locked while it, or its guard, lives. */
@@ -282,7 +281,7 @@ int cmd_jobs(int argc, char **argv)
 	struct jobs_command c = {.json = false};
 	AUTO_FREE char *state = NULL;
 	AUTO_FREE char *runtime = NULL;
-	json_t *jobs;
+	json_auto_t *jobs = NULL;
 	struct err e;
 	int first, r = command_take(&usage, argc, argv, &c, &first);
 
@@ -297,7 +296,5 @@ int cmd_jobs(int argc, char **argv)
 	add_undecided(jobs, state);
 	if (!c.metrics)
 		add_ended(jobs, state, c.all || argv[first]);
-	r = show(&c, state, jobs, argv[first]);
-	json_decref(jobs);
-	return r;
+	return show(&c, state, jobs, argv[first]);
 }

@@ -405,7 +405,7 @@ static void note_doubles(struct entry *entries, size_t count)
 static int list_guests(struct listing *l, enum list_layout layout, struct err *e)
 {
 	struct guest *guests, *defined;
-	struct entry *entries;
+	AUTO_FREE struct entry *entries = NULL;
 	size_t running, at_rest, count = 0, i;
 	const char *absent = NULL;
 	char **whys;
@@ -435,7 +435,6 @@ static int list_guests(struct listing *l, enum list_layout layout, struct err *e
 			GUESTS_FOREIGN_MAX);
 	for (i = 0; i < count; i++)
 		entry_fini(&entries[i]);
-	free(entries);
 	return r;
 }
 

@@ -200,7 +200,7 @@ static int ask(struct newest_question *q, const char *vm, struct starter *s, str
 {
 	AUTO_FREE char *script = NULL;
 	struct err why;
-	json_t *disks = NULL;
+	json_auto_t *disks = NULL;
 	struct guest g;
 	int r;
 
@@ -219,7 +219,6 @@ static int ask(struct newest_question *q, const char *vm, struct starter *s, str
 		r = -e->code;
 	else
 		r = r ? ask_by_name(q, &why, a, e) : newest_copy_is_here(q, a, e);
-	json_decref(disks);
 	guest_fini(&g);
 	return r;
 }
@@ -242,7 +241,7 @@ static json_t *answer_json(const char *guest, const struct newest_answer *a, con
 
 static void tell(bool json, const char *guest, const struct newest_answer *a, const struct err *e)
 {
-	json_t *answer = json ? answer_json(guest, a, e) : NULL;
+	json_auto_t *answer = json ? answer_json(guest, a, e) : NULL;
 
 	if (json)
 		json_text_print(answer);
@@ -250,7 +249,6 @@ static void tell(bool json, const char *guest, const struct newest_answer *a, co
 		printf("%s may be started here: %s\n", guest, a->known);
 	else
 		fprintf(stderr, "vmferry: %s is not to be started here: %s\n", guest, e->msg);
-	json_decref(answer);
 }
 
 int cmd_may_start(int argc, char **argv)

@@ -218,7 +218,7 @@ static void say_that_it_can(const struct move_options *o)
 /* --only-off: who runs under that name was started since, or is another guest. Whether the guest itself runs libvirt tells, however many strangers there are. */
 static int refuse_running(const char *name, struct err *e)
 {
-	struct guest *list;
+	AUTO_FREE struct guest *list = NULL;
 	size_t count, i;
 	bool ignored, runs = false;
 	int r = guest_list(&list, &count, &ignored, e);
@@ -229,7 +229,6 @@ static int refuse_running(const char *name, struct err *e)
 		runs |= !strcmp(list[i].name, name);
 		guest_fini(&list[i]);
 	}
-	free(list);
 	return runs ? err_set(e, EBUSY, "a guest %s runs here: nothing is moved that is not shut down (--only-off)", name) : 0;
 }
 
@@ -387,7 +386,7 @@ static int run_with_defaults(int argc, char **argv, bool estimate, const struct 
 	bool asks_for_help;
 	const char *dest = find_destination(argc, argv, usage, &asks_for_help);
 	struct defaults d = {.words = NULL};
-	char **all;
+	AUTO_FREE char **all = NULL;
 	struct err e;
 	int i, code;
 
@@ -402,7 +401,6 @@ static int run_with_defaults(int argc, char **argv, bool estimate, const struct 
 	for (i = 1; i < argc; i++)
 		all[d.count + i] = argv[i];
 	code = run_command(argc + d.count, all, estimate, usage);
-	free(all);
 	defaults_fini(&d);
 	return code;
 }

@@ -95,7 +95,7 @@ static char *call(const struct fleet_command *c, const struct guest *list, size_
 static void look_at_added(struct fleet_command *c, const struct guest *g)
 {
 	AUTO_FREE char *shown = text_shown(g->name);
-	json_t *gone;
+	json_auto_t *gone = NULL;
 	struct err e;
 
 	if (fleet_read_gone(c, g->name, &gone, &e)) {
@@ -109,7 +109,6 @@ static void look_at_added(struct fleet_command *c, const struct guest *g)
 			shown, (int)g->pid, json_text(gone, "gone_to"));
 		c->incomplete = true;
 	}
-	json_decref(gone);
 }
 
 static void take_running(struct fleet_command *c, const struct guest *list, size_t count)
@@ -140,7 +139,7 @@ static void take_running(struct fleet_command *c, const struct guest *list, size
 
 int fleet_find_running(struct fleet_command *c, struct err *e)
 {
-	struct guest *list;
+	AUTO_FREE struct guest *list = NULL;
 	size_t count, i;
 	bool cut_off;
 	int r = guest_list(&list, &count, &cut_off, e);
@@ -155,7 +154,6 @@ int fleet_find_running(struct fleet_command *c, struct err *e)
 	take_running(c, list, count);
 	for (i = 0; i < count; i++)
 		guest_fini(&list[i]);
-	free(list);
 	return 0;
 }
 
@@ -180,9 +178,9 @@ static void add_off(struct fleet_command *c, const char *word, bool is_libvirts)
 
 static bool add_libvirts(struct fleet_command *c)
 {
-	struct guest *guests;
+	AUTO_FREE struct guest *guests = NULL;
 	size_t count, i;
-	char **whys;
+	AUTO_FREE char **whys = NULL;
 	struct err e;
 	int r = libvirt_list(&guests, &whys, &count, &e);
 
@@ -193,8 +191,6 @@ static bool add_libvirts(struct fleet_command *c)
 		guest_fini(&guests[i]);
 		free(whys[i]);
 	}
-	free(guests);
-	free(whys);
 	return !r;
 }
 

@@ -27,7 +27,7 @@ struct known {
 
 static int add_running(struct known *k, struct err *e)
 {
-	struct guest *list;
+	AUTO_FREE struct guest *list = NULL;
 	size_t count, i;
 	int r = guest_list(&list, &count, &k->incomplete, e);
 
@@ -38,15 +38,14 @@ static int add_running(struct known *k, struct err *e)
 		words_add(&k->names, &k->count, xasprintf("%d", (int)list[i].pid));
 		guest_fini(&list[i]);
 	}
-	free(list);
 	return 0;
 }
 
 /* Guests of libvirt's that are shut down. */
 static void add_defined(struct known *k)
 {
-	struct guest *list;
-	char **whys;
+	AUTO_FREE struct guest *list = NULL;
+	AUTO_FREE char **whys = NULL;
 	size_t count, i;
 	struct err e;
 
@@ -56,8 +55,6 @@ static void add_defined(struct known *k)
 		guest_fini(&list[i]);
 		free(whys[i]);
 	}
-	free(list);
-	free(whys);
 }
 
 static void add_off(struct known *k, const struct option_list *off)

@@ -300,7 +300,7 @@ static void print_why_not(const struct entry *n)
 
 static void print_table(const struct entry *entries, size_t count)
 {
-	struct row *rows = xcalloc(count + 1, sizeof(*rows));
+	AUTO_FREE struct row *rows = xcalloc(count + 1, sizeof(*rows));
 	size_t i, k;
 
 	rows[0] = (struct row){{xstrdup("NAME"), xstrdup("PID"), xstrdup("STATE"), xstrdup("MEMORY"), xstrdup("CPUS"), xstrdup("DISKS"),
@@ -314,7 +314,6 @@ static void print_table(const struct entry *entries, size_t count)
 	for (i = 0; i <= count; i++)
 		for (k = 0; k < COLUMNS; k++)
 			free(rows[i].cells[k]);
-	free(rows);
 }
 
 void list_print_text(const struct entry *entries, size_t count, bool all_details)

@@ -16,7 +16,7 @@
 static int run_bench(int argc, char **argv)
 {
 	AUTO_FREE char *program = program_beside("vmferry-bench");
-	char **words = xcalloc((size_t)argc + 2, sizeof(*words));
+	AUTO_FREE char **words = xcalloc((size_t)argc + 2, sizeof(*words));
 
 	words[0] = program;
 	memcpy(words + 1, argv, (size_t)argc * sizeof(*words));
@@ -25,7 +25,6 @@ static int run_bench(int argc, char **argv)
 		"vmferry: cannot run %s, which measures moves and makes the page of a measurement: %s. It comes with vmferry: install it "
 		"again, or copy vmferry-bench there\n",
 		program, strerror(errno));
-	free(words);
 	return 1;
 }
 

@@ -47,14 +47,13 @@ static int restore_directory(const char *vm, struct err *e)
 /* A vmferry that has the guest in hand answers: it has the guest's monitor, and this command, which says so, needs none. */
 static bool is_in_hand(const char *vm, const char *runtime_dir)
 {
-	json_t *status;
+	json_auto_t *status = NULL;
 	struct guest g;
 	struct err e;
 
 	guest_find(&g, vm, &e);
 	status = control_status_within(runtime_dir, g.pid, CONTROL_SOON_S);
 	guest_fini(&g);
-	json_decref(status);
 	return status != NULL;
 }
 

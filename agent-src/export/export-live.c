@@ -48,21 +48,20 @@ static int check_state(const struct guest *g, struct err *e)
 
 static int check_list(struct live *x, const char *command, const char *key, const char *what, struct err *e)
 {
-	json_t *list;
+	json_auto_t *list = NULL;
 	int r = qmp_call(x->q, command, NULL, &list, e);
 
 	if (r)
 		return r;
 	if (json_array_size(list))
 		r = err_set(e, EBUSY, "%s (%s); wait for it or end it first", what, json_text(json_array_get(list, 0), key) ?: "?");
-	json_decref(list);
 	return r;
 }
 
 /* Refuses if a migration of the guest, by a move of ours or by others, is under way. */
 static int check_moves(struct live *x, struct err *e)
 {
-	json_t *migration;
+	json_auto_t *migration = NULL;
 	const char *status;
 	int r = qmp_call(x->q, "query-migrate", NULL, &migration, e);
 
@@ -71,7 +70,6 @@ static int check_moves(struct live *x, struct err *e)
 	status = json_text(migration, "status");
 	if (status && strcmp(status, "none") && strcmp(status, "failed") && strcmp(status, "cancelled") && strcmp(status, "completed"))
 		r = err_set(e, EBUSY, "the guest is being moved (its migration is '%s'): wait for that", status);
-	json_decref(migration);
 	return r ?: check_list(x, "query-block-exports", "id", "this QEMU exports a disk: a move, or a backup, is under way", e);
 }
 
@@ -107,8 +105,7 @@ int live_open(struct live *x, struct guest *g, unsigned *removed, struct err *e)
 
 int live_prepare(struct live *x, const struct guest_disk *const *disks, const char *const *targets, size_t count, struct err *e)
 {
-	struct frozen_disk *list = xcalloc(count + 1, sizeof(*list));
-	int r;
+	AUTO_FREE struct frozen_disk *list = xcalloc(count + 1, sizeof(*list));
 
 	for (size_t i = 0; i < count; i++)
 		list[i] = (struct frozen_disk){.node = disks[i]->node,
@@ -117,9 +114,7 @@ int live_prepare(struct live *x, const struct guest_disk *const *disks, const ch
 					       .target = targets[i]};
 	x->frozen.q = x->q;
 	x->frozen.l = x->l;
-	r = frozen_prepare(&x->frozen, list, count, e);
-	free(list);
-	return r;
+	return frozen_prepare(&x->frozen, list, count, e);
 }
 
 int live_begin(struct live *x, uint64_t speed, struct err *e)

@@ -207,21 +207,21 @@ static void guard_end(struct memory_copy *m, bool over)
 
 static int check_command(struct live *x, const char *command, struct err *e)
 {
-	json_t *list;
+	json_auto_t *list = NULL;
 	bool found;
 	int r = qmp_call(x->q, "query-commands", NULL, &list, e);
 
 	if (r)
 		return r;
 	found = json_find(list, "name", command);
-	json_decref(list);
 	return found ? 0 : err_set(e, ENOTSUP, "--with-memory needs QEMU 10.0 or later (%s)", command);
 }
 
 /* Capabilities that another client has set for a migration of its own would change what is written. */
 static int check_capabilities(struct live *x, struct err *e)
 {
-	json_t *list, *one;
+	json_auto_t *list = NULL;
+	json_t *one;
 	size_t i;
 	int r = qmp_call(x->q, "query-migrate-capabilities", NULL, &list, e);
 
@@ -231,13 +231,12 @@ static int check_capabilities(struct live *x, struct err *e)
 		if (!r && json_is_true(json_object_get(one, "state")))
 			r = err_set(e, EBUSY, "the migration capability %s is set in the guest's QEMU: it may be about to be moved",
 				    json_text(one, "capability") ?: "?");
-	json_decref(list);
 	return r;
 }
 
 static int check_blockers(struct live *x, struct err *e)
 {
-	json_t *all;
+	json_auto_t *all = NULL;
 	const char *why;
 	char is[32];
 	int r = state_of(x->q, "query-migrate", is, &all, e);
@@ -247,7 +246,6 @@ static int check_blockers(struct live *x, struct err *e)
 	why = json_string_value(json_array_get(json_object_get(all, "blocked-reasons"), 0));
 	if (why)
 		r = err_set(e, ENOTSUP, "the guest's QEMU cannot write its memory: %s", why);
-	json_decref(all);
 	return r;
 }
 

@@ -166,12 +166,11 @@ static void put_json(const json_t *event, enum output_kind kind)
 
 static void print_event(const struct fleet_task *t, json_t *event)
 {
-	json_t *more = json_copy(event);
+	json_auto_t *more = json_copy(event);
 
 	json_object_set_new(more, "vm", json_string(t->guest));
 	json_object_set_new(more, "destination", json_string(fleet_way_of(t)->dest));
 	put_json(more, OUTPUT_TEXT);
-	json_decref(more);
 }
 
 static void say_change(struct fleet_board *b, const struct fleet *f, const struct fleet_task *t)

@@ -262,7 +262,7 @@ static void attend(struct fleet *f)
 
 static void wait_for_any(const struct fleet *f)
 {
-	struct pollfd *p = xcalloc(2 * f->count + 1, sizeof(*p));
+	AUTO_FREE struct pollfd *p = xcalloc(2 * f->count + 1, sizeof(*p));
 	size_t i, n = 0;
 
 	for (i = 0; i < f->count; i++)
@@ -271,7 +271,6 @@ static void wait_for_any(const struct fleet *f)
 			p[n++] = (struct pollfd){.fd = f->tasks[i].child.error, .events = POLLIN};
 		}
 	poll(p, n, TICK_MS);
-	free(p);
 }
 
 void fleet_run(struct fleet *f)

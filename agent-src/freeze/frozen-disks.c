@@ -23,7 +23,7 @@ static bool has_member(json_t *schema, const char *name)
 
 int frozen_check(struct qmp *q, bool *has_workers, struct err *e)
 {
-	json_t *schema;
+	json_auto_t *schema = NULL;
 	bool found;
 	int r = qmp_call(q, "query-qmp-schema", NULL, &schema, e);
 
@@ -31,7 +31,6 @@ int frozen_check(struct qmp *q, bool *has_workers, struct err *e)
 		return r;
 	found = has_member(schema, "vote-threshold");
 	*has_workers = has_member(schema, "x-perf") && has_member(schema, "max-workers");
-	json_decref(schema);
 	return found ? 0
 		     : err_set(e, ENOTSUP, "the guest's QEMU has no quorum, without which a full disk here would fail the guest's writes");
 }
@@ -172,7 +171,7 @@ static json_t *backup_of(const struct frozen_disks *f, size_t i, uint64_t speed)
 
 int frozen_begin(struct frozen_disks *f, json_t *held, uint64_t speed, struct err *e)
 {
-	json_t *actions = json_array();
+	json_auto_t *actions = json_array();
 	int r = 0;
 
 	for (size_t i = 0; i < f->count; i++)
@@ -181,7 +180,6 @@ int frozen_begin(struct frozen_disks *f, json_t *held, uint64_t speed, struct er
 		json_array_extend(actions, held);
 	if (f->count)
 		r = qmp_call_ms(f->q, BEGIN_MS, "transaction", json_pack("{s:O}", "actions", actions), NULL, e);
-	json_decref(actions);
 	return r;
 }
 

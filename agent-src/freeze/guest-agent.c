@@ -19,12 +19,11 @@
 
 static int is_frozen(struct agent *a, bool *frozen, struct err *e)
 {
-	json_t *status = NULL;
+	json_auto_t *status = NULL;
 	int r = agent_call(a, "guest-fsfreeze-status", AGENT_SYNC_MS, &status, e);
 	const char *is = json_string_value(status);
 
 	*frozen = !r && is && strcmp(is, "thawed");
-	json_decref(status);
 	return r;
 }
 
@@ -42,7 +41,7 @@ static int check_thawed(struct agent *a, struct err *e)
 /* Thaw is sent in any case: an agent that is still busy with freezing gets it then. */
 static int thaw(struct agent *a, struct err *e)
 {
-	json_t *count = NULL;
+	json_auto_t *count = NULL;
 	struct err ignored;
 	int r = agent_synchronize(a, e);
 
@@ -50,14 +49,13 @@ static int thaw(struct agent *a, struct err *e)
 		r = agent_call(a, "guest-fsfreeze-thaw", THAW_MS, &count, e);
 	else
 		agent_call(a, "guest-fsfreeze-thaw", 1, &count, &ignored);
-	json_decref(count);
 	return r;
 }
 
 /* Thaws in place of a process that died when it had begun to freeze. */
 static int thaw_if_frozen(const char *path, pid_t qemu, struct err *e)
 {
-	struct agent *a = xcalloc(1, sizeof(*a));
+	AUTO_FREE struct agent *a = xcalloc(1, sizeof(*a));
 	bool frozen = false;
 	int r = agent_connect(a, path, qemu, e);
 	bool connected = !r;
@@ -67,7 +65,6 @@ static int thaw_if_frozen(const char *path, pid_t qemu, struct err *e)
 		r = thaw(a, e);
 	if (connected)
 		close(a->fd);
-	free(a);
 	return r;
 }
 

@@ -76,13 +76,12 @@ static bool is_in_its_unit(pid_t pid, const void *ctx)
 /* 1: another guest, whoever's, runs in the unit of this one; 0: none; -errno: that cannot be told. */
 static int another_guest_in(const struct guest *g, struct err *e)
 {
-	struct guest *list;
+	AUTO_FREE struct guest *list = NULL;
 	size_t n, i;
 	int r = guest_list_of(&list, &n, is_in_its_unit, g, e);
 
 	for (i = 0; i < n; i++)
 		guest_fini(&list[i]);
-	free(list);
 	return r ? r : n > 0;
 }
 

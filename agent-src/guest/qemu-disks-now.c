@@ -244,7 +244,7 @@ static void note_drive(const struct guest *g, struct line_disks *l, const struct
 	const char *path = opt->value, *id = NULL;
 	const struct guest_disk *now;
 	AUTO_FREE char *usual = NULL;
-	struct kv_list kv = {.n = 0};
+	AUTO_KV struct kv_list kv = {.n = 0};
 
 	if (!strcmp(opt->name, "drive")) {
 		kv_parse(&kv, opt->value);
@@ -256,7 +256,6 @@ static void note_drive(const struct guest *g, struct line_disks *l, const struct
 	now = at >= 0 ? disk_at_ide(g, l->of_line, at) : flash >= 0 ? disk_at_flash(g, flash) : id ? guest_disk_of_drive(g, id) : NULL;
 	if (path && *path && !qemu_path_has_protocol(path))
 		add(l, path, now);
-	kv_fini(&kv);
 }
 
 /* ---- on devices without an id: QEMU numbers them in the order of the line, and guest_check_nameless_devices() has seen that all are there ---- */
@@ -406,11 +405,10 @@ static int change(struct guest *g, const char *path, const struct guest_disk *d,
 static int is_plugged(const struct guest *g, struct qmp *q, const struct guest_disk *d, bool *yes, struct err *e)
 {
 	AUTO_FREE char *path = d->qdev && *d->qdev != '/' ? xasprintf("/machine/peripheral/%s", d->qdev) : xstrdup(d->qdev ?: "");
-	json_t *value;
+	json_auto_t *value = NULL;
 	int r = guest_get(g, q, path, "hotplugged", &value, e);
 
 	*yes = json_is_true(value);
-	json_decref(value);
 	return r;
 }
 

@@ -110,11 +110,9 @@ static int refuse_plugged(json_t *plugged, struct obstacles *o, struct err *e)
 /* Devices that stay in `plugged` are neither written nor refused with a reason of their own: they get the general one. */
 static int write_in_plugged(struct guest *g, struct qmp *q, json_t *present, json_t *ids, struct obstacles *o, struct err *e)
 {
-	json_t *plugged = plugged_in(present, ids);
-	int r = guest_write_in_plugged(g, q, plugged, o, e) ?: refuse_plugged(plugged, o, e);
+	json_auto_t *plugged = plugged_in(present, ids);
 
-	json_decref(plugged);
-	return r;
+	return guest_write_in_plugged(g, q, plugged, o, e) ?: refuse_plugged(plugged, o, e);
 }
 
 static int check_unplugged(json_t *present, json_t *ids, struct obstacles *o, struct err *e)
@@ -137,12 +135,9 @@ static int check_unplugged(json_t *present, json_t *ids, struct obstacles *o, st
 
 int guest_check_devices(const struct guest *g, json_t *present, struct err *e)
 {
-	json_t *ids = ids_on_line(g), *plugged = plugged_in(present, ids);
-	int r = refuse_plugged(plugged, NULL, e) ?: check_unplugged(present, ids, NULL, e);
+	json_auto_t *ids = ids_on_line(g), *plugged = plugged_in(present, ids);
 
-	json_decref(plugged);
-	json_decref(ids);
-	return r;
+	return refuse_plugged(plugged, NULL, e) ?: check_unplugged(present, ids, NULL, e);
 }
 
 /* Devices without an id, which QEMU numbers in order: "device[0]" … */
@@ -241,7 +236,7 @@ static int check_property(const struct guest *g, struct qmp *q, const struct kv_
 {
 	const char *id = kv_get(device, "id", NULL), *said = kv_get(device, name, NULL), *has;
 	AUTO_FREE char *path = id ? xasprintf("/machine/peripheral/%s", id) : NULL;
-	json_t *value;
+	json_auto_t *value = NULL;
 	int r;
 
 	if (!id || !said)
@@ -255,7 +250,6 @@ static int check_property(const struct guest *g, struct qmp *q, const struct kv_
 			    "device %s has %s=%s, and its command line, from which the destination starts, says %s: it was plugged in anew "
 			    "while the guest ran. Have it as it was first (device_del, device_add)",
 			    id, name, has, said);
-	json_decref(value);
 	return r;
 }
 
@@ -342,7 +336,7 @@ static int check_plugged_anew(const struct guest *g, struct qmp *q, const struct
 	const char *id = kv_get(device, "id", NULL);
 	int r = check_drive(g, device, e);
 	AUTO_FREE char *path = NULL;
-	json_t *plugged = NULL;
+	json_auto_t *plugged = NULL;
 
 	for (size_t i = 0; i < ARRAY_LEN(names) && !r; i++)
 		r = check_property(g, q, device, names[i], e);
@@ -352,7 +346,6 @@ static int check_plugged_anew(const struct guest *g, struct qmp *q, const struct
 	r = guest_get(g, q, path, "hotplugged", &plugged, e);
 	if (!r && json_is_true(plugged))
 		r = check_place(g, q, device, id, e);
-	json_decref(plugged);
 	return r;
 }
 

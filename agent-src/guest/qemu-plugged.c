@@ -172,7 +172,8 @@ static int write_drive(struct plugged *p, const char *id, const json_t *node)
 
 static int write_disk(struct plugged *p, const char *name)
 {
-	json_t *nodes, *drives;
+	json_auto_t *drives = NULL;
+	json_t *nodes;
 	const json_t *node, *drive;
 	int r;
 
@@ -194,9 +195,7 @@ static int write_disk(struct plugged *p, const char *name)
 	if (r < 0)
 		return r;
 	drive = json_object_get(json_find(drives, "device", name), "inserted");
-	r = drive ? write_drive(p, name, drive) : refuse(p, "QEMU does not tell what its disk is");
-	json_decref(drives);
-	return r;
+	return drive ? write_drive(p, name, drive) : refuse(p, "QEMU does not tell what its disk is");
 }
 
 /* ---- networks ---- */
@@ -307,12 +306,11 @@ static int write_memory(struct plugged *p, const char *id)
 
 static int write_iothread(struct plugged *p, const char *id)
 {
-	struct kv_list l = {.n = 0};
+	AUTO_KV struct kv_list l = {.n = 0};
 
 	kv_append(&l, NULL, "iothread");
 	kv_append(&l, "id", id);
 	add_option(p, "-object", &l);
-	kv_fini(&l);
 	return 0;
 }
 
@@ -320,7 +318,7 @@ static int write_iothread(struct plugged *p, const char *id)
 static int write_object(struct plugged *p, const char *path)
 {
 	const char *id = strrchr(path, '/') + 1, *type;
-	json_t *all;
+	json_auto_t *all = NULL;
 	int r;
 
 	if (strncmp(path, "/objects/", 9))
@@ -331,12 +329,10 @@ static int write_object(struct plugged *p, const char *path)
 	if (r < 0)
 		return r;
 	type = json_text(json_find(all, "name", id), "type") ?: "";
-	r = !strcmp(type, "child<memory-backend-ram>") ? write_memory(p, id)
-	    : !strcmp(type, "child<iothread>")
-		    ? write_iothread(p, id)
-		    : refuse(p, "QEMU does not tell enough of an object that it uses (plain memory and iothreads can be told)");
-	json_decref(all);
-	return r;
+	return !strcmp(type, "child<memory-backend-ram>") ? write_memory(p, id)
+	       : !strcmp(type, "child<iothread>")
+		       ? write_iothread(p, id)
+		       : refuse(p, "QEMU does not tell enough of an object that it uses (plain memory and iothreads can be told)");
 }
 
 /* ---- devices ---- */
@@ -487,11 +483,10 @@ static int write_device(struct plugged *p, const char *bus)
 static int bus_of(const struct plugged *p, char **bus)
 {
 	AUTO_FREE char *path = xasprintf(PERIPHERAL "%s", p->id);
-	json_t *value;
+	json_auto_t *value = NULL;
 	int r = guest_get(p->g, p->q, path, "parent_bus", &value, p->e);
 
 	*bus = r < 0 ? NULL : xstrdup(json_string_value(value) ?: "");
-	json_decref(value);
 	return r;
 }
 

@@ -179,17 +179,14 @@ static bool has_filter(const json_t *blocks)
 /* Looks below filter nodes. Most guests have none, and are not asked for more. */
 static int see_through_filters(struct guest *g, struct qmp *q, json_t *blocks, struct err *e)
 {
-	json_t *nodes = NULL, *graph = NULL;
+	json_auto_t *nodes = NULL, *graph = NULL;
 	int r;
 
 	if (!has_filter(blocks))
 		return 0;
 	r = ask(g, q, "query-named-block-nodes", NULL, &nodes, e);
 	r = r < 0 ? r : ask(g, q, "x-debug-query-block-graph", NULL, &graph, e);
-	r = r < 0 ? r : filters_look_below(blocks, nodes, graph, e);
-	json_decref(nodes);
-	json_decref(graph);
-	return r;
+	return r < 0 ? r : filters_look_below(blocks, nodes, graph, e);
 }
 
 static int query_disks(struct guest *g, struct qmp *q, struct err *e)

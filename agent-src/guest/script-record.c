@@ -106,10 +106,9 @@ static void take_qemu(struct guest *g, const struct record *r)
 /* Against the directory in which the script started it, as QEMU's own names are. */
 static void make_absolute(char **path, const char *dir)
 {
-	char *before = *path;
+	AUTO_FREE char *before = *path;
 
 	*path = qemu_args_absolute(*dir ? dir : NULL, before);
-	free(before);
 }
 
 static int take_swtpm(struct guest *g, const struct record *r, struct err *e)

@@ -245,7 +245,7 @@ static char *copy_of(const char *s)
 
 int unit_take(const struct kv_list *l, const struct unit_names *names, const char *systemd_line, struct guest *g, struct err *e)
 {
-	struct kv_list env = {.n = 0};
+	AUTO_KV struct kv_list env = {.n = 0};
 	int r = check_surroundings(l, e) ?: check_user(l, names, e);
 
 	r = r ?: take_environment(&env, l, names, e) ?: take_line(g, l, &env, names, systemd_line, e);
@@ -254,7 +254,6 @@ int unit_take(const struct kv_list *l, const struct unit_names *names, const cha
 		g->env.ld_library_path = copy_of(kv_get(&env, "LD_LIBRARY_PATH", NULL));
 		g->env.module_dir = copy_of(kv_get(&env, "QEMU_MODULE_DIR", NULL));
 	}
-	kv_fini(&env);
 	return r;
 }
 
@@ -341,7 +340,7 @@ static char **environment_of(const struct kv_list *l, const struct surroundings 
 	AUTO_FREE char *first =
 		xasprintf("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nHOME=%s\nUSER=%s\nLOGNAME=%s\n",
 			  s->home ?: "/", s->names.user ?: "root", s->names.user ?: "root");
-	struct kv_list env = {.n = 0};
+	AUTO_KV struct kv_list env = {.n = 0};
 	char **out = NULL;
 
 	if (!unit_environment_text(&env, first, e) && !take_environment(&env, l, &s->names, e)) {
@@ -349,7 +348,6 @@ static char **environment_of(const struct kv_list *l, const struct surroundings 
 		for (size_t i = 0; i < env.n; i++)
 			out[i] = xasprintf("%s=%s", env.v[i].key, env.v[i].value);
 	}
-	kv_fini(&env);
 	return out;
 }
 
@@ -358,7 +356,7 @@ static int see_through(struct guest *g, const struct kv_list *l, const struct su
 {
 	struct guest_line line = g->line;
 	AUTO_FREE char *dir = g->cwd;
-	char **env;
+	AUTO_FREE char **env = NULL;
 	int r;
 
 	g->line = (struct guest_line){.argc = 0};
@@ -368,7 +366,6 @@ static int see_through(struct guest *g, const struct kv_list *l, const struct su
 	args_free_strings(line.argv, line.argc);
 	for (size_t i = 0; env && env[i]; i++)
 		free(env[i]);
-	free(env);
 	return r;
 }
 

@@ -60,7 +60,7 @@ static int load(struct loop *l, struct qmp *q, const char *memory, struct err *e
 
 static int let_go_on(struct qmp *q, bool paused, struct err *e)
 {
-	json_t *state = NULL;
+	json_auto_t *state = NULL;
 	const char *is;
 	int r = paused ? 0 : qmp_call(q, "cont", NULL, NULL, e);
 
@@ -70,7 +70,6 @@ static int let_go_on(struct qmp *q, bool paused, struct err *e)
 	is = json_string_value(json_object_get(state, "status"));
 	if (!is || (strcmp(is, paused ? "prelaunch" : "running") && strcmp(is, "paused")))
 		r = err_set(e, EIO, "the guest is '%s' after its start", is ? is : "?");
-	json_decref(state);
 	return r;
 }
 

@@ -58,7 +58,7 @@ static void choose_of(struct guest_description *d, size_t i, struct taken *t)
 
 void forwards_choose(const char *const *nets, struct guest_description *d)
 {
-	struct taken *t = xcalloc(1, sizeof(*t));
+	AUTO_FREE struct taken *t = xcalloc(1, sizeof(*t));
 
 	for (size_t i = 0; i < d->nic_count; i++) {
 		struct described_nic *n = &d->nics[i];
@@ -74,5 +74,4 @@ void forwards_choose(const char *const *nets, struct guest_description *d)
 	}
 	while (t->n)
 		close(t->fds[--t->n]);
-	free(t);
 }

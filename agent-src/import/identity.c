@@ -54,14 +54,12 @@ static void set(struct props *p, const char *key, const char *implied, const cha
 
 static void add_name(struct args_result *line, const char *name)
 {
-	struct kv_list l = {.n = 0};
-	char *value;
+	AUTO_KV struct kv_list l = {.n = 0};
+	AUTO_FREE char *value = NULL;
 
 	kv_append(&l, "guest", name);
 	value = kv_print(&l);
 	append(line, "-name", value);
-	free(value);
-	kv_fini(&l);
 }
 
 void identity_set_name(struct args_result *line, const char *name)

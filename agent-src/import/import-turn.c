@@ -86,23 +86,21 @@ int import_turn_wait(struct import_turn *u, struct life *l, const struct import_
 /* *others: NULL: that cannot be told, and the guest is more than its promise. */
 static void exchange(const struct import_turn *u, const struct life *l, json_t **others)
 {
-	json_t *note = promised_note(l->guest, u->memory, 0, u->files ? json_incref(u->files) : json_array());
+	json_auto_t *note = promised_note(l->guest, u->memory, 0, u->files ? json_incref(u->files) : json_array());
 	struct err ignored;
 
 	*others = NULL;
 	if (l->runtime_dir)
 		ticket_note(u->ticket, l->runtime_dir, "in", note, others, &ignored);
-	json_decref(note);
 }
 
 static void tell_others(const struct import_turn *u, const struct life *l)
 {
-	json_t *others;
+	json_auto_t *others = NULL;
 
 	if (!u->ticket)
 		return;
 	exchange(u, l, &others);
-	json_decref(others);
 }
 
 void import_turn_needs(struct import_turn *u, const char *path, uint64_t bytes)
@@ -125,7 +123,7 @@ static uint64_t bytes_of_files(const json_t *files)
 int import_turn_promise(struct import_turn *u, const struct life *l, uint64_t memory, const char *dir, struct err *e)
 {
 	struct room room;
-	json_t *others;
+	json_auto_t *others = NULL;
 	int r;
 
 	u->memory = memory;
@@ -134,7 +132,6 @@ int import_turn_promise(struct import_turn *u, const struct life *l, uint64_t me
 	r = r ?: promised_check_memory(others, memory, u->keep_memory, PROMISED_HERE, e);
 	if (!r && !room_get(dir, &room))
 		r = promised_check_room(others, dir, "the disks", bytes_of_files(u->files), room.disk, PROMISED_HERE, e);
-	json_decref(others);
 	return r;
 }
 

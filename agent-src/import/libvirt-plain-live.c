@@ -397,7 +397,7 @@ static void add_format(struct live *l, struct item *it)
 	static const char *const both[] = {"discard", "detect-zeroes"};
 	struct kv *node = kv_find(&it->p.l, "node-name", NULL);
 	AUTO_FREE char *file = xasprintf("%s-file", node->value);
-	json_t *format = json_pack("{s:s,s:s,s:s}", "driver", "raw", "node-name", node->value, "file", file);
+	json_auto_t *format = json_pack("{s:s,s:s,s:s}", "driver", "raw", "node-name", node->value, "file", file);
 
 	for (size_t i = 0; i < ARRAY_LEN(both); i++)
 		if (get(it, both[i]))
@@ -405,7 +405,6 @@ static void add_format(struct live *l, struct item *it)
 	kv_replace(&node->value, xstrdup(file));
 	option(l, it->name, props_print(&it->p));
 	option(l, it->name, json_text_dump(format, JSON_COMPACT));
-	json_decref(format);
 }
 
 static int on_blockdev(struct live *l, struct item *it)

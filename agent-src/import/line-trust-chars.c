@@ -110,14 +110,13 @@ static int judge_socket(struct judge *j, const char *rest, bool is_unix, bool mo
 	size_t n = strcspn(rest, ",");
 	AUTO_FREE char *host = xstrndup(rest, n);
 	char *colon = strrchr(host, ':');
-	struct kv_list l;
+	AUTO_KV struct kv_list l;
 	int r;
 
 	if (colon)
 		*colon = '\0';
 	kv_parse(&l, rest);
 	r = judge_socket_words(j, &l) ?: judge_list(j, &l, !is_unix);
-	kv_fini(&l);
 	return r || is_unix ? r : judge_open_port(j, host, monitor);
 }
 
@@ -199,27 +198,25 @@ static int judge_vnc_word(struct judge *j, const struct kv *p, bool *open)
 
 static int judge_vnc(struct judge *j)
 {
-	struct kv_list l;
+	AUTO_KV struct kv_list l;
 	bool open = false;
 	int r = 0;
 
 	kv_parse(&l, j->value);
 	for (size_t i = 0; i < l.n && !r; i++)
 		r = !i && !l.v[i].key ? judge_vnc_address(j, l.v[i].value, &open) : judge_vnc_word(j, &l.v[i], &open);
-	kv_fini(&l);
 	return r || !open ? r : judge_open_port(j, "", false);
 }
 
 static int judge_spice(struct judge *j)
 {
-	struct kv_list l;
+	AUTO_KV struct kv_list l;
 	bool open;
 	int r;
 
 	kv_parse(&l, j->value);
 	open = kv_get(&l, "tls-port", NULL) || (kv_get(&l, "port", NULL) && !kv_flag(&l, "unix", false));
 	r = judge_list(j, &l, 0);
-	kv_fini(&l);
 	return r || !open ? r : judge_open_port(j, "", false);
 }
 

@@ -64,17 +64,14 @@ static void list_cards(FILE *f, const struct guest_description *d)
 
 static int no_such_card(const struct guest_description *d, const struct network_wish *w, struct err *e)
 {
-	char *cards = NULL;
+	AUTO_FREE char *cards = NULL;
 	size_t size;
 	FILE *f = open_memstream(&cards, &size);
-	int r;
 
 	list_cards(f, d);
 	fclose(f);
-	r = err_set(e, EINVAL, "--net %.*s: the guest has no such network card or network; it has %s", (int)MIN(w->card_bytes, 60), w->card,
-		    d->nic_count ? cards : "none");
-	free(cards);
-	return r;
+	return err_set(e, EINVAL, "--net %.*s: the guest has no such network card or network; it has %s", (int)MIN(w->card_bytes, 60),
+		       w->card, d->nic_count ? cards : "none");
 }
 
 static int choose(const char **net, const struct guest_description *d, const struct network_wish *w, size_t n, size_t i, bool *used,

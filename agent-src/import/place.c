@@ -91,7 +91,7 @@ bool place_is_named(const char *dir, const char *path)
 
 int place_has_no_guest(const char *name, struct err *e)
 {
-	struct guest *list;
+	AUTO_FREE struct guest *list = NULL;
 	size_t n, i;
 	pid_t pid = 0;
 	bool cut_off; /* other users' processes were cut off; they take no name away */
@@ -104,7 +104,6 @@ int place_has_no_guest(const char *name, struct err *e)
 			pid = list[i].pid;
 		guest_fini(&list[i]);
 	}
-	free(list);
 	return pid ? err_set(e, EEXIST, "a guest %s runs here already (pid %d): take another --name", name, (int)pid) : 0;
 }
 

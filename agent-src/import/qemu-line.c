@@ -281,7 +281,7 @@ static unsigned boot_index(const struct guest_description *d, size_t i, unsigned
 
 static int add_disks(struct line *l, const struct guest_description *d, const struct line_host *h, struct err *e)
 {
-	struct layout *y = xcalloc(1, sizeof(*y));
+	AUTO_FREE struct layout *y = xcalloc(1, sizeof(*y));
 	int r = 0;
 
 	for (size_t i = 0; !r && i < d->disk_count; i++)
@@ -291,7 +291,6 @@ static int add_disks(struct line *l, const struct guest_description *d, const st
 	for (size_t i = 0; !r && i < d->disk_count; i++)
 		if (d->disks[i].cdrom)
 			r = add_disk(l, y, d, h, i, boot_index(d, i, &y->boot), e);
-	free(y);
 	return r;
 }
 

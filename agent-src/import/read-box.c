@@ -68,9 +68,7 @@ static int read_guest(struct guest_description *d, const json_t *o, struct err *
 int read_box(struct guest_description *d, const char *text, size_t n, struct err *e)
 {
 	json_error_t why;
-	json_t *o = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
-	int r = json_is_object(o) ? read_guest(d, o, e) : err_set(e, EINVAL, "metadata.json is not a JSON object: %s", why.text);
+	json_auto_t *o = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
 
-	json_decref(o);
-	return r;
+	return json_is_object(o) ? read_guest(d, o, e) : err_set(e, EINVAL, "metadata.json is not a JSON object: %s", why.text);
 }

@@ -85,7 +85,7 @@ static void say_content(const struct vma *v)
 
 static int look_at_xva(struct job *j, struct err *e)
 {
-	char *config;
+	AUTO_FREE char *config = NULL;
 	size_t n;
 	int r = xva_read_config(&config, &n, read_exactly, j, e);
 
@@ -94,7 +94,6 @@ static int look_at_xva(struct job *j, struct err *e)
 	printf("xva\nconfig %zu\n", n);
 	fwrite(config, 1, n, stdout);
 	putchar('\n');
-	free(config);
 	return 0;
 }
 

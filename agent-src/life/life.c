@@ -645,15 +645,14 @@ size_t life_leftovers(const struct life *l)
 static void remember(const struct life *l, json_t *result)
 {
 	json_t *plan = l->plan ? json_copy(l->plan) : NULL;
-	json_t *entry = json_pack("{s:s*,s:s*,s:s,s:o*,s:O}", "guest", l->guest, "destination", l->to, "how", l->how, "plan", plan,
-				  "result", result);
+	json_auto_t *entry = json_pack("{s:s*,s:s*,s:s,s:o*,s:O}", "guest", l->guest, "destination", l->to, "how", l->how, "plan", plan,
+				       "result", result);
 	struct err e;
 
 	json_object_del(plan, "command_line");
 
 	if (l->state_dir && (l->is_frequent ? history_count : history_add)(l->state_dir, entry, &e))
 		log_error("the end of this is not in the history: %s", e.msg);
-	json_decref(entry);
 }
 
 int life_ask_hooks(struct life *l, struct err *e)

@@ -224,14 +224,13 @@ static bool may_run_its_disks(pid_t pid, const void *ctx)
 /* *pid: 0: none. -errno: that cannot be told. */
 static int qemu_with_its_disks(const struct transfer *t, pid_t *pid, struct err *e)
 {
-	struct guest *list;
+	AUTO_FREE struct guest *list = NULL;
 	size_t n, i;
 	int r = guest_list_of(&list, &n, may_run_its_disks, t, e);
 
 	*pid = n ? list[0].pid : 0;
 	for (i = 0; i < n; i++)
 		guest_fini(&list[i]);
-	free(list);
 	return r;
 }
 
@@ -610,7 +609,7 @@ static int take_peer(struct transfer *t, enum handoff_state peer, const json_t *
 int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e)
 {
 	uint8_t attempt[ATTEMPT_ID_LEN];
-	json_t *detail = NULL;
+	json_auto_t *detail = NULL;
 	unsigned peer;
 	int r = handoff_message_take(ev->bytes, ev->n, attempt, &peer, &detail, e);
 
@@ -622,6 +621,5 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 			err_set(&t->end.why, EREMOTEIO, "the destination gave up: %s", t->peer.error);
 		r = take_peer(t, (enum handoff_state)peer, detail, e);
 	}
-	json_decref(detail);
 	return r;
 }

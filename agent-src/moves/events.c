@@ -80,7 +80,7 @@ static int control_gone(struct transfer *t, const struct event *ev, struct err *
 
 static int on_migration(struct transfer *t, const char *status, uint64_t at_ns, struct err *e)
 {
-	json_t *info;
+	json_auto_t *info = NULL;
 	const char *desc;
 	int r;
 
@@ -113,7 +113,6 @@ static int on_migration(struct transfer *t, const char *status, uint64_t at_ns, 
 			desc ? ": " : "", desc ?: "");
 	else
 		err_set(e, EREMOTEIO, "QEMU's migration failed%s%s", desc ? ": " : "", desc ? desc : "");
-	json_decref(info);
 	return -e->code;
 }
 

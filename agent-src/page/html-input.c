@@ -86,11 +86,9 @@ static bool is_blank(const char *text, size_t n)
 /* True if the first line of the text is an event, or the line of status with which `status --follow` begins. */
 static bool begins_with_event(const char *text, size_t n)
 {
-	json_t *first = json_loadb(text, line_length(text, n), 0, NULL);
-	bool is = value_text(first, "event") || (value_text(first, "stage") && value_text(first, "guest"));
+	json_auto_t *first = json_loadb(text, line_length(text, n), 0, NULL);
 
-	json_decref(first);
-	return is;
+	return value_text(first, "event") || (value_text(first, "stage") && value_text(first, "guest"));
 }
 
 static int parse_lines(struct input *in, const char *text, size_t n, struct err *e)

@@ -263,12 +263,11 @@ static void members(FILE *f, const char *title, const json_t *event)
 {
 	static const char *const elsewhere[] = {"event",      "downtime_ms", "disks",	  "command_line", "findings", "notes",
 						"afterwards", "leftovers",   "deletable", "files",	  "nics"};
-	json_t *rest = event ? json_copy((json_t *)event) : NULL;
+	json_auto_t *rest = event ? json_copy((json_t *)event) : NULL;
 
 	for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++)
 		json_object_del(rest, elsewhere[i]);
 	page_members(f, title, rest);
-	json_decref(rest);
 }
 
 static void details(FILE *f, const struct story *s)

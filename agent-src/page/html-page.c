@@ -101,7 +101,7 @@ static void put_key(FILE *f, const char *key)
 {
 	static const char *const units[] = {"_bytes", "_ms", "_mib", "_at", "_s"};
 	size_t n = strlen(key), i, k;
-	char *copy = xstrdup(key);
+	AUTO_FREE char *copy = xstrdup(key);
 
 	for (i = 0; i < ARRAY_LEN(units); i++) {
 		k = strlen(units[i]);
@@ -113,7 +113,6 @@ static void put_key(FILE *f, const char *key)
 	for (i = 0; copy[i]; i++)
 		copy[i] = copy[i] == '_' ? ' ' : copy[i];
 	html_text_n(f, copy, 60);
-	free(copy);
 }
 
 void page_members(FILE *f, const char *caption, const json_t *o)

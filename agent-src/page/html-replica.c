@@ -53,13 +53,12 @@ static void write_start(FILE *f, const json_t *row)
 static void write_members(FILE *f, const json_t *row)
 {
 	static const char *const elsewhere[] = {"history", "health_why", "would_start", "points", "guest", "role", "health"};
-	json_t *rest = json_copy((json_t *)(uintptr_t)row);
+	json_auto_t *rest = json_copy((json_t *)(uintptr_t)row);
 
 	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(*elsewhere); i++)
 		if (!json_is_integer(json_object_get(rest, elsewhere[i])))
 			json_object_del(rest, elsewhere[i]);
 	page_members(f, "What is known", rest);
-	json_decref(rest);
 }
 
 /* ---- its attempts ---- */

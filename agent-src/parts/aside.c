@@ -325,8 +325,7 @@ static int put_image_back(const json_t *file, bool rebooted, struct err *e)
 {
 	const char *path = json_text(file, "path"), *to = json_text(file, "aside");
 	struct stat st;
-	json_t *known;
-	int r;
+	json_auto_t *known = NULL;
 
 	(void)rebooted;
 	if (!path || !to)
@@ -335,9 +334,7 @@ static int put_image_back(const json_t *file, bool rebooted, struct err *e)
 		return 0;
 	known = json_copy((json_t *)(uintptr_t)file);
 	json_object_set_new(known, "path", json_string(to));
-	r = own_file_put_back(known, path, e);
-	json_decref(known);
-	return r;
+	return own_file_put_back(known, path, e);
 }
 
 /* The images that the journal says are to lose their names; a new reference, or NULL. */
@@ -382,23 +379,21 @@ static int each_image(const struct aside *a, const json_t *files, int (*act)(con
 
 int aside_images(struct aside *a, struct err *e)
 {
-	json_t *files = noted_images(a);
+	json_auto_t *files = noted_images(a);
 	int r = each_image(a, files, set_image_aside, e);
 
 	if (files)
 		fault_point("src-images-aside");
-	json_decref(files);
 	return r;
 }
 
 int aside_give_back(struct aside *a, struct err *e)
 {
-	json_t *files = noted_images(a);
+	json_auto_t *files = noted_images(a);
 	int r = each_image(a, files, put_image_back, e);
 
 	if (files)
 		fault_point("src-images-back");
-	json_decref(files);
 	return r;
 }
 
@@ -445,11 +440,9 @@ static bool is_one_of(const json_t *list, const char *key, const json_t *was)
 
 bool aside_has(const struct aside *a, const json_t *was)
 {
-	json_t *files = noted_images(a);
-	bool yes = is_one_of(files, "aside", was) || is_one_of(a->renamed, "to", was);
+	json_auto_t *files = noted_images(a);
 
-	json_decref(files);
-	return yes;
+	return is_one_of(files, "aside", was) || is_one_of(a->renamed, "to", was);
 }
 
 /* ---- what QEMU leaves ---- */

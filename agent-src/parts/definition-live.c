@@ -302,7 +302,7 @@ int definition_set_aside(struct definition *d, struct err *e)
 static int define_if_forgotten(const struct definition *d, const char *uuid, struct err *e)
 {
 	AUTO_FREE char *path = definition_kept_at(d);
-	json_t *kept, *failed;
+	json_auto_t *kept = NULL, *failed = NULL;
 	bool is_defined;
 	struct lv *v;
 	int r = ask_whether_defined(uuid, &is_defined, e);
@@ -318,8 +318,6 @@ static int define_if_forgotten(const struct definition *d, const char *uuid, str
 		r = kept_definition_define(v, kept, e) ?: kept_definition_complete(v, kept, failed, e);
 		lv_close(v);
 	}
-	json_decref(failed);
-	json_decref(kept);
 	return r;
 }
 

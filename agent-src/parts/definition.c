@@ -355,11 +355,9 @@ static json_t *keep_own(const struct definition *d)
 /* The guest's own definition must be complete, so that it can be defined here again. */
 static int check_own(const struct definition *d, struct err *e)
 {
-	json_t *own = keep_own(d);
-	int r = own ? kept_definition_check(own, e) : err_set(e, EILSEQ, "the guest's definition is not UTF-8 text");
+	json_auto_t *own = keep_own(d);
 
-	json_decref(own);
-	return r;
+	return own ? kept_definition_check(own, e) : err_set(e, EILSEQ, "the guest's definition is not UTF-8 text");
 }
 
 static int check_older(const struct definition *d, const json_t *accept, struct err *e)
@@ -470,15 +468,13 @@ static bool is_defined_here(const json_t *kept)
 
 int definition_stays_undefined(const struct definition *d, struct err *e)
 {
-	json_t *own = definition_is_libvirts(d) ? keep_own(d) : NULL;
-	int r = own && is_defined_here(own)
-			? err_set(e, ECANCELED,
-				  "another client defined the guest %s in libvirt here again (virsh define) while it was moved",
-				  d->guest.domain.name)
-			: 0;
+	json_auto_t *own = definition_is_libvirts(d) ? keep_own(d) : NULL;
 
-	json_decref(own);
-	return r;
+	return own && is_defined_here(own)
+		       ? err_set(e, ECANCELED,
+				 "another client defined the guest %s in libvirt here again (virsh define) while it was moved",
+				 d->guest.domain.name)
+		       : 0;
 }
 
 /*
@@ -521,7 +517,7 @@ static int define_again(json_t *kept, json_t *failed, struct err *e)
 static int take_back(struct definition *d, json_t *kept, struct err *e)
 {
 	const char *word = json_text(journal_last_note(d->part.a->journal, UNDEFINING), "libvirt");
-	json_t *failed;
+	json_auto_t *failed = NULL;
 	int r;
 
 	if (!word || strcmp(word, ASKED) != 0) /* libvirt has it as it was, or as somebody else wants it */
@@ -530,7 +526,6 @@ static int take_back(struct definition *d, json_t *kept, struct err *e)
 	r = define_again(kept, failed, e) ?: note(d, UNDONE, e);
 	if (!r && json_array_size(failed))
 		r = err_set(e, EREMOTEIO, "%s", json_string_value(json_array_get(failed, 0)));
-	json_decref(failed);
 	return r;
 }
 

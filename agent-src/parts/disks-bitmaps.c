@@ -92,7 +92,8 @@ static int find_one(struct disks *ds, const json_t *node, const json_t *bitmap, 
 
 int disks_find_bitmaps(struct disks *ds, struct err *e)
 {
-	json_t *nodes, *node, *bitmap;
+	json_auto_t *nodes = NULL;
+	json_t *node, *bitmap;
 	size_t i, k;
 	int r;
 
@@ -105,7 +106,6 @@ int disks_find_bitmaps(struct disks *ds, struct err *e)
 		json_array_foreach(json_object_get(node, "dirty-bitmaps"), k, bitmap)
 			if (!r && find_one(ds, node, bitmap, e))
 				r = source_obstacle(ds->src, e);
-	json_decref(nodes);
 	return r;
 }
 
@@ -251,7 +251,7 @@ static int send_one(struct disks *ds, struct disk *d, unsigned i, void *arg, str
 	char name[48], context[80];
 	const char *contexts[] = {context, NULL};
 	struct loop *l = ds->part.a->loop;
-	struct nbd_extent *extents = NULL;
+	AUTO_FREE struct nbd_extent *extents = NULL;
 	struct nbd *nbd;
 	size_t count;
 	int r;
@@ -267,7 +267,6 @@ static int send_one(struct disks *ds, struct disk *d, unsigned i, void *arg, str
 	}
 	if (!r)
 		send_extents(ds, d, i, extents, count);
-	free(extents);
 	return r ? err_prefix(e, "the dirty bitmap %s of disk %s (--drop=bitmaps leaves such behind)", d->carried[i].name, disk_name(d))
 		 : 0;
 }

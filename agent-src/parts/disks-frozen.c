@@ -208,7 +208,7 @@ static int begin_frozen(struct disks *ds, json_t *actions, struct err *e)
 	AUTO_FREE char *path = sync->freezes ? guest_agent_path(&ds->src->guest) : NULL;
 	struct freeze agent = {.thaws = {.pid = 0}};
 	bool asks = path && !ds->src->paused;
-	json_t *entry = asks ? freeze_entry(path, ds->src->guest.pid) : NULL;
+	json_auto_t *entry = asks ? freeze_entry(path, ds->src->guest.pid) : NULL;
 	struct err why;
 	bool stuck;
 	int r, thawed;
@@ -228,7 +228,6 @@ static int begin_frozen(struct disks *ds, json_t *actions, struct err *e)
 	}
 	if (asks && !stuck && thawed != -EIO) /* otherwise it is tried again when this attempt is over */
 		attempt_disown(ds->part.a, FREEZE, json_incref(entry));
-	json_decref(entry);
 	return r;
 }
 
@@ -246,22 +245,20 @@ static int check_room(const struct disks *ds, json_t *nodes, struct err *e)
 
 static int make_ready(struct disks *ds, struct err *e)
 {
-	json_t *nodes;
+	json_auto_t *nodes = NULL;
 	int r = qmp_call(ds->src->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, e);
 
 	if (r)
 		return r;
-	r = check_room(ds, nodes, e) ?: point_bitmaps_double(ds, nodes, e);
-	json_decref(nodes);
-	return r;
+	return check_room(ds, nodes, e) ?: point_bitmaps_double(ds, nodes, e);
 }
 
 int disks_freeze(struct disks *ds, struct err *e)
 {
 	struct disks_frozen *f = ds->frozen;
-	struct frozen_disk *list = xcalloc(ds->count + 1, sizeof(*list));
+	AUTO_FREE struct frozen_disk *list = xcalloc(ds->count + 1, sizeof(*list));
 	char(*names)[POINT_BITMAP_NAME] = xcalloc(ds->count + 1, sizeof(*names));
-	json_t *actions = json_array();
+	json_auto_t *actions = json_array();
 	int r = make_ready(ds, e);
 
 	point_bitmaps_change(ds, actions);
@@ -288,8 +285,6 @@ int disks_freeze(struct disks *ds, struct err *e)
 	fault_point("src-moment-begun");
 	for (unsigned i = 0; i < f->copy.count; i++) /* the names are this function's */
 		f->copy.disk[i].bitmap = NULL;
-	json_decref(actions);
-	free(list);
 	free(names);
 	return r ? err_prefix(e, "the moment of the point") : 0;
 }

@@ -237,7 +237,7 @@ int disks_check_words(struct disks *ds, struct err *e)
 /* QEMU has one NBD server, and only its exports can be seen. */
 static int check_exports(struct disks *ds, struct err *e)
 {
-	json_t *exports;
+	json_auto_t *exports = NULL;
 	const char *id;
 	int r = qmp_call(ds->src->qmp, "query-block-exports", NULL, &exports, e);
 
@@ -249,7 +249,6 @@ static int check_exports(struct disks *ds, struct err *e)
 			    "this QEMU exports a disk already (block export %s), by the one NBD server that vmferry needs; "
 			    "end that first (block-export-del, nbd-server-stop)",
 			    id ? id : "?");
-	json_decref(exports);
 	return r;
 }
 

@@ -142,7 +142,7 @@ static void look_at_least(const struct disks *ds, json_t *nodes, struct disk *d)
 
 int point_bitmaps_look(struct disks *ds, struct err *e)
 {
-	json_t *nodes;
+	json_auto_t *nodes = NULL;
 	int r = qmp_call(ds->src->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, e);
 
 	if (r)
@@ -154,7 +154,6 @@ int point_bitmaps_look(struct disks *ds, struct err *e)
 		ds->list[i]->since_bytes = bytes_since(ds, nodes, ds->list[i]);
 		look_at_least(ds, nodes, ds->list[i]);
 	}
-	json_decref(nodes);
 	return 0;
 }
 

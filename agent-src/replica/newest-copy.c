@@ -217,14 +217,9 @@ static int judge_entries(const struct newest_question *q, const char *path, cons
 int newest_copy_is_here(const struct newest_question *q, struct newest_answer *a, struct err *e)
 {
 	AUTO_FREE char *path = whereabouts_path(q->state_dir, q->guest);
-	json_t *all;
-	int r = look_at_journals(q, judge_file, a, e) ?: whereabouts_read(path, &all, e);
+	json_auto_t *all = NULL;
 
-	if (r)
-		return r;
-	r = judge_entries(q, path, all, a, e);
-	json_decref(all);
-	return r;
+	return look_at_journals(q, judge_file, a, e) ?: whereabouts_read(path, &all, e) ?: judge_entries(q, path, all, a, e);
 }
 
 int newest_copy_is_not_moving(const struct newest_question *q, struct err *e)

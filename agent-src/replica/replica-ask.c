@@ -128,7 +128,7 @@ static int ask_there(const struct replica_conf *c, const char *guest, char **tak
 	const char *const args[] = {"replicas", guest, NULL};
 	struct dest_config cfg = c->o.dest;
 	AUTO_FREE char *text = NULL;
-	json_t *all;
+	json_auto_t *all = NULL;
 	int r;
 
 	cfg.where = c->to;
@@ -142,7 +142,6 @@ static int ask_there(const struct replica_conf *c, const char *guest, char **tak
 		r = find_answer(c, guest, json_object_get(all, "replicas"), taken, settled, e);
 	else
 		r = err_set(e, EIO, "its vmferry-dst says nothing that can be understood");
-	json_decref(all);
 	return r;
 }
 
@@ -172,11 +171,9 @@ int replica_note_replaced(const struct replica_conf *c, const char *guest, bool 
 
 static bool is_noted_replaced(const struct replica_conf *c, const char *guest)
 {
-	json_t *state = replica_state_load(c->settings_dir ?: c->state_dir, guest);
-	bool yes = json_is_true(json_object_get(state, "replaced"));
+	json_auto_t *state = replica_state_load(c->settings_dir ?: c->state_dir, guest);
 
-	json_decref(state);
-	return yes;
+	return json_is_true(json_object_get(state, "replaced"));
 }
 
 int replica_check_not_taken(const struct replica_conf *c, const char *guest, char **alone, struct err *e)

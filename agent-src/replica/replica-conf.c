@@ -466,11 +466,9 @@ json_t *replica_state_load(const char *dir, const char *guest)
 
 bool replica_is_replaced(const char *dir, const char *guest)
 {
-	json_t *state = replica_state_load(dir, guest);
-	bool yes = json_is_true(json_object_get(state, "replaced"));
+	json_auto_t *state = replica_state_load(dir, guest);
 
-	json_decref(state);
-	return yes;
+	return json_is_true(json_object_get(state, "replaced"));
 }
 
 int replica_state_save(const char *dir, const char *guest, const json_t *state, struct err *e)

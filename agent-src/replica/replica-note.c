@@ -29,13 +29,11 @@ static void set_number(json_t *o, const char *key, uint64_t n)
 
 bool replica_asks_plan(const struct replica_conf *c, const char *guest)
 {
-	json_t *state = replica_state_load(c->settings_dir, guest);
+	json_auto_t *state = replica_state_load(c->settings_dir, guest);
 	const json_t *known = json_object_get(state, "would_start");
 	json_int_t age = (json_int_t)time(NULL) - whole_number(state, "planned_at");
-	bool asks = !json_is_true(json_object_get(known, "start")) || age < 0 || age >= PLAN_S;
 
-	json_decref(state);
-	return asks;
+	return !json_is_true(json_object_get(known, "start")) || age < 0 || age >= PLAN_S;
 }
 
 json_t *replica_told(const struct replica_conf *c, const char *guest)
@@ -138,11 +136,9 @@ static json_t *entry_of(const struct replica_sync *s, int code, json_int_t now)
 static int add_to_history(const struct replica_conf *c, const char *guest, int code, json_int_t now, struct err *e)
 {
 	AUTO_FREE char *path = replica_path(c->settings_dir, guest, "history");
-	json_t *entry = entry_of(&c->sync, code, now);
-	int r = history_append(path, entry, e);
+	json_auto_t *entry = entry_of(&c->sync, code, now);
 
-	json_decref(entry);
-	return r;
+	return history_append(path, entry, e);
 }
 
 json_t *replica_history(const char *dir, const char *guest)
@@ -203,23 +199,20 @@ int replica_take_turn(const char *dir, const char *guest)
 
 static int note(const struct replica_conf *c, const char *guest, int code, char **was, json_t **row, struct err *e)
 {
-	json_t *state = replica_state_load(c->settings_dir, guest) ?: json_object();
+	json_auto_t *state = replica_state_load(c->settings_dir, guest) ?: json_object();
 	json_int_t now = (json_int_t)time(NULL);
-	int r;
 
 	*was = xstrdup(json_text(state, "health") ?: "none");
 	note_state(&c->sync, state, code, now);
 	*row = replica_row(c, guest, state);
 	json_object_set(state, "health", json_object_get(*row, "health"));
-	r = replica_state_save(c->settings_dir, guest, state, e) ?: add_to_history(c, guest, code, now, e);
-	json_decref(state);
-	return r;
+	return replica_state_save(c->settings_dir, guest, state, e) ?: add_to_history(c, guest, code, now, e);
 }
 
 void replica_note(const struct replica_conf *c, const char *guest, int code)
 {
 	AUTO_FREE char *was = NULL, *alone = NULL, *conf = replica_path(c->settings_dir, guest, "conf");
-	json_t *row = NULL;
+	json_auto_t *row = NULL;
 	struct err e;
 	int lock;
 
@@ -233,5 +226,4 @@ void replica_note(const struct replica_conf *c, const char *guest, int code)
 	if (lock >= 0)
 		close(lock);
 	tell_hooks(c, guest, row, was);
-	json_decref(row);
 }

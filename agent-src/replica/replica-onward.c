@@ -107,12 +107,11 @@ static int look_at_store(const struct replica_conf *c, const char *guest, char *
 /* *failed: the last attempt did, and is to be noted as over. */
 static bool is_there(const struct replica_conf *c, const char *guest, const struct point *newest, bool *failed)
 {
-	json_t *state = replica_state_load(c->settings_dir, guest);
+	json_auto_t *state = replica_state_load(c->settings_dir, guest);
 	bool yes = newest && json_integer_value(json_object_get(state, "point")) == (json_int_t)newest->number &&
 		   json_integer_value(json_object_get(state, "at_ms")) == newest->at_ms;
 
 	*failed = json_object_get(state, "reason");
-	json_decref(state);
 	return yes;
 }
 

@@ -95,7 +95,7 @@ struct running {
 /* Reports a failure, or a recovery, from what was noted of the last attempt, whoever made it. */
 static void tell(struct running *r, unsigned code)
 {
-	json_t *state = replica_state_load(r->settings_dir, r->guest);
+	json_auto_t *state = replica_state_load(r->settings_dir, r->guest);
 	const char *reason = json_text(state, "reason");
 	AUTO_FREE char *shown = text_shown(reason ?: code == KILLED ? "it was killed" : "nothing is known of why");
 
@@ -113,7 +113,6 @@ static void tell(struct running *r, unsigned code)
 		break;
 	}
 	fflush(stdout);
-	json_decref(state);
 }
 
 static void make_point(struct running *r)
@@ -133,11 +132,9 @@ static void make_point(struct running *r)
 
 static double age_of_last(const struct running *r)
 {
-	json_t *state = replica_state_load(r->settings_dir, r->guest);
-	double age = difftime(time(NULL), (time_t)json_integer_value(json_object_get(state, "tried_at")));
+	json_auto_t *state = replica_state_load(r->settings_dir, r->guest);
 
-	json_decref(state);
-	return age;
+	return difftime(time(NULL), (time_t)json_integer_value(json_object_get(state, "tried_at")));
 }
 
 static bool is_due(const struct running *r, double every)

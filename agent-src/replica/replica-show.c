@@ -332,7 +332,7 @@ int replica_show_history(struct replica_conf *c, int argc, char **argv)
 {
 	static const char *const heads[] = {"ENDED", "POINT", "TOOK", "WRITTEN", "SENT", "AS"};
 	enum { COLUMNS = ARRAY_LEN(heads) };
-	json_t *all;
+	json_auto_t *all = NULL;
 	size_t count, i;
 	AUTO_FREE char **cells = NULL;
 
@@ -353,7 +353,6 @@ int replica_show_history(struct replica_conf *c, int argc, char **argv)
 		text_table_print(stdout, cells, COLUMNS, count);
 	for (i = 0; i < count * COLUMNS; i++)
 		free(cells[i]);
-	json_decref(all);
 	return 0;
 }
 
@@ -388,7 +387,7 @@ static void add_history(const struct replica_conf *c, json_t *all)
 
 int replica_show(struct replica_conf *c, int argc, char **argv)
 {
-	json_t *all = replica_everything(c->state_dir, argc ? argv[0] : NULL);
+	json_auto_t *all = replica_everything(c->state_dir, argc ? argv[0] : NULL);
 	bool none = argc && !json_array_size(all);
 
 	if (none) {
@@ -403,6 +402,5 @@ int replica_show(struct replica_conf *c, int argc, char **argv)
 		report_clean(all); /* the other host's words, and a guest's name, drive no terminal */
 		print_all(all, argc);
 	}
-	json_decref(all);
 	return none ? EXIT_REFUSED : 0;
 }

@@ -72,7 +72,7 @@ static json_t *overlays_of(const struct points *p)
 int replica_check_stayed(const char *state_dir, const char *guest, const struct points *p, struct err *e)
 {
 	AUTO_FREE char *path = whereabouts_path(state_dir, guest);
-	json_t *all, *overlays;
+	json_auto_t *all = NULL, *overlays = NULL;
 	const json_t *newest;
 	bool shared;
 	int r = check_journals(state_dir, guest, e) ?: whereabouts_read(path, &all, e);
@@ -87,8 +87,6 @@ int replica_check_stayed(const char *state_dir, const char *guest, const struct 
 			"guest %s went on from here to %s, which has what it has written since, so its primary must not go on. What is left "
 			"of it here is removed by vmferry replica remove %s",
 			guest, json_text(newest, "gone_to"), guest);
-	json_decref(overlays);
-	json_decref(all);
 	return r;
 }
 
@@ -115,7 +113,7 @@ int replica_check_came(const char *state_dir, const char *guest, const struct po
 	AUTO_FREE char *path = whereabouts_path(state_dir, guest);
 	const struct point *point = points_newest(p);
 	const json_t *newest;
-	json_t *all;
+	json_auto_t *all = NULL;
 	int r = whereabouts_read(path, &all, e);
 
 	if (r)
@@ -126,7 +124,6 @@ int replica_check_came(const char *state_dir, const char *guest, const struct po
 			    "guest %s itself came to this host from %s since its newest point was made, so it lies here with what it has "
 			    "written since: start that. (If it left by other means than vmferry: remove %s)",
 			    guest, json_text(newest, "came_from"), path);
-	json_decref(all);
 	return r;
 }
 
@@ -134,7 +131,7 @@ int replica_check_came(const char *state_dir, const char *guest, const struct po
 
 int replica_check_no_guest_runs(const char *guest, struct err *e)
 {
-	struct guest *list;
+	AUTO_FREE struct guest *list = NULL;
 	size_t count, i;
 	bool cut_off; /* other users' processes were cut off: anybody may give a process such a name */
 	int r = guest_list(&list, &count, &cut_off, e);
@@ -146,7 +143,6 @@ int replica_check_no_guest_runs(const char *guest, struct err *e)
 			r = err_set(e, EBUSY, "a guest %s runs here already (pid %d)", guest, (int)list[i].pid);
 		guest_fini(&list[i]);
 	}
-	free(list);
 	return r;
 }
 

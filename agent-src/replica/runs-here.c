@@ -28,7 +28,7 @@ static void add_disks(json_t *out, const json_t *disks)
 static int list_disks(const char *state_dir, const char *guest, json_t **out, struct err *e)
 {
 	AUTO_FREE char *path = whereabouts_path(state_dir, guest);
-	json_t *state, *all;
+	json_auto_t *state = NULL, *all = NULL;
 	const json_t *newest;
 	int r = whereabouts_read(path, &all, e);
 
@@ -40,8 +40,6 @@ static int list_disks(const char *state_dir, const char *guest, json_t **out, st
 	add_disks(*out, json_object_get(state, "disks"));
 	if (json_text(newest, "came_from"))
 		add_disks(*out, json_object_get(newest, "disks"));
-	json_decref(state);
-	json_decref(all);
 	return 0;
 }
 
@@ -107,7 +105,7 @@ static int check_guest(const struct guest *g, const json_t *disks, const char *u
 
 static int check_guests(const json_t *disks, const char *uuid, struct err *e)
 {
-	struct guest *list;
+	AUTO_FREE struct guest *list = NULL;
 	size_t count, i;
 	bool cut_off; /* other users' processes were cut off: nothing of their command lines is believed */
 	int r = guest_list(&list, &count, &cut_off, e);
@@ -118,7 +116,6 @@ static int check_guests(const json_t *disks, const char *uuid, struct err *e)
 		r = r ?: check_guest(&list[i], disks, uuid, e);
 		guest_fini(&list[i]);
 	}
-	free(list);
 	return r;
 }
 
@@ -141,9 +138,7 @@ static int check_open(const json_t *disks, struct err *e)
 
 int runs_here_check(const char *state_dir, const char *guest, const char *uuid, struct err *e)
 {
-	json_t *disks = NULL;
-	int r = list_disks(state_dir, guest, &disks, e) ?: check_guests(disks, uuid, e) ?: check_open(disks, e);
+	json_auto_t *disks = NULL;
 
-	json_decref(disks);
-	return r;
+	return list_disks(state_dir, guest, &disks, e) ?: check_guests(disks, uuid, e) ?: check_open(disks, e);
 }

@@ -165,15 +165,13 @@ int ssh_open(struct ssh **out, const struct ssh_config *cfg, struct err *e)
 
 void ssh_close(struct ssh *s)
 {
-	char *text, *address;
+	AUTO_FREE char *text = NULL, *address = NULL;
 
 	if (!s)
 		return;
 	text = s->text;
 	address = s->address;
 	s->ops->close(s);
-	free(text);
-	free(address);
 }
 
 const char *ssh_host_text(const struct ssh *s)

@@ -239,13 +239,10 @@ int old_put_back(const struct moving_disk *d, struct err *e)
 
 static int remove_old(const struct storage *s, const struct moving_disk *d, const char *path, struct err *e)
 {
-	json_t *known = json_copy(d->was);
-	int r;
+	json_auto_t *known = json_copy(d->was);
 
 	json_object_set_new(known, "path", json_string(path));
-	r = remove_known(s, known, e);
-	json_decref(known);
-	return r;
+	return remove_known(s, known, e);
 }
 
 void old_settle(struct storage *s, const struct moving_disk *d)

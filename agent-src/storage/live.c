@@ -101,13 +101,12 @@ static int note_stopped(struct storage *s, bool ours, struct err *e)
 
 int storage_run_state(struct storage *s, char out[32], struct err *e)
 {
-	json_t *status;
+	json_auto_t *status = NULL;
 	int r = qmp_call(s->qmp, "query-status", NULL, &status, e);
 
 	if (r)
 		return r;
 	snprintf(out, 32, "%s", json_text(status, "status") ?: "?");
-	json_decref(status);
 	return 0;
 }
 

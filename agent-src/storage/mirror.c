@@ -116,7 +116,7 @@ static int look_at(struct storage *s, struct moving_disk *d, json_t *jobs, enum 
 
 int mirrors_look(struct storage *s, enum mirror_state *least, struct err *e)
 {
-	json_t *jobs;
+	json_auto_t *jobs = NULL;
 	int r = qmp_call(s->qmp, "query-jobs", NULL, &jobs, e);
 
 	if (r)
@@ -124,7 +124,6 @@ int mirrors_look(struct storage *s, enum mirror_state *least, struct err *e)
 	*least = MIRROR_PENDING;
 	for (unsigned i = 0; i < s->count && !r; i++)
 		r = look_at(s, &s->disks[i], jobs, least, e);
-	json_decref(jobs);
 	return r;
 }
 
@@ -161,7 +160,7 @@ static json_t *used_by(json_t *blocks, const struct moving_disk *d)
 
 int mirrors_look_at_devices(struct storage *s, struct err *e)
 {
-	json_t *blocks;
+	json_auto_t *blocks = NULL;
 	int r = qmp_call(s->qmp, "query-block", NULL, &blocks, e);
 
 	if (r)
@@ -175,7 +174,6 @@ int mirrors_look_at_devices(struct storage *s, struct err *e)
 			r = err_set(e, ESTALE, "another client has changed the drive of disk %s: it uses the node %s", d->from,
 				    node ?: "?");
 	}
-	json_decref(blocks);
 	return r;
 }
 

@@ -130,7 +130,8 @@ static int check_guest(struct storage *s, struct err *e)
 /* Checks that no other client works on the guest's disks. */
 static int check_idle(struct storage *s, struct err *e)
 {
-	json_t *jobs, *exports;
+	json_auto_t *exports = NULL;
+	json_t *jobs;
 	int r = qmp_call(s->qmp, "query-jobs", NULL, &jobs, e);
 
 	if (r)
@@ -147,7 +148,6 @@ static int check_idle(struct storage *s, struct err *e)
 	if (json_array_size(exports))
 		r = err_set(e, EBUSY, "this QEMU exports a disk (block export %s): end that first (block-export-del)",
 			    json_text(json_array_get(exports, 0), "id") ?: "?");
-	json_decref(exports);
 	return r;
 }
 

@@ -71,17 +71,14 @@ static void send_line(struct client *k, const char *line)
 
 static void answer(struct client *k, char *line)
 {
-	json_t *args = json_loads(line, 0, NULL), *reply;
+	json_auto_t *args = json_loads(line, 0, NULL), *reply = NULL;
 	const char *command = json_string_value(json_object_get(args, "command"));
-	char *text;
+	AUTO_FREE char *text = NULL;
 
 	reply = command ? k->control->request(k->control->ctx, command, args) : json_pack("{s:s}", "error", "not a request");
 	text = json_dumps(reply, JSON_COMPACT);
 	send_line(k, text);
 	k->follow = json_is_true(json_object_get(args, "follow"));
-	free(text);
-	json_decref(reply);
-	json_decref(args);
 }
 
 static void client_free(struct client *k)
@@ -446,7 +443,7 @@ void control_sweep(const char *runtime_dir)
 {
 	AUTO_CLOSE int lock = -1;
 	struct sockaddr_un sa;
-	pid_t *pids = NULL;
+	AUTO_FREE pid_t *pids = NULL;
 	struct err e;
 	size_t n, i;
 
@@ -456,5 +453,4 @@ void control_sweep(const char *runtime_dir)
 	for (i = 0; i < n; i++)
 		if (!socket_path(runtime_dir, pids[i], &sa, &e) && !answers(&sa))
 			unlink(sa.sun_path);
-	free(pids);
 }

@@ -104,14 +104,13 @@ static bool take_line(void *ctx, const json_t *line)
 /* A guest that goes cold while it runs is moved in several attempts, each of which has a socket of its own. Any other agent may only have found us too slow. */
 static bool follow_next_agent(struct order_wait *w, const char *runtime_dir, pid_t guest)
 {
-	json_t *request = json_pack("{s:s,s:b}", "command", "status", "follow", 1);
+	json_auto_t *request = json_pack("{s:s,s:b}", "command", "status", "follow", 1);
 	uint64_t until = now_ns() + (w->has_next ? NEXT_AGENT_NS + w->pause_ns : 0);
 	struct err e;
 	int r;
 
 	while ((r = control_follow(runtime_dir, guest, request, take_line, w, &e)) && !interrupted && now_ns() < until)
 		poll(NULL, 0, LOOK_MS);
-	json_decref(request);
 	return !r;
 }
 

@@ -189,7 +189,7 @@ void report_init(struct report *r, bool json, bool fine)
 
 void report_emit(struct report *r, json_t *event)
 {
-	char *line = json_text_line(event);
+	AUTO_FREE char *line = json_text_line(event);
 	json_t *shown;
 
 	if (line) {
@@ -204,7 +204,6 @@ void report_emit(struct report *r, json_t *event)
 		if (r->follow)
 			r->follow(r->ctx, line);
 	}
-	free(line);
 	json_decref(event);
 }
 

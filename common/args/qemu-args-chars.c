@@ -169,8 +169,8 @@ int args_on_chardev(struct rewrite *w, struct item *it)
  * ("mon:") would never receive a command, so that part is dropped. */
 static int append_to(struct rewrite *w, const struct item *it, const char *path)
 {
-	char *id = NULL, *value;
-	struct kv_list l = {.n = 0};
+	AUTO_FREE char *id = NULL, *value = NULL;
+	AUTO_KV struct kv_list l = {.n = 0};
 
 	do
 		kv_replace(&id, xasprintf("vmferry-file-%zu", w->appended++));
@@ -182,9 +182,6 @@ static int append_to(struct rewrite *w, const struct item *it, const char *path)
 	args_emit_list(w, "chardev", &l);
 	value = xasprintf("chardev:%s", id);
 	args_emit(w, it->name, value);
-	kv_fini(&l);
-	free(value);
-	free(id);
 	return 0;
 }
 
@@ -211,7 +208,7 @@ static int on_compat_path(struct rewrite *w, struct item *it, enum args_role rol
 
 static int on_compat_socket(struct rewrite *w, struct item *it, const char *rest, bool is_unix)
 {
-	struct kv_list l;
+	AUTO_KV struct kv_list l;
 	int r;
 
 	kv_parse(&l, rest);
@@ -225,7 +222,6 @@ static int on_compat_socket(struct rewrite *w, struct item *it, const char *rest
 
 		args_emit(w, it->name, value);
 	}
-	kv_fini(&l);
 	return r;
 }
 

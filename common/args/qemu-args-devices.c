@@ -161,7 +161,7 @@ int args_on_global(struct rewrite *w, struct item *it)
 	AUTO_FREE char *driver = dotted ? xstrndup(it->value, n) : xstrdup(kv_get(&it->p.l, "driver", NULL) ?: "");
 	AUTO_FREE char *key = dotted ? xstrndup(it->value + n + 1, equals - n - 1) : xstrdup(kv_get(&it->p.l, "property", NULL) ?: "");
 	struct kv *given = dotted ? NULL : kv_find(&it->p.l, "value", NULL);
-	char *value = xstrdup(dotted ? it->value + equals + 1 : given ? given->value : "");
+	AUTO_FREE char *value = xstrdup(dotted ? it->value + equals + 1 : given ? given->value : "");
 	const struct file_key *f = file_key_of("device", driver, key, value);
 
 	if (f)
@@ -176,7 +176,6 @@ int args_on_global(struct rewrite *w, struct item *it)
 	} else {
 		args_emit(w, it->name, it->value);
 	}
-	free(value);
 	return 0;
 }
 

@@ -132,7 +132,7 @@ static int map_json_filename(struct rewrite *w, char **value, const struct place
 {
 	struct place here = *at;
 	struct props p;
-	char *text;
+	AUTO_FREE char *text = NULL;
 	int r;
 
 	props_parse(&p, *value + 5);
@@ -145,7 +145,6 @@ static int map_json_filename(struct rewrite *w, char **value, const struct place
 	r = map_list(w, &p, "filename", &here, found);
 	text = props_print(&p);
 	kv_replace(value, xasprintf("json:%s", text));
-	free(text);
 	props_fini(&p);
 	return r;
 }
@@ -474,14 +473,13 @@ int args_on_disk_file(struct rewrite *w, struct item *it)
 {
 	struct place at = {.it = it, .role = strcmp(it->name, "pflash") ? ARGS_DISK : ARGS_PFLASH_VARS};
 	const struct args_map *m = NULL;
-	char *file = xstrdup(it->value);
+	AUTO_FREE char *file = xstrdup(it->value);
 	int r = map_filename(w, &file, &at, &m);
 
 	if (r == 0 && m && m->to && (m->format || m->shows))
 		r = emit_as_drive(w, it, file, m);
 	else if (r == 0)
 		args_emit(w, it->name, file);
-	free(file);
 	return r;
 }
 
@@ -489,13 +487,12 @@ int args_on_media(struct rewrite *w, struct item *it)
 {
 	struct place at = {.it = it, .role = ARGS_MEDIA, .read_only = !strcmp(it->name, "cdrom")};
 	const struct args_map *m = NULL;
-	char *file = xstrdup(it->value);
+	AUTO_FREE char *file = xstrdup(it->value);
 	int r = map_filename(w, &file, &at, &m);
 
 	if (r == 0 && m && !m->to)
 		r = emit_as_drive(w, it, NULL, m);
 	else if (r == 0)
 		args_emit(w, it->name, file);
-	free(file);
 	return r;
 }

@@ -66,11 +66,10 @@ int args_on_cpu(struct rewrite *w, struct item *it)
 
 int args_on_mem_path(struct rewrite *w, struct item *it)
 {
-	char *path = xstrdup(it->value);
+	AUTO_FREE char *path = xstrdup(it->value);
 
 	args_file(w, it, ARGS_MEMORY, false, NULL, &path);
 	args_emit(w, it->name, path);
-	free(path);
 	return 0;
 }
 
@@ -114,12 +113,11 @@ int args_on_run_with(struct rewrite *w, struct item *it)
 
 int args_on_data_file(struct rewrite *w, struct item *it)
 {
-	char *path = xstrdup(it->value);
+	AUTO_FREE char *path = xstrdup(it->value);
 
 	if (!is_data_file(path))
 		args_file(w, it, strcmp(it->name, "bios") ? ARGS_ROM : ARGS_BIOS, true, NULL, &path);
 	args_emit(w, it->name, path);
-	free(path);
 	return 0;
 }
 

@@ -82,7 +82,7 @@ static bool is_nic(const struct args_nic *n, const char *name)
 
 static int check_maps(struct rewrite *w)
 {
-	char *names = xstrdup("");
+	AUTO_FREE char *names = xstrdup("");
 	size_t i, k;
 	int r = 0;
 
@@ -100,7 +100,6 @@ static int check_maps(struct rewrite *w)
 			r = err_set(w->e, EINVAL, "--map-net %s=%s: the guest has no NIC %s; it has: %s", w->o->nets[i].nic,
 				    w->o->nets[i].to, w->o->nets[i].nic, *names ? names : "none");
 	}
-	free(names);
 	return r;
 }
 
@@ -376,7 +375,7 @@ static void keep_slirp(struct rewrite *w, struct item *it)
 static int map_nic(struct rewrite *w, const char *to, struct item *it, struct args_nic *n)
 {
 	AUTO_FREE char *here = describe_end(n->type, n->attach), *there = NULL;
-	struct kv_list out = {.n = 0};
+	AUTO_KV struct kv_list out = {.n = 0};
 	int r = parse_map(w, to, it, n, &out);
 
 	if (r == 0)
@@ -393,7 +392,6 @@ static int map_nic(struct rewrite *w, const char *to, struct item *it, struct ar
 		if (!w->o->no_state && !strcmp(n->type, "user") && strcmp(n->to_type, "user"))
 			keep_slirp(w, it);
 	}
-	kv_fini(&out);
 	return r;
 }
 

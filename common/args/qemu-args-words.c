@@ -131,7 +131,7 @@ static char *in_known_unit(const struct qemu_opt *opt, const struct args_words *
 
 static char *as_mon(const char *object)
 {
-	struct kv_list l = {.n = 0};
+	AUTO_KV struct kv_list l = {.n = 0};
 	struct args_monitor m;
 	struct props p;
 	const char *id;
@@ -147,7 +147,6 @@ static char *as_mon(const char *object)
 	if (m.control && kv_flag(&p.l, "pretty", false))
 		kv_append(&l, "pretty", "on");
 	text = kv_print(&l);
-	kv_fini(&l);
 	props_fini(&p);
 	free(m.chardev);
 	return text;

@@ -374,13 +374,12 @@ static const struct rule *rule_of(const char *name)
 static int apply_path(struct rewrite *w, const struct rule *rule, struct item *it)
 {
 	AUTO_FREE char *what = xasprintf("-%s", it->name);
-	char *path = xstrdup(it->value);
+	AUTO_FREE char *path = xstrdup(it->value);
 
 	args_file(w, it, rule->role, rule->meaning == PATH, rule->meaning == OUTPUT ? what : NULL, &path);
 	if (w->o->in_place && rule->role == ARGS_LOG)
 		args_note(w, "what is in the log %s is lost: the new QEMU begins it anew", path);
 	args_emit(w, it->name, path);
-	free(path);
 	return 0;
 }
 
@@ -443,7 +442,7 @@ static int apply_rule(struct rewrite *w, struct item *it)
 static void append_ours(struct rewrite *w)
 {
 	struct kv_list l = {.n = 0};
-	char *value;
+	AUTO_FREE char *value = NULL;
 
 	if (!w->machine_typed && w->o->machine) {
 		args_emit(w, "machine", w->o->machine);
@@ -465,7 +464,6 @@ static void append_ours(struct rewrite *w)
 	/* a client that connects while QEMU sets up its monitor is greeted twice or not at all, so QEMU waits for us before that */
 	kv_append(&l, "wait", "on");
 	args_emit_list(w, "qmp", &l);
-	free(value);
 	kv_fini(&l);
 }
 

@@ -141,7 +141,7 @@ static int keep(char **to, const char *value)
 
 static int read_ctrl(struct swtpm *s, const char *value, struct err *e)
 {
-	struct kv_list l;
+	AUTO_KV struct kv_list l;
 	const char *type, *path;
 	int r;
 
@@ -152,25 +152,21 @@ static int read_ctrl(struct swtpm *s, const char *value, struct err *e)
 		r = err_set(e, ENOTSUP, "QEMU does not reach it at a unix socket that has a name (--ctrl %s)", value);
 	else
 		r = keep(&s->socket, path);
-	kv_fini(&l);
 	return r;
 }
 
 static int read_state(struct swtpm *s, const char *value, struct err *e)
 {
 	static const char uri[] = "dir://";
-	struct kv_list l;
+	AUTO_KV struct kv_list l;
 	const char *dir, *backend;
-	int r;
 
 	kv_parse(&l, value);
 	dir = kv_get(&l, "dir", NULL);
 	backend = kv_get(&l, "backend-uri", NULL);
 	if (!dir && text_starts_with(backend, uri))
 		dir = backend + strlen(uri);
-	r = dir && *dir ? keep(&s->state, dir) : err_set(e, ENOTSUP, "its state is not in a directory (--tpmstate %s)", value);
-	kv_fini(&l);
-	return r;
+	return dir && *dir ? keep(&s->state, dir) : err_set(e, ENOTSUP, "its state is not in a directory (--tpmstate %s)", value);
 }
 
 static int leave_out(struct swtpm *s, const char *name)

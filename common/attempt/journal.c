@@ -443,7 +443,7 @@ static int dump_record(void *arg, const struct record *r, struct err *e)
 					    [K_OWN] = "own", [K_DISOWN] = "disown", [K_NOTE] = "note"};
 	struct dump *d = arg;
 	bool again = r->kind == K_TWIN && d->last == K_STATE;
-	json_t *o;
+	json_auto_t *o = NULL;
 	double t;
 	time_t secs;
 	struct tm tm;
@@ -472,7 +472,6 @@ static int dump_record(void *arg, const struct record *r, struct err *e)
 		text = json_text_dump(o, JSON_COMPACT | JSON_SORT_KEYS);
 		fprintf(d->to, "%s\n", text ? text : "");
 	}
-	json_decref(o);
 	return 0;
 }
 

@@ -51,13 +51,10 @@ static void round_reals(json_t *v)
 
 char *json_text_line(const json_t *v)
 {
-	json_t *rounded = json_deep_copy(v);
-	char *text;
+	json_auto_t *rounded = json_deep_copy(v);
 
 	round_reals(rounded);
-	text = json_text_dump(rounded, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS));
-	json_decref(rounded);
-	return text;
+	return json_text_dump(rounded, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS));
 }
 
 void json_text_print(const json_t *v)

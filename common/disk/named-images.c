@@ -23,15 +23,12 @@ bool named_image_note(json_t *noted, const char *name)
 static int is(const json_t *entry, const char *path)
 {
 	struct stat st;
-	json_t *now;
-	int same;
+	json_auto_t *now = NULL;
 
 	if (stat(path, &st))
 		return -errno;
 	now = identity(&st);
-	same = json_equal(now, entry);
-	json_decref(now);
-	return same;
+	return json_equal(now, entry);
 }
 
 bool named_image_is(const json_t *entry, const char *path)

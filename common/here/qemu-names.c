@@ -193,14 +193,12 @@ static int query_exports(struct qmp *q, json_t **out, struct err *e)
 /* 1: it is there, 0: it is not. */
 static int is_exported(struct qmp *q, const char *id, struct err *e)
 {
-	json_t *list;
+	json_auto_t *list = NULL;
 	int r = query_exports(q, &list, e);
 
 	if (r)
 		return r;
-	r = json_find(list, "id", id) != NULL;
-	json_decref(list);
-	return r;
+	return json_find(list, "id", id) != NULL;
 }
 
 /* Removes the export and waits until QEMU no longer lists it, which is when its clients are disconnected. */
@@ -246,7 +244,8 @@ int qemu_undo_exports(struct qmp *q, struct loop *l, const char *prefix, struct 
 /* A QEMU has a single NBD server, so stopping it would also cut off any other client that exports a disk on it. */
 static int check_unused(struct qmp *q, const char *socket, struct err *e)
 {
-	json_t *list, *x;
+	json_auto_t *list = NULL;
+	json_t *x;
 	const char *id = NULL;
 	size_t i;
 	int r = query_exports(q, &list, e);
@@ -258,7 +257,6 @@ static int check_unused(struct qmp *q, const char *socket, struct err *e)
 			id = json_text(x, "id");
 	if (id)
 		r = err_set(e, EBUSY, "another client exports a disk (%s) on the NBD server that the move has started (%s)", id, socket);
-	json_decref(list);
 	return r;
 }
 

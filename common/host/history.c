@@ -88,11 +88,9 @@ static int write_entries(const char *path, json_t *all, json_t *entry, struct er
 
 int history_append(const char *path, json_t *entry, struct err *e)
 {
-	json_t *all = read_entries(path, NULL);
-	int r = write_entries(path, all, entry, e);
+	json_auto_t *all = read_entries(path, NULL);
 
-	json_decref(all);
-	return r;
+	return write_entries(path, all, entry, e);
 }
 
 /* ---- sums ---- */
@@ -214,11 +212,10 @@ static int add_to_file(const char *state_dir, json_t *entry, struct err *e)
 	AUTO_FREE char *path = xasprintf("%s/history", state_dir);
 	AUTO_CLOSE int fd = lock_files(state_dir, e);
 
-	json_t *all = fd < 0 ? NULL : read_entries(path, NULL);
+	json_auto_t *all = fd < 0 ? NULL : read_entries(path, NULL);
 	bool again = take_earlier(all, entry);
 	int r = fd < 0 ? fd : write_entries(path, all, entry, e);
 
-	json_decref(all);
 	return r || again ? r : add_to_sums(state_dir, entry, e);
 }
 

@@ -102,6 +102,7 @@ int own_file_know_contents(const char *path, const char *as, json_t **out, struc
 		return r;
 	if (lstat(path, &st)) {
 		json_decref(*out);
+		*out = NULL;
 		return err_sys(e, errno, "cannot look at %s", path);
 	}
 	json_object_set_new(*out, "size", json_integer((json_int_t)st.st_size));

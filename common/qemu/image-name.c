@@ -58,29 +58,23 @@ static bool is_set_at_or_below(const json_t *node, const char *option)
 
 bool image_begins_later(const char *name)
 {
-	json_t *tree = tree_of(name);
-	bool yes = is_set_at_or_below(tree, "offset");
+	json_auto_t *tree = tree_of(name);
 
-	json_decref(tree);
-	return yes;
+	return is_set_at_or_below(tree, "offset");
 }
 
 bool image_ends_by_size(const char *name)
 {
-	json_t *tree = tree_of(name);
-	bool yes = json_object_get(tree, "size") != NULL;
+	json_auto_t *tree = tree_of(name);
 
-	json_decref(tree);
-	return yes;
+	return json_object_get(tree, "size") != NULL;
 }
 
 bool image_ends_by_size_below(const char *name)
 {
-	json_t *tree = tree_of(name);
-	bool yes = is_set_at_or_below(json_object_get(tree, "file"), "size");
+	json_auto_t *tree = tree_of(name);
 
-	json_decref(tree);
-	return yes;
+	return is_set_at_or_below(json_object_get(tree, "file"), "size");
 }
 
 /* True if every member of the tree names one of two drivers, or says which part is shown. */
@@ -124,9 +118,7 @@ char *image_name_below(const char *name)
 
 bool image_is_plain(const char *name)
 {
-	json_t *tree = tree_of(name);
-	bool yes = tree ? is_plain_tree(tree) : name && !text_starts_with(name, JSON);
+	json_auto_t *tree = tree_of(name);
 
-	json_decref(tree);
-	return yes;
+	return tree ? is_plain_tree(tree) : name && !text_starts_with(name, JSON);
 }

@@ -123,7 +123,7 @@ static int check_names(const json_t *names, struct err *e)
 static int first_cpu(struct qmp *q, char **out, struct err *e)
 {
 	const char *path;
-	json_t *cpus;
+	json_auto_t *cpus = NULL;
 	int r = qmp_call(q, "query-cpus-fast", NULL, &cpus, e);
 
 	if (r)
@@ -133,7 +133,6 @@ static int first_cpu(struct qmp *q, char **out, struct err *e)
 		*out = xstrdup(path);
 	else
 		r = err_set(e, EPROTO, "QEMU does not name its CPUs");
-	json_decref(cpus);
 	return r;
 }
 

@@ -30,6 +30,8 @@ void kv_parse(struct kv_list *l, const char *text);
 /* malloc'ed, with commas doubled again. */
 char *kv_print(const struct kv_list *l);
 void kv_fini(struct kv_list *l);
+/* Freed when the scope ends. */
+#define AUTO_KV __attribute__((cleanup(kv_fini)))
 /* Value of the last part with that key; with implied_key equal to key, a first part without key
  * counts too. */
 const char *kv_get(const struct kv_list *l, const char *key, const char *implied_key);

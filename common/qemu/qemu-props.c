@@ -93,7 +93,7 @@ static void update(const struct kv_list *l, json_t *node, const char *prefix)
 /* Adds the members that l has and the tree lacks, at the top of the tree. */
 static void add_new(const struct kv_list *l, json_t *tree)
 {
-	struct kv_list had = {.n = 0};
+	AUTO_KV struct kv_list had = {.n = 0};
 
 	flatten(&had, tree, "");
 	for (size_t i = 0; i < l->n; i++) {
@@ -107,7 +107,6 @@ static void add_new(const struct kv_list *l, json_t *tree)
 		else
 			json_object_set_new(tree, p->key, json_string(p->value));
 	}
-	kv_fini(&had);
 }
 
 char *props_print(struct props *p)

@@ -93,16 +93,15 @@ static json_t *exactly(const json_t *saved, const char *const *on)
 
 int settings_capabilities(struct qmp *q, const json_t *saved, const char *const *on, struct err *e)
 {
-	json_t *want = exactly(saved, on);
-	int r = set_capabilities(q, want, e);
+	json_auto_t *want = exactly(saved, on);
 
-	json_decref(want);
-	return r;
+	return set_capabilities(q, want, e);
 }
 
 int settings_check(struct qmp *q, const json_t *saved, const char *const *on, struct err *e)
 {
-	json_t *now, *want, *value;
+	json_auto_t *now = NULL, *want = NULL;
+	json_t *value;
 	const char *name;
 	int r = query_capabilities(q, &now, e);
 
@@ -112,8 +111,6 @@ int settings_check(struct qmp *q, const json_t *saved, const char *const *on, st
 	json_object_foreach(want, name, value)
 		if (!r && json_is_true(json_object_get(now, name)) != json_is_true(value))
 			r = err_set(e, EBUSY, "another client has changed the migration capability %s of this QEMU", name);
-	json_decref(want);
-	json_decref(now);
 	return r;
 }
 

@@ -54,13 +54,12 @@ void qmp_carried_answer(struct qmp *q, json_int_t id, const char *text, const st
 
 void qmp_carried_event(struct qmp *q, const char *name, const char *data, uint64_t realtime_ns)
 {
-	json_t *json = data ? json_loads(data, 0, NULL) : NULL;
+	json_auto_t *json = data ? json_loads(data, 0, NULL) : NULL;
 
 	log_debug("QMP %s: event %s", q->path, name);
 	q->event_realtime_ns = realtime_ns;
 	if (!q->dead && !q->closing && q->opened && q->handlers && q->handlers->event)
 		q->handlers->event(q->ctx, name, json, now_ns());
-	json_decref(json);
 }
 
 void qmp_carried_lost(struct qmp *q, const char *reason)

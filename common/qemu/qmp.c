@@ -347,7 +347,7 @@ static void give_to_socket(struct qmp *q, const json_t *msg)
 static struct request *request_new(struct qmp *q, const char *command, json_t *args, unsigned deadline_ms, qmp_reply_fn fn, void *arg)
 {
 	struct request *r = xcalloc(1, sizeof(*r));
-	json_t *msg = json_pack("{s:s, s:I}", "execute", command, "id", ++q->last_id);
+	json_auto_t *msg = json_pack("{s:s, s:I}", "execute", command, "id", ++q->last_id);
 
 	if (args)
 		json_object_set_new(msg, "arguments", args);
@@ -366,7 +366,6 @@ static struct request *request_new(struct qmp *q, const char *command, json_t *a
 		give_to_carrier(q, r, msg);
 	else if (!q->dead)
 		give_to_socket(q, msg);
-	json_decref(msg);
 	return r;
 }
 
@@ -452,7 +451,7 @@ void qmp_stands(struct qmp *q)
 
 int qmp_hmp(struct qmp *q, const char *line, char **text, struct err *e)
 {
-	json_t *ret;
+	json_auto_t *ret = NULL;
 	int r = qmp_call(q, "human-monitor-command", json_pack("{s:s}", "command-line", line), &ret, e);
 
 	if (r < 0)
@@ -461,7 +460,6 @@ int qmp_hmp(struct qmp *q, const char *line, char **text, struct err *e)
 		*text = xstrdup(json_string_value(ret));
 	else
 		r = err_set(e, EPROTO, "QEMU answered the monitor command \"%s\" with something that is not text", line);
-	json_decref(ret);
 	return r;
 }
 

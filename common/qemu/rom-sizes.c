@@ -17,7 +17,7 @@ static bool is_rom(const char *name)
 
 int rom_sizes_ask(struct qmp *q, json_t **sizes, struct err *e)
 {
-	struct ram_block_place *told;
+	AUTO_FREE struct ram_block_place *told = NULL;
 	size_t n, i;
 	int r = ram_blocks_list(q, &told, &n, e);
 
@@ -27,7 +27,6 @@ int rom_sizes_ask(struct qmp *q, json_t **sizes, struct err *e)
 	for (i = 0; i < n; i++)
 		if (is_rom(told[i].name) && text_is_utf8(told[i].name) && told[i].used_bytes <= INT64_MAX)
 			json_object_set_new(*sizes, told[i].name, json_integer((json_int_t)told[i].used_bytes));
-	free(told);
 	return 0;
 }
 

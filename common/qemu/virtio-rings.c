@@ -43,18 +43,17 @@ static int is_qemus_own(struct qmp *q, const char *path, bool *own, struct err *
 {
 	static const char *const types[] = {"virtio-blk-device", "virtio-scsi-device",	  "virtio-serial-device",
 					    "virtio-rng-device", "virtio-balloon-device", NULL};
-	json_t *type;
+	json_auto_t *type = NULL;
 	int r = ask(q, "qom-get", json_pack("{s:s,s:s}", "path", path, "property", "type"), &type, e);
 
 	*own = json_is_string(type) && word_index(types, json_string_value(type)) >= 0;
-	json_decref(type);
 	return r;
 }
 
 static int ask_device(struct qmp *q, const json_t *device, const char *figure, bool has_guest, json_t *rings, struct err *e)
 {
 	const char *path = json_text(device, "path"), *name = json_text(device, "name");
-	json_t *entries = json_array();
+	json_auto_t *entries = json_array();
 	bool may_ask = path && name;
 	int r = may_ask && has_guest ? is_qemus_own(q, path, &may_ask, e) : 0;
 
@@ -62,7 +61,6 @@ static int ask_device(struct qmp *q, const json_t *device, const char *figure, b
 		r = ask_entries(q, path, figure, entries, e);
 	if (!r && json_array_size(entries))
 		json_array_append_new(rings, json_pack("{s:s,s:s,s:O}", "device", name, "path", path, "entries", entries));
-	json_decref(entries);
 	return r;
 }
 

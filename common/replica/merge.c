@@ -147,17 +147,15 @@ static int rebase_above(const struct merge *m, struct err *e)
 /* The images have the names and formats that they had, and the next point's size. */
 static int take_place(const struct merge *m, struct err *e)
 {
-	json_t *is = json_deep_copy(m->new), *disk;
+	json_auto_t *is = json_deep_copy(m->new);
+	json_t *disk;
 	size_t i;
-	int r;
 
 	json_array_foreach(json_object_get(is, "disks"), i, disk) {
 		json_object_set(disk, "file", json_object_get(disk_of(m->old, i), "file"));
 		json_object_set(disk, "format", json_object_get(disk_of(m->old, i), "format"));
 	}
-	r = points_write(m->p, m->into, is, e);
-	json_decref(is);
-	return r;
+	return points_write(m->p, m->into, is, e);
 }
 
 static int run_merge(const struct merge *m, struct err *e)
@@ -379,11 +377,10 @@ int points_tidy(const char *dir, struct err *e)
 
 int points_tidy_at(const char *dir, struct err *e)
 {
-	int session, r = points_session_now(dir, &session, e);
+	AUTO_CLOSE int session = -1;
+	int r = points_session_now(dir, &session, e);
 
 	if (r)
 		return r == -EBUSY ? 0 : r;
-	r = points_tidy(dir, e);
-	close(session);
-	return r;
+	return points_tidy(dir, e);
 }

@@ -14,14 +14,13 @@ int points_look_up(const char *state_dir, const char *guest, char **dir, struct 
 {
 	AUTO_FREE char *notes = xasprintf("%s/replicas", state_dir), *name = points_dir(notes, guest), *path = xasprintf("%s.json", name);
 	json_error_t why;
-	json_t *o;
+	json_auto_t *o = NULL;
 
 	*dir = NULL;
 	if (access(path, F_OK) && errno == ENOENT)
 		return 0;
 	o = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
 	*dir = json_text(o, "dir") ? xstrdup(json_text(o, "dir")) : NULL;
-	json_decref(o);
 	return *dir ? 0 : err_set(e, EBADMSG, "%s is damaged, which would say where the points of guest %s are", path, guest);
 }
 

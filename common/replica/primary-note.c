@@ -91,25 +91,22 @@ static int note_old_copy(const char *state_dir, const char *guest, const json_t 
 {
 	AUTO_FREE char *path = whereabouts_path(state_dir, guest);
 	const char *to = json_text(state, "to") ?: "";
-	json_t *entry = json_pack("{s:s,s:s,s:s,s:O*}", "guest", guest, "attempt", json_text(state, "pair") ?: "replaced", "gone_to",
-				  *to ? to : "the host of its replica", "disks", json_object_get(state, "disks"));
+	json_auto_t *entry = json_pack("{s:s,s:s,s:s,s:O*}", "guest", guest, "attempt", json_text(state, "pair") ?: "replaced", "gone_to",
+				       *to ? to : "the host of its replica", "disks", json_object_get(state, "disks"));
 	struct err ignored;
-	int r = entry ? json_object_get(entry, "disks") ? whereabouts_add_old(path, entry, &ignored) : 0 : -EBADMSG;
 
-	json_decref(entry);
-	return r;
+	return entry ? json_object_get(entry, "disks") ? whereabouts_add_old(path, entry, &ignored) : 0 : -EBADMSG;
 }
 
 void primary_note_here(const char *state_dir, const char *guest, bool by_replica)
 {
 	AUTO_FREE char *conf = replica_path(state_dir, guest, "conf"), *json = replica_path(state_dir, guest, "json");
 	json_error_t why;
-	json_t *state = json_load_file(json, 0, &why);
+	json_auto_t *state = json_load_file(json, 0, &why);
 
 	if (json_is_true(json_object_get(state, "replaced")) && (!by_replica || access(conf, F_OK)) &&
 	    !note_old_copy(state_dir, guest, state))
 		primary_note_gone(state_dir, guest);
-	json_decref(state);
 }
 
 /* ---- a guest that moves ---- */

@@ -359,7 +359,7 @@ static void say_goodbye(struct conn_link *k)
 
 static void free_conn(struct conn *conn)
 {
-	struct conn_link *k = of(conn);
+	AUTO_FREE struct conn_link *k = of(conn);
 	struct err e;
 
 	if (k->link.tls && !k->over && !k->sending)
@@ -373,7 +373,6 @@ static void free_conn(struct conn *conn)
 		if (loop_step(k->loop, 1000, &e))
 			break;
 	link_close(&k->link);
-	free(k);
 }
 
 struct conn *conn_link_new(struct loop *l, struct link link)
