@@ -7,6 +7,7 @@
 #include "unix-socket.h"
 #include "shell-quote.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -220,15 +221,13 @@ static bool is_fleeting(const char *dir)
 char **names_fleeting_dirs(const struct args_result *line, const char *dir)
 {
 	char **out = xcalloc(line->file_count + 1, sizeof(*out));
-	size_t i, k, n = 0;
+	size_t n = 0;
 
-	for (i = 0; i < line->file_count; i++) {
+	for (size_t i = 0; i < line->file_count; i++) {
 		const struct args_file *f = &line->files[i];
 		char *of = args_role_is_written(f->role) && f->to && *f->to == '/' ? dir_of(f->to) : NULL;
 
-		for (k = 0; of && k < n && strcmp(out[k], of) != 0; k++)
-			;
-		if (of && k == n && strcmp(of, dir) != 0 && is_fleeting(of))
+		if (of && !words_have(out, n, of) && strcmp(of, dir) != 0 && is_fleeting(of))
 			out[n++] = of;
 		else
 			free(of);

@@ -67,11 +67,7 @@ static void add_off(struct known *k, const struct option_list *off)
 
 static bool is_known(const struct known *k, const char *word)
 {
-	size_t i;
-
-	for (i = 0; i < k->count && strcmp(k->names[i], word) != 0; i++)
-		;
-	return i < k->count;
+	return words_have(k->names, k->count, word);
 }
 
 /* gone: where it went, or NULL. code: as an errno. */

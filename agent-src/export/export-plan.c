@@ -6,6 +6,7 @@
 #include "qemu-find.h"
 #include "unit-text.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -17,16 +18,14 @@
 
 static void __attribute__((format(printf, 2, 3))) note(struct export_plan *p, const char *fmt, ...)
 {
-	char *text = NULL;
+	char *text;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		abort();
+	text = xvasprintf(fmt, ap);
 	va_end(ap);
 	text_make_printable(text, false);
-	p->notes = xrealloc(p->notes, (p->note_count + 1) * sizeof(*p->notes));
-	p->notes[p->note_count++] = text;
+	words_add(&p->notes, &p->note_count, text);
 }
 
 /* ---- the line ---- */

@@ -221,10 +221,7 @@ int rules_hosts(const struct fleet_rules *r, const char *text, char ***hosts, si
 
 bool rule_names(const struct fleet_rule *rule, const char *guest)
 {
-	for (size_t i = 0; i < rule->count; i++)
-		if (!strcmp(rule->words[i], guest))
-			return true;
-	return false;
+	return words_have(rule->words, rule->count, guest);
 }
 
 const char *rules_stay(const struct fleet_rules *r, const char *guest)

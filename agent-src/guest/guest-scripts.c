@@ -8,6 +8,7 @@
 #include "systemd.h"
 #include "unit-text.h"
 #include "util.h"
+#include "words.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -157,11 +158,9 @@ static bool is_script_name(const char *name)
 
 static bool was_looked_at(struct search *f, const char *dir)
 {
-	for (size_t i = 0; i < f->dir_count; i++)
-		if (!strcmp(f->dirs[i], dir))
-			return true;
-	f->dirs = xrealloc(f->dirs, (f->dir_count + 1) * sizeof(*f->dirs));
-	f->dirs[f->dir_count++] = xstrdup(dir);
+	if (words_have(f->dirs, f->dir_count, dir))
+		return true;
+	words_add(&f->dirs, &f->dir_count, xstrdup(dir));
 	return false;
 }
 
@@ -222,16 +221,11 @@ static const struct guest *as_started(const struct guest *g, struct guest *buf)
 static void add_image(char ***out, size_t *n, const char *path)
 {
 	char *real = path && *path == '/' ? realpath(path, NULL) : NULL;
-	size_t i;
 
-	for (i = 0; real && i < *n && strcmp((*out)[i], real); i++)
-		;
-	if (!real || i < *n) {
+	if (real && !words_have(*out, *n, real))
+		words_add(out, n, real);
+	else
 		free(real);
-		return;
-	}
-	*out = xrealloc(*out, (*n + 1) * sizeof(**out));
-	(*out)[(*n)++] = real;
 }
 
 size_t guest_images(const struct guest *g, char ***out)

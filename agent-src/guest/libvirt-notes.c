@@ -12,11 +12,7 @@
 /* A text, once. Takes word; NULL: nothing. */
 static int add_word(char ***list, size_t *count, char *word, struct err *e)
 {
-	size_t i;
-
-	for (i = 0; word && i < *count && strcmp((*list)[i], word); i++)
-		;
-	if (!word || i < *count) {
+	if (!word || words_have(*list, *count, word)) {
 		free(word);
 		return 0;
 	}
@@ -24,8 +20,7 @@ static int add_word(char ***list, size_t *count, char *word, struct err *e)
 		free(word);
 		return err_set(e, EINVAL, "it names more than %d files and devices of its host", LIBVIRT_WORDS_MAX);
 	}
-	*list = xrealloc(*list, (*count + 1) * sizeof(**list));
-	(*list)[(*count)++] = word;
+	words_add(list, count, word);
 	return 0;
 }
 
@@ -49,11 +44,8 @@ static bool is_everywhere(const char *path)
 static bool is_serial_again(const struct libvirt_definition *d, const char *element, const char *value)
 {
 	AUTO_FREE char *serial = xasprintf("<serial> %.*s", SHOWN_MAX, value);
-	size_t i;
 
-	for (i = 0; i < d->file_count && strcmp(d->files[i], serial); i++)
-		;
-	return !strcmp(element, "console") && i < d->file_count;
+	return !strcmp(element, "console") && words_have(d->files, d->file_count, serial);
 }
 
 static int note_path(struct libvirt_definition *d, const char *element, const char *value, struct err *e)

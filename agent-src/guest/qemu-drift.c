@@ -27,11 +27,9 @@ void guest_note(struct guest *g, const char *fmt, ...)
 	char *text;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		abort();
+	text = xvasprintf(fmt, ap);
 	va_end(ap);
-	g->notes.text = xrealloc(g->notes.text, (g->notes.count + 1) * sizeof(*g->notes.text));
-	g->notes.text[g->notes.count++] = text;
+	words_add(&g->notes.text, &g->notes.count, text);
 }
 
 #define PERIPHERAL "/machine/peripheral/"

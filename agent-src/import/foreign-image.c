@@ -7,6 +7,7 @@
 #include "open-regular.h"
 #include "ova.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -109,8 +110,7 @@ static int check_line(struct image_source *s, const char *line, size_t n, unsign
 	if (s->is_slice)
 		return err_set(e, EINVAL, "the extents are not in it");
 	path = xasprintf("%.*s/%s", dir, s->path, name);
-	s->extents = xrealloc(s->extents, (s->extent_count + 1) * sizeof(*s->extents));
-	s->extents[s->extent_count++] = xstrdup(name);
+	words_add(&s->extents, &s->extent_count, xstrdup(name));
 	is_flat = !strcmp(type, "FLAT") || !strcmp(type, "VMFS");
 	if (sectors > UINT64_MAX / 1024 || from > UINT64_MAX / 1024)
 		return err_set(e, EINVAL, "the extent %s is longer than can be", name);

@@ -58,22 +58,16 @@ static void option(struct live *l, const char *name, char *value /* stolen, or N
 __attribute__((format(printf, 2, 3))) static void note(struct live *l, const char *fmt, ...)
 {
 	struct libvirt_plain *o = l->out;
-	char *text = NULL;
+	char *text;
 	va_list ap;
-	size_t i;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		abort();
+	text = xvasprintf(fmt, ap);
 	va_end(ap);
-	for (i = 0; i < o->note_count && strcmp(o->notes[i], text); i++)
-		;
-	if (i < o->note_count) {
+	if (words_have(o->notes, o->note_count, text))
 		free(text);
-		return;
-	}
-	o->notes = xrealloc(o->notes, (o->note_count + 1) * sizeof(*o->notes));
-	o->notes[o->note_count++] = text;
+	else
+		words_add(&o->notes, &o->note_count, text);
 }
 
 static const char *get(const struct item *it, const char *key)

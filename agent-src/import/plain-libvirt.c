@@ -101,26 +101,12 @@ void word_done(struct word *w)
 
 static void add_note(struct plain_libvirt *out, char *note)
 {
-	size_t i;
-
-	for (i = 0; i < out->note_count && strcmp(out->notes[i], note) != 0; i++)
-		;
-	if (i < out->note_count) {
+	if (words_have(out->notes, out->note_count, note)) {
 		free(note);
 		return;
 	}
-	out->notes = xrealloc(out->notes, (out->note_count + 1) * sizeof(*out->notes));
 	text_make_printable(note, false);
-	out->notes[out->note_count++] = note;
-}
-
-static char *formatted(const char *fmt, va_list ap)
-{
-	char *text;
-
-	if (vasprintf(&text, fmt, ap) < 0)
-		abort();
-	return text;
+	words_add(&out->notes, &out->note_count, note);
 }
 
 void plain_note(struct plain_work *p, const char *fmt, ...)
@@ -128,7 +114,7 @@ void plain_note(struct plain_work *p, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	add_note(p->out, formatted(fmt, ap));
+	add_note(p->out, xvasprintf(fmt, ap));
 	va_end(ap);
 }
 
@@ -139,7 +125,7 @@ void plain_refuse(struct plain_work *p, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	text = formatted(fmt, ap);
+	text = xvasprintf(fmt, ap);
 	va_end(ap);
 	p->refused = before ? xasprintf("%s; %s", before, text) : xstrdup(text);
 }

@@ -44,12 +44,11 @@ bool line_net_known(const char *net)
 
 __attribute__((format(printf, 3, 4))) static void option(struct line *l, const char *name, const char *fmt, ...)
 {
-	char *value = NULL;
+	char *value;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&value, fmt, ap) < 0)
-		abort();
+	value = xvasprintf(fmt, ap);
 	va_end(ap);
 	words_add(&l->argv, &l->argc, xasprintf("-%s", name));
 	words_add(&l->argv, &l->argc, value);

@@ -573,10 +573,8 @@ static json_t *status_of(const struct life *l)
 /* Malloc'ed, and UTF-8: paths in it may be long, and anything. */
 static char *sentence(const char *fmt, va_list ap)
 {
-	char *text;
+	char *text = xvasprintf(fmt, ap);
 
-	if (vasprintf(&text, fmt, ap) < 0)
-		abort();
 	text_make_utf8(text);
 	return text;
 }

@@ -3,6 +3,7 @@
 #include "qemu-opts.h"
 #include "qemu-props.h"
 #include "util.h"
+#include "words.h"
 
 #include <string.h>
 
@@ -46,8 +47,7 @@ struct strings {
 
 static void add_string(struct strings *s, const char *text)
 {
-	s->v = xrealloc(s->v, (s->n + 1) * sizeof(*s->v));
-	s->v[s->n++] = xstrdup(text);
+	words_add(&s->v, &s->n, xstrdup(text));
 }
 
 /* Adds a port, if it is one, as TCP_MONITOR_PREFIX and the number. A socket that speaks telnet, WebSocket or TLS does not speak plain

@@ -152,12 +152,6 @@ static char *as_mon(const char *object)
 	return text;
 }
 
-static void note(struct args_result *r, char *words /* taken */)
-{
-	r->notes = xrealloc(r->notes, (r->note_count + 1) * sizeof(*r->notes));
-	r->notes[r->note_count++] = words;
-}
-
 void args_write_known_words(struct args_result *r, const struct args_words *known)
 {
 	struct qemu_opt opt;
@@ -169,8 +163,9 @@ void args_write_known_words(struct args_result *r, const struct args_words *know
 
 		if (!instead)
 			continue;
-		note(r, xasprintf("-%s %s is written as -%s %s, as the QEMU that is to run it has no such words", opt.name, opt.value,
-				  is_mon ? "mon" : opt.name, instead));
+		words_add(&r->notes, &r->note_count,
+			  xasprintf("-%s %s is written as -%s %s, as the QEMU that is to run it has no such words", opt.name, opt.value,
+				    is_mon ? "mon" : opt.name, instead));
 		if (is_mon)
 			kv_replace(&r->argv[i - 2], xstrdup("-mon"));
 		kv_replace(&r->argv[i - 1], instead);

@@ -74,19 +74,16 @@ bool args_is_new(struct rewrite *w, const char *what)
 void args_note(struct rewrite *w, const char *fmt, ...)
 {
 	struct args_result *r = w->r;
-	char *text = NULL;
 	va_list ap;
+	char *text;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		abort();
+	text = xvasprintf(fmt, ap);
 	va_end(ap);
-	if (!args_is_new(w, text)) {
+	if (args_is_new(w, text))
+		words_add(&r->notes, &r->note_count, text);
+	else
 		free(text);
-		return;
-	}
-	r->notes = xrealloc(r->notes, (r->note_count + 1) * sizeof(*r->notes));
-	r->notes[r->note_count++] = text;
 }
 
 /* Looking */

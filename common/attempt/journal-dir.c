@@ -3,6 +3,7 @@
 #include "attempt-id.h"
 #include "journal.h"
 #include "util.h"
+#include "words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -42,8 +43,7 @@ static int list(const char *dir, const char *suffix, char ***paths, size_t *coun
 	while ((de = readdir(d))) {
 		if (!is_journal_name(de->d_name, suffix))
 			continue;
-		all = xrealloc(all, (n + 1) * sizeof(*all));
-		all[n++] = xasprintf("%s/%s", dir, de->d_name);
+		words_add(&all, &n, xasprintf("%s/%s", dir, de->d_name));
 	}
 	closedir(d);
 	if (n)

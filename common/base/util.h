@@ -4,6 +4,7 @@
 #ifndef VMFERRY_UTIL_H
 #define VMFERRY_UTIL_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,6 +45,7 @@ void *xrealloc(void *p, size_t size);
 char *xstrdup(const char *s); /* NULL for NULL */
 char *xstrndup(const char *s, size_t n);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+char *xvasprintf(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
 
 /* True if every byte is zero, also if there is none. */
 bool bytes_are_zero(const uint8_t *p, size_t n);

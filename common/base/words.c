@@ -66,3 +66,11 @@ void words_add(char ***words, size_t *count, char *word)
 	(*words)[(*count)++] = word;
 	(*words)[*count] = NULL;
 }
+
+bool words_have(char *const *words, size_t count, const char *word)
+{
+	while (count--)
+		if (!strcmp(words[count], word))
+			return true;
+	return false;
+}

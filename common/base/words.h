@@ -27,5 +27,6 @@ bool text_ends_with(const char *s, const char *end);
 const char *path_base(const char *path);
 /* Appends the word, which is the list's then, to count words. */
 void words_add(char ***words, size_t *count, char *word);
+bool words_have(char *const *words, size_t count, const char *word);
 
 #endif
