@@ -74,7 +74,7 @@ static bool is_at_rest(const struct export_options *o)
 static int begin_life(struct export *x, pid_t known_as, struct err *e)
 {
 	life_about(&x->life, x->g.name, is_stream(x) ? "a stream" : x->o->dir, x->g.pid);
-	return life_open(&x->life, known_as, e);
+	return life_open(&x->life, known_as, 0, e);
 }
 
 static int find(struct export *x, struct err *e)

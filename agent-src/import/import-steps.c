@@ -13,7 +13,7 @@
 int import_open_life(struct life *l, const struct import_options *o, const char *guest, const char *dir, struct err *e)
 {
 	life_about(l, guest, dir, 0);
-	return o->dry_run ? 0 : life_open(l, getpid(), e);
+	return o->dry_run ? 0 : life_open(l, getpid(), 0, e);
 }
 
 static void tell_plan(struct life *l, const struct import_options *o, const struct import_steps *steps, const void *ctx)

@@ -293,7 +293,7 @@ void life_about(struct life *l, const char *guest, const char *to, pid_t pid)
 	l->pid = pid;
 }
 
-int life_open(struct life *l, pid_t known_as, struct err *e)
+int life_open(struct life *l, pid_t known_as, uint64_t start_time, struct err *e)
 {
 	int r = 0;
 
@@ -301,7 +301,8 @@ int life_open(struct life *l, pid_t known_as, struct err *e)
 		r = control_open(&l->control, l->loop, l->runtime_dir, known_as, on_request, l, e);
 	else
 		life_notice(l, "`vmferry status` and `vmferry cancel` do not reach this: there is no directory for its socket");
-	r = r ?: guest_claim(known_as, &l->claim, e);
+	if (known_as != getpid() && (!start_time || qemu_is_alive(known_as, start_time)))
+		r = r ?: guest_claim(known_as, &l->claim, e);
 	l->report.follow = on_follow;
 	l->report.ctx = l;
 	return r;

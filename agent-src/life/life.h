@@ -85,8 +85,9 @@ void life_is_attempt(struct life *l, const uint8_t id[ATTEMPT_ID_LEN]);
 /* Asks this host's hooks (hooks.h) whether what the plan says may be done: 0, or the words of one that refuses. Not for a trial. Blocks. */
 int life_ask_hooks(struct life *l, struct err *e);
 /* Opens the control socket. -EBUSY: another command is under way with this guest. known_as: the pid of its
- * QEMU, or what takes its place (guest_at_rest_known_as()). */
-int life_open(struct life *l, pid_t known_as, struct err *e);
+ * QEMU, or what takes its place (guest_at_rest_known_as(); our own where the guest is still to be made). start_time: of that QEMU, which may
+ * have ended since, so that another user's process or a zombie has its pid; 0: it lives. */
+int life_open(struct life *l, pid_t known_as, uint64_t start_time, struct err *e);
 void life_close(struct life *l);
 /* Runs the hooks with the result, after everything has ended and no one waits. */
 void life_fini(struct life *l);

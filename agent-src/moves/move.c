@@ -121,7 +121,7 @@ static json_t *on_request(void *ctx, const char *command, const json_t *args)
 int transfer_open(struct transfer *t, struct err *e)
 {
 	life_about(&t->life, t->src.guest.name, t->opt->dest.where, t->src.guest.pid);
-	return life_open(&t->life, t->recipe->known_as(t), e);
+	return life_open(&t->life, t->recipe->known_as(t), t->src.guest.start_time, e);
 }
 
 static void on_signal(void *ctx, int number)

@@ -102,7 +102,7 @@ int storage_find(struct storage *s, struct err *e)
 	s->life.request = on_request;
 	s->life.ctx = s;
 	s->known_as = s->rest ? guest_at_rest_known_as(s->guest.disk_count ? s->guest.disks[0].real_path : NULL) : s->guest.pid;
-	r = life_open(&s->life, s->known_as, e);
+	r = life_open(&s->life, s->known_as, 0, e);
 	return r || s->rest ? r : ask_qemu(s, e);
 }
 

@@ -199,7 +199,7 @@ static void remove_control_socket(struct storage *s)
 	struct err e;
 
 	s->life.request = on_request;
-	life_open(&s->life, s->known_as, &e);
+	life_open(&s->life, s->known_as, s->guest.start_time, &e);
 	life_close(&s->life);
 }
 
