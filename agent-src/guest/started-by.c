@@ -1,14 +1,19 @@
 /* started-by.c: see started-by.h. */
 #include "started-by.h"
+#include "process-status.h"
 #include "process.h"
 #include "util.h"
 #include "words.h"
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/major.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define WORDS_MAX 4096
@@ -54,12 +59,28 @@ static bool is_shell(const char *words, size_t n)
 	return n && word_index(shells, base ? base + 1 : *words == '-' ? words + 1 : words) >= 0;
 }
 
-/* True for a shell that has neither a script nor a command (-c). */
-static bool is_typed_into(const char *words, size_t n)
+/*
+ * A shell at a terminal ignores SIGTERM, or catches it. What it forks to run a loop in the background has its words and its
+ * terminal, and does neither. A shell that reads its script may have /dev/null there while it runs a command.
+ */
+static bool is_interactive(pid_t pid)
+{
+	char path[48], ignored[32], caught[32];
+	struct stat in;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/0", (int)pid);
+	if (stat(path, &in) || !S_ISCHR(in.st_mode) || major(in.st_rdev) == MEM_MAJOR ||
+	    process_status(pid, "SigIgn", ignored, sizeof(ignored)) || process_status(pid, "SigCgt", caught, sizeof(caught)))
+		return false;
+	return (strtoull(ignored, NULL, 16) | strtoull(caught, NULL, 16)) >> (SIGTERM - 1) & 1;
+}
+
+/* True for a shell that has neither a script, on its line or at its input, nor a command (-c). */
+static bool is_typed_into(pid_t pid, const char *words, size_t n)
 {
 	const char *p;
 
-	if (!is_shell(words, n))
+	if (!is_shell(words, n) || !is_interactive(pid))
 		return false;
 	for (p = words + strlen(words) + 1; p < words + n; p += strlen(p) + 1)
 		if (*p != '-' || (p[1] != '-' && strchr(p, 'c')))
@@ -107,7 +128,7 @@ pid_t started_by(pid_t qemu, char **words)
 		pid = process_parent(pid);
 	}
 	n = pid > 1 ? read_of(pid, "cmdline", text) : 0;
-	if (!n || is_typed_into(text, n) || (is_shell(text, n) && is_above_us(pid)))
+	if (!n || is_typed_into(pid, text, n) || (is_shell(text, n) && is_above_us(pid)))
 		return 0;
 	*words = shown(text, n);
 	return pid;
