@@ -88,8 +88,13 @@ listed 'g["plain"]["vcpus"] == 2 and g["plain"]["ram_bytes"] == 64 << 20 and g["
 listed 'g["plain"]["machine"].startswith("pc-q35-") and g["plain"]["qemu_version"][0].isdigit()'
 listed '[d["path"] for d in g["plain"]["disks"]] == ["'"$DIR"'/a.qcow2"] and g["plain"]["disks"][0]["virtual_size"] == 32 << 20'
 listed 'g["plain"]["owner"] in ("plain", "systemd") and g["plain"]["status"] == "running"'
-listed 'not g["mute"]["movable"] and g["mute"]["monitor"] == "none"'
-listed '"-qmp unix:/run/mute.qmp,server=on,wait=off" in g["mute"]["reasons"][0]["advice"]'
+case $("$QEMU" --version) in
+*' version 11.'*) listed 'g["mute"]["movable"] and g["mute"]["monitor"] == "hmp"' ;; # its HMP can make it another monitor
+*)
+	listed 'not g["mute"]["movable"] and g["mute"]["monitor"] == "none"'
+	listed '"-qmp unix:/run/mute.qmp,server=on,wait=off" in g["mute"]["reasons"][0]["advice"]'
+	;;
+esac
 listed 'g["mute"]["vcpus"] == 4 and g["mute"]["ram_bytes"] == 96 << 20'
 listed '[d["path"] for d in g["mute"]["disks"]] == ["'"$DIR"'/n.raw"]'
 listed 'not g["busy"]["movable"] and g["busy"]["monitor"] == "busy" and "occupied" in g["busy"]["reasons"][0]["text"]'

@@ -91,7 +91,7 @@ grep -q "file=$TO/top-4.qcow2" "$TO/a.sh" || fail "its disk: $(<"$TO/a.sh")"
 guest_stop a
 
 # variables of firmware, which are the machine's own device
-seabios=$(find "$TOP/build/qemu/" -name bios-256k.bin | head -n 1) # in the place of UEFI firmware, which takes longer to begin
+seabios=$(find "$TOP/build/qemu/" /usr/share/seabios -name bios-256k.bin 2>/dev/null | head -n 1 || true) # in the place of UEFI firmware, which takes longer to begin
 code=if=pflash,unit=0,format=raw,readonly=on,file=$seabios
 in_flash() { # QEMU-OPTION...
 	rm -f "$DIR/new/vars.fd"

@@ -14,6 +14,10 @@ has_rings_of_1024() {
 		== *'"vring-num-default": 1024'* ]]
 }
 
+version_of() { # PROGRAM: where a QEMU is the system's, that is the one of its Debian
+	"$1" --version | sed -nE '1s/^.* version ([0-9.]+).*/\1/p'
+}
+
 goes() { # FROM TO [MACHINE]: FROM may be a file
 	local QEMU QEMU_THERE MACHINE=${3:-q35} QUIET= written
 	local -a memory=()
@@ -49,7 +53,7 @@ goes() { # FROM TO [MACHINE]: FROM may be a file
 	move_wait
 	assert_moved
 	assert_result 'r["ram"]["mode"] == "pages" and r["ram"]["rechecked_pages"] > 0'
-	[[ $(result 'plan["qemu_version"] + " " + plan["destination_qemu_version"]') == "$1."*" $2."* ]] || fail "$1 to $2: $(result plan)"
+	assert_result "$(printf '[plan["qemu_version"], plan["destination_qemu_version"]] == ["%s", "%s"]' "$(version_of "$QEMU")" "$(version_of "$QEMU_THERE")")"
 	guest_stop a
 	rm -f "$DIR"/a.*
 }
