@@ -22,6 +22,7 @@
 #define BLACKOUT_MS 60000 /* patience with a destination that nothing more gets to, while the guest stands still */
 #define SHORT_MS    5000  /* patience in tests */
 #define TELL_MS	    15000
+#define FLUSH_MS    10000 /* patience with a QEMU that has stopped the guest and flushes its disks before it says that it waits for us */
 
 /* ---- gates ---- */
 
@@ -218,6 +219,15 @@ static bool waits_for_destination(const struct transfer *t)
 	return !t->outage.missing && (t->blackout.stopped || data_plane_unacked(&t->data));
 }
 
+/* QEMU 7.2 stops the guest and says nothing more where another client has switched off that it waits: the guest would stand still for good. */
+static bool is_kept_waiting(const struct transfer *t)
+{
+	const struct blackout *b = &t->blackout;
+
+	return t->a.con.stage == ST_SWITCHOVER && !b->stopped && b->stop_ns && !t->src.stopped && !t->src.paused &&
+	       now_ns() - b->stop_ns >= FLUSH_MS * 1000000ULL;
+}
+
 int switchover_watch(struct transfer *t, struct err *e)
 {
 	struct blackout *b = &t->blackout;
@@ -228,6 +238,12 @@ int switchover_watch(struct transfer *t, struct err *e)
 		b->moved_ns = now;
 	b->moved = moved;
 	b->told &= b->moved_ns != now;
+	if (is_kept_waiting(t))
+		return err_set(
+			e, ETIMEDOUT,
+			"QEMU has stopped the guest for its switchover without waiting for us: another client has switched off its capability "
+			"pause-before-switchover, or its disks take longer than %d s to flush",
+			FLUSH_MS / 1000);
 	if (stands && now - b->moved_ns >= ms * 1000000ULL)
 		return err_set(e, ETIMEDOUT, "the guest is stopped and the destination takes nothing more for %d s", BLACKOUT_MS / 1000);
 	if (!b->told && now - b->moved_ns >= TELL_MS * 1000000ULL) {

@@ -7,7 +7,7 @@
 unknown=
 for option in $("$QEMU" -h | grep -oE '^-[^ ]+(/-[^ ]+)?' | tr / '\n' | sed 's/^-*//' | sort -u); do
 	case $option in
-	h | version | readconfig | set) ;; # the first two end QEMU, the others are worked into the line
+	h | version | audio-help | readconfig | set) ;; # the first three end QEMU, the others are worked into the line
 	*) grep -q "^	{\"$option\"," "$TOP/common/args/qemu-args.c" || unknown+=" -$option" ;;
 	esac
 done

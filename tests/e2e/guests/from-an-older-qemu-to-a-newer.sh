@@ -4,7 +4,7 @@
 # is moved, with a note.
 # timeout: 400
 . "$(dirname "$0")/../../lib/over-ssh.sh"
-GUEST_START=guest_start
+GUEST_START=guest_start MACHINE= # each QEMU its newest
 [[ -x $TOP/build/qemu72/bin/qemu-system-x86_64 ]] || skip "no QEMU 7.2 at build/qemu72: run scripts/install-deps --cross"
 [[ -d $TOP/build/qemu/usr ]] || skip "QEMU 10 is the system's here"
 hosts_start

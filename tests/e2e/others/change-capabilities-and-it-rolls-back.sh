@@ -16,10 +16,22 @@ assert_result '"another client has changed the migration capability pause-before
 qmp "$(free_monitor a)" '{"execute": "migrate-set-parameters", "arguments": {"announce-rounds": 5}}' >/dev/null
 assert_at_source
 
-move_until there src-migrate:stop
-qmp "$(free_monitor a)" "$off" >/dev/null
-fault_continue
-move_wait 1
-assert_result '"without waiting for us" in r["reason"]'
-assert_at_source
+at_the_last_moment() {
+	move_until "$1" src-migrate:stop
+	qmp "$(free_monitor a)" "$off" >/dev/null
+	fault_continue
+	move_wait 1
+	assert_result '"without waiting for us" in r["reason"]'
+	assert_at_source
+}
+
+at_the_last_moment there
 assert_next_move_succeeds
+
+# QEMU 7.2 stops the guest and says nothing more.
+guest_stop a
+rm -f "$DIR"/a.*
+unset "GUEST_AT[a]"
+QEMU=$(qemu_called 7.2) QEMU_THERE=
+guest_a
+at_the_last_moment local
