@@ -219,13 +219,13 @@ static bool waits_for_destination(const struct transfer *t)
 	return !t->outage.missing && (t->blackout.stopped || data_plane_unacked(&t->data));
 }
 
-/* QEMU 7.2 stops the guest and says nothing more where another client has switched off that it waits: the guest would stand still for good. */
-static bool is_kept_waiting(const struct transfer *t)
+/* True if the guest stands, and QEMU has yet to say that it waits for us. QEMU 7.2 never does where another client has switched that off. */
+static bool waits_for_qemu(const struct transfer *t)
 {
 	const struct blackout *b = &t->blackout;
 
-	return t->a.con.stage == ST_SWITCHOVER && !b->stopped && b->stop_ns && !t->src.stopped && !t->src.paused &&
-	       now_ns() - b->stop_ns >= FLUSH_MS * 1000000ULL;
+	return t->a.con.stage == ST_SWITCHOVER && t->src.traits.carries_memory && !t->outage.missing && !b->stopped &&
+	       (b->stop_ns || t->src.stopped || t->src.paused);
 }
 
 int switchover_watch(struct transfer *t, struct err *e)
@@ -234,11 +234,11 @@ int switchover_watch(struct transfer *t, struct err *e)
 	uint64_t moved = data_plane_moved(&t->data), now = now_ns(), ms = fault_point("src-patience-is-short") ? SHORT_MS : BLACKOUT_MS;
 	bool stands = b->stopped || t->src.stopped;
 
-	if (moved != b->moved || !waits_for_destination(t))
+	if (moved != b->moved || !(waits_for_destination(t) || waits_for_qemu(t)))
 		b->moved_ns = now;
 	b->moved = moved;
 	b->told &= b->moved_ns != now;
-	if (is_kept_waiting(t))
+	if (waits_for_qemu(t) && now - b->moved_ns >= FLUSH_MS * 1000000ULL)
 		return err_set(
 			e, ETIMEDOUT,
 			"QEMU has stopped the guest for its switchover without waiting for us: another client has switched off its capability "

@@ -16,16 +16,16 @@ assert_result '"another client has changed the migration capability pause-before
 qmp "$(free_monitor a)" '{"execute": "migrate-set-parameters", "arguments": {"announce-rounds": 5}}' >/dev/null
 assert_at_source
 
-at_the_last_moment() {
-	move_until "$1" src-migrate:stop
+at_the_last_moment() { # local|there [OPTION...]
+	move_until "$1" src-migrate:stop "${@:2}"
 	qmp "$(free_monitor a)" "$off" >/dev/null
 	fault_continue
 	move_wait 1
 	assert_result '"without waiting for us" in r["reason"]'
-	assert_at_source
 }
 
 at_the_last_moment there
+assert_at_source
 assert_next_move_succeeds
 
 # QEMU 7.2 stops the guest and says nothing more.
@@ -34,4 +34,10 @@ rm -f "$DIR"/a.*
 unset "GUEST_AT[a]"
 QEMU=$(qemu_called 7.2) QEMU_THERE=
 guest_a
+for how in live quick; do
+	at_the_last_moment local --how $how
+	assert_at_source
+done
+qmp "$(free_monitor a)" '{"execute": "stop"}' >/dev/null
 at_the_last_moment local
+assert_result '"paused as it was" in r["guest_text"]'
