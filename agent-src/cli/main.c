@@ -29,43 +29,33 @@ static const struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);
 	const char *help;
+	const char *heading; /* above it in --help; NULL: it belongs to the one before */
 } commands[] = {
-	{"list", cmd_list, "show the guests that run here, and whether they can be moved"},
-	{"check", cmd_check, "say what a move would do, what would not work, and what it would cost; touch nothing"},
-	{"migrate", cmd_migrate, "move a running guest, its memory and its disks; or several"},
-	{"status", cmd_status, "show moves under way"},
-	{"set", cmd_set, "change a move under way (bwlimit=RATE)"},
-	{"switch", cmd_switch, "stop and switch a guest over now (after --hold, or when it does not converge)"},
-	{"cancel", cmd_cancel, "roll a move back: the guest stays here"},
-	{"revert", cmd_revert, "take a guest back that runs at the destination (migrate --revert-within)"},
-	{"keep", cmd_keep, "leave it there, and end the waiting"},
-	{"history", cmd_history, "show how the last moves from this host ended"},
-	{"report", cmd_report, "make an HTML page of a move's JSON, or of a benchmark"},
-	{"recover", cmd_recover, "settle a move whose agents died"},
-	{"journal", cmd_journal, "print a move's journal"},
-	{"plan", cmd_plan, "say to which of several hosts guests would go, and why; touch nothing"},
-	{"drain", cmd_drain, "move all guests that run here to other hosts"},
-	{"jobs", cmd_jobs, "show what waits, is under way, and has ended here; as metrics, too"},
-	{"may-start", cmd_may_start, "say whether this host has the newest copy of a guest: exit 0, or 3"},
-	{"storage", cmd_storage, "move a guest's disks to other paths, formats or block devices of this host"},
-	{"replica", cmd_replica, "keep a guest's disks on another host, minutes old at most, at several moments"},
-	{"attach", cmd_attach, "give a QMP monitor to a running QEMU that has none"},
-	{"export", cmd_export, "make a bundle of a guest: its disks at one moment, and what starts it"},
-	{"import", cmd_import, "make a guest of this host out of a bundle, another hypervisor's files, or disk images"},
-	{"bench", cmd_bench, "measure moves beside QEMU's own migration, as the guest's peers feel them"},
-};
-
-/* Headings of --help, each above a command. */
-static const struct {
-	const char *above, *heading;
-} headings[] = {
-	{"list", "Moving a guest:"},
-	{"status", "While it moves:"},
-	{"history", "Afterwards:"},
-	{"plan", "Several guests, several hosts:"},
-	{"storage", "A guest that stays here:"},
-	{"export", "Guests as files:"},
-	{"bench", "Measuring:"},
+	{"list", cmd_list, "show the guests that run here, and whether they can be moved", "Moving a guest:"},
+	{"check", cmd_check, "say what a move would do, what would not work, and what it would cost; touch nothing", NULL},
+	{"migrate", cmd_migrate, "move a running guest, its memory and its disks; or several", NULL},
+	{"status", cmd_status, "show moves under way", "While it moves:"},
+	{"set", cmd_set, "change a move under way (bwlimit=RATE)", NULL},
+	{"switch", cmd_switch, "stop and switch a guest over now (after --hold, or when it does not converge)", NULL},
+	{"cancel", cmd_cancel, "roll a move back: the guest stays here", NULL},
+	{"revert", cmd_revert, "take a guest back that runs at the destination (migrate --revert-within)", NULL},
+	{"keep", cmd_keep, "leave it there, and end the waiting", NULL},
+	{"history", cmd_history, "show how the last moves from this host ended", "Afterwards:"},
+	{"report", cmd_report, "make an HTML page of a move's JSON, or of a benchmark", NULL},
+	{"recover", cmd_recover, "settle a move whose agents died", NULL},
+	{"journal", cmd_journal, "print a move's journal", NULL},
+	{"plan", cmd_plan, "say to which of several hosts guests would go, and why; touch nothing",
+	 .heading = "Several guests, several hosts:"},
+	{"drain", cmd_drain, "move all guests that run here to other hosts", NULL},
+	{"jobs", cmd_jobs, "show what waits, is under way, and has ended here; as metrics, too", NULL},
+	{"may-start", cmd_may_start, "say whether this host has the newest copy of a guest: exit 0, or 3", NULL},
+	{"storage", cmd_storage, "move a guest's disks to other paths, formats or block devices of this host",
+	 .heading = "A guest that stays here:"},
+	{"replica", cmd_replica, "keep a guest's disks on another host, minutes old at most, at several moments", NULL},
+	{"attach", cmd_attach, "give a QMP monitor to a running QEMU that has none", NULL},
+	{"export", cmd_export, "make a bundle of a guest: its disks at one moment, and what starts it", "Guests as files:"},
+	{"import", cmd_import, "make a guest of this host out of a bundle, another hypervisor's files, or disk images", NULL},
+	{"bench", cmd_bench, "measure moves beside QEMU's own migration, as the guest's peers feel them", "Measuring:"},
 };
 
 static void help(FILE *to)
@@ -75,10 +65,8 @@ static void help(FILE *to)
 	      "usage: vmferry COMMAND [options]\n",
 	      to);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		__auto_type h = ROW_OF(headings, above, commands[i].name);
-
-		if (h)
-			fprintf(to, "\n%s\n", h->heading);
+		if (commands[i].heading)
+			fprintf(to, "\n%s\n", commands[i].heading);
 		fprintf(to, "  %-9s  %s\n", commands[i].name, commands[i].help);
 	}
 	fputs("\n"
