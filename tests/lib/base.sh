@@ -70,10 +70,19 @@ open_the_way() {
 	[[ -z $closed ]] || hide "$closed"
 }
 
-# For a test whose other users come to DIR or to this checkout: where they may not, it begins again in a mount namespace in which they may.
+# The test begins again in a mount namespace of its own, in which it may mount as root or as a user who is root there alone.
+begin_in_own_mounts() {
+	local -a as=()
+	[[ -z ${IN_OWN_MOUNTS:-} ]] || return 0
+	[[ $EUID -eq 0 ]] || as=(--map-root-user)
+	unshare "${as[@]}" --mount true 2>/dev/null || skip "namespaces cannot be made here"
+	IN_OWN_MOUNTS=yes DIR=$DIR exec unshare "${as[@]}" --mount --propagation private "$(realpath "$0")"
+}
+
+# For a test whose other users come to DIR or to this checkout, also where a directory above is closed to them.
 let_others_come() {
 	[[ -n $(closed_directory) ]] || return 0
-	[[ -n ${OTHERS_COME:-} ]] || OTHERS_COME=yes DIR=$DIR exec unshare --mount --propagation private "$(realpath "$0")"
+	begin_in_own_mounts
 	open_the_way
 }
 

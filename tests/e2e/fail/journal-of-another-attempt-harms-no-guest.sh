@@ -3,8 +3,8 @@
 # inode that the other had. The agent that starts there finds the old journal, and removes nothing of that guest.
 # covered in the gate: unit/test-own-file
 [[ $(id -u) -eq 0 ]] || { echo "skip: only root can mount a file system"; exit 77; }
-[[ -n ${APART:-} ]] || APART=1 exec unshare --mount --propagation private bash "$0" # mounts in a namespace of its own
 . "$(dirname "$0")/../../lib/aftermath.sh"
+begin_in_own_mounts
 PATH=$PATH:/usr/sbin:/sbin
 
 inode_of() { # FILE

@@ -2,8 +2,8 @@
 # The file system of the source's journals becomes read-only (errors=remount-ro) while the guest stands still: it is taken back, by
 # the agent if that lives and by its guard if not. That nothing can be written there any more is said, and so is what is left.
 [[ $(id -u) -eq 0 ]] || { echo "skip: only root can mount a file system"; exit 77; }
-[[ -n ${APART:-} ]] || APART=1 exec unshare --mount --propagation private bash "$0" # mounts in a namespace of its own
 . "$(dirname "$0")/../../lib/aftermath.sh"
+begin_in_own_mounts
 
 read_only() {
 	echo 1 >"/sys/fs/ext4/$loop/trigger_fs_error" || skip "no file system can be made to fail here"

@@ -2,8 +2,8 @@
 # The file system of the destination's journals becomes read-only (errors=remount-ro), and then the move fails: what it has made there goes all the
 # same, as the guest stays where it is. All that is left is the journal, which is said, and settled by the next agent that can write to it.
 [[ $(id -u) -eq 0 ]] || { echo "skip: only root can mount a file system"; exit 77; }
-[[ -n ${APART:-} ]] || APART=1 exec unshare --mount --propagation private bash "$0" # mounts in a namespace of its own
 . "$(dirname "$0")/../../lib/aftermath.sh"
+begin_in_own_mounts
 
 mount_it() { # checked and whole
 	mount -o loop,errors=remount-ro "$DIR/ext4" "$DIR/dst-state"

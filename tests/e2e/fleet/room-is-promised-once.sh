@@ -4,11 +4,8 @@
 # room that is promised to nobody is chosen.
 # takes: 15
 # tier: gate
-if [[ -z ${APART:-} ]]; then # mounts in a namespace of its own
-	[[ $EUID -eq 0 ]] || { echo "skip: only root can mount"; exit 77; }
-	APART=1 exec unshare --mount --propagation private bash "$0"
-fi
 . "$(dirname "$0")/../../lib/aftermath.sh"
+begin_in_own_mounts
 
 guest() { # NAME MEMORY_MB: with a disk that has no holes
 	head -c 36M /dev/urandom >"$DIR/$1.raw"

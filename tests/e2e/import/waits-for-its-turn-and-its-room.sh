@@ -4,11 +4,8 @@
 # were promised it does not take. A host without a place for tickets lets it go on.
 # takes: 20
 # tier: gate
-if [[ -z ${APART:-} ]]; then # mounts in a namespace of its own
-	[[ $EUID -eq 0 ]] || { echo "skip: only root can mount"; exit 77; }
-	APART=1 exec unshare --mount --propagation private bash "$0"
-fi
 . "$(dirname "$0")/../../lib/import.sh"
+[[ $EUID -ne 0 ]] || begin_in_own_mounts
 
 export VMFERRY_HOST=$DIR/host
 declare -A PIDS=()
@@ -94,33 +91,7 @@ ends c 3
 has_said c "$ID-c.raw is there already" || fail "it has not looked anew: $(<"$DIR/c.json")"
 rm "$VM"/*
 
-# Room: that of a disk that is not written yet is promised, whoever asks; of one that is written the kernel knows.
-mount -n -t tmpfs -o size=60M vm "$VM"
-head -c 15M /dev/zero >"$VM/other"
 printf 'in any\n' >"$DIR/host"
-stands a 1
-"$BIN/vmferry-dst" list "$VMFERRY_RUNTIME_DIR" >"$DIR/said" || fail "$(<"$DIR/said")"
-grep -q "\"$ID-a\"" "$DIR/said" || fail "the host does not say who comes: $(<"$DIR/said")"
-for trial in '' --dry-run; do
-	comes b $trial
-	ends b 3
-	has_said b "that are free in $VM here" && has_said b "are promised to guests on their way here ($ID-a)" || fail "promised room is taken: $(<"$DIR/b.json")"
-done
-kill -CONT "${PIDS[a]}"
-ends a 0
-rm "$VM"/*
-stands a 2
-comes b --dry-run
-ends b 0
-kill -CONT "${PIDS[a]}"
-ends a 0
-rm "$VM"/*
-
-stands a 1
-kill -KILL "${PIDS[a]}"
-wait "${PIDS[a]}" || true
-vmferry recover "$ID-a" >"$DIR/said" 2>&1 || fail "$(<"$DIR/said")"
-[[ -z $(ls -A "$VM") && ! -e $VMFERRY_RUNTIME_DIR/in ]] || fail "left: $(ls -A "$VM" "$VMFERRY_RUNTIME_DIR/in")"
 
 # Memory, of one that is to be started.
 available=$(($(sed -n 's/^MemAvailable: *\([0-9]*\).*/\1/p' /proc/meminfo) * 1024))
@@ -147,3 +118,35 @@ printf 'in two\n' >"$DIR/host"
 comes b
 ends b 3
 has_said b "/host, line 1: 'two' is not a number" || fail "it does not say so: $(<"$DIR/b.json")"
+
+# Room: that of a disk that is not written yet is promised, whoever asks; of one that is written the kernel knows.
+if [[ $EUID -ne 0 ]]; then
+	echo "skipped: only root can mount a directory of 60 MiB"
+	exit 0
+fi
+printf 'in any\n' >"$DIR/host"
+mount -n -t tmpfs -o size=60M vm "$VM"
+head -c 15M /dev/zero >"$VM/other"
+stands a 1
+"$BIN/vmferry-dst" list "$VMFERRY_RUNTIME_DIR" >"$DIR/said" || fail "$(<"$DIR/said")"
+grep -q "\"$ID-a\"" "$DIR/said" || fail "the host does not say who comes: $(<"$DIR/said")"
+for trial in '' --dry-run; do
+	comes b $trial
+	ends b 3
+	has_said b "that are free in $VM here" && has_said b "are promised to guests on their way here ($ID-a)" || fail "promised room is taken: $(<"$DIR/b.json")"
+done
+kill -CONT "${PIDS[a]}"
+ends a 0
+rm "$VM"/*
+stands a 2
+comes b --dry-run
+ends b 0
+kill -CONT "${PIDS[a]}"
+ends a 0
+rm "$VM"/*
+
+stands a 1
+kill -KILL "${PIDS[a]}"
+wait "${PIDS[a]}" || true
+vmferry recover "$ID-a" >"$DIR/said" 2>&1 || fail "$(<"$DIR/said")"
+[[ -z $(ls -A "$VM") && ! -e $VMFERRY_RUNTIME_DIR/in ]] || fail "left: $(ls -A "$VM" "$VMFERRY_RUNTIME_DIR/in")"

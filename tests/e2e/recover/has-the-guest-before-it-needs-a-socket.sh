@@ -1,9 +1,8 @@
 #!/bin/bash
 # Agent and guard are gone, the guest stands still, and no socket can be made as the runtime directory is full: recover has it run again
 # before it says so. With room again it settles the rest.
-[[ $(id -u) -eq 0 ]] || { echo "skip: only root can mount a file system"; exit 77; }
-[[ -n ${APART:-} ]] || APART=1 exec unshare --mount --propagation private bash "$0" # mounts in a namespace of its own
 . "$(dirname "$0")/../../lib/aftermath.sh"
+begin_in_own_mounts
 
 guest_a
 move_until local src-pre-switchover:stop
