@@ -210,6 +210,10 @@ bool guest_node_is_of(const struct guest *g, const char *node, const struct gues
 /* Reads a property of the object at that QOM path. *value is NULL if there is no such property, QEMU does not show it, or the object is
  * missing (a device that waits for its failover partner). */
 int guest_get(const struct guest *g, struct qmp *q, const char *path, const char *property, json_t **value, struct err *e);
+/* QOM path of the disk's device, malloc'ed; "" without one. */
+char *guest_disk_device(const struct guest_disk *d);
+/* -ENOTSUP: the guest's QEMU would end once the disk had been read over NBD, as the disk has an iothread (qemu-iothread.c). */
+int guest_check_iothread(const struct guest *g, struct qmp *q, const struct guest_disk *d, struct err *e);
 void guest_note(struct guest *g, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* True if that device has the disk, or a partition of it. */
 bool guest_disk_is_in(const struct guest_disk *d, const char *id);

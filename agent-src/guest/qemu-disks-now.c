@@ -401,10 +401,15 @@ static int change(struct guest *g, const char *path, const struct guest_disk *d,
 	return 0;
 }
 
+char *guest_disk_device(const struct guest_disk *d)
+{
+	return d->qdev && *d->qdev != '/' ? xasprintf("/machine/peripheral/%s", d->qdev) : xstrdup(d->qdev ?: "");
+}
+
 /* Sets *yes if the disk's device was plugged in while the guest ran. */
 static int is_plugged(const struct guest *g, struct qmp *q, const struct guest_disk *d, bool *yes, struct err *e)
 {
-	AUTO_FREE char *path = d->qdev && *d->qdev != '/' ? xasprintf("/machine/peripheral/%s", d->qdev) : xstrdup(d->qdev ?: "");
+	AUTO_FREE char *path = guest_disk_device(d);
 	json_auto_t *value = NULL;
 	int r = guest_get(g, q, path, "hotplugged", &value, e);
 

@@ -608,6 +608,16 @@ static int check_kept(const struct disks *ds, struct err *e)
 	return ds->count ? 0 : err_set(e, ENOTSUP, "the guest has no disk that would be copied (--only-disks)");
 }
 
+/* Disks of a guest that runs are read over NBD, which its QEMU has to bear. */
+static int check_threads(const struct disks *ds, struct err *e)
+{
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < ds->count && !ds->rests && !ds->onward; i++)
+		r = guest_check_iothread(&ds->src->guest, ds->src->qmp, ds->list[i]->guest, e);
+	return r;
+}
+
 int disks_agree(struct part *p, const json_t *accept, struct err *e)
 {
 	struct disks *ds = disks_of(p);
@@ -639,6 +649,7 @@ int disks_agree(struct part *p, const json_t *accept, struct err *e)
 			      ds->src->opt->in_place ? "in its new QEMU, nothing may start it again because its old one has ended"
 						     : "at the destination, do not start it here again");
 	disks_unmark(ds);
+	r = r ?: check_threads(ds, e);
 	return r || !ds->src->traits.stays_here || ds->makes_point ? r : check_kept(ds, e);
 }
 
