@@ -19,6 +19,8 @@ OWN = "/dst|/mnt|/home/user|/srv|/etc/pki|/etc/vm|/usr/share/OVMF|/usr/share/qem
 SIZES = {"pflash-code": 4 << 20, "pflash-vars": 4 << 20, "media": 1474560, "disk": 64 << 20}
 MEMORY_BYTES = 2 << 30
 DEADLINE_S = 60
+UNKNOWN_MACHINE = "unsupported machine type" # of a QEMU older than the line: nothing is learnt from it
+left_out = []
 
 
 def sections(name):
@@ -136,6 +138,8 @@ def accepts(line, qemu, name):
         text = log.read_text(errors="replace").strip()
         if process.returncode:
             print(f"{name}: status {process.returncode}: {text[-400:]}")
+        if UNKNOWN_MACHINE in text:
+            left_out.append(name)
 
 
 def main():
@@ -146,10 +150,12 @@ def main():
         directory.mkdir(parents=True)
         if accepts(Line(name, qemu_img, directory), qemu, name):
             print(f"{name}: taken", flush=True)
-        else:
+        elif name not in left_out:
             refused.append(name)
     if refused:
         print("refused by QEMU: " + " ".join(refused))
+    if left_out:
+        print("skipped: machines that this QEMU does not have: " + " ".join(left_out))
     return 1 if refused else 0
 
 

@@ -30,6 +30,14 @@ qemu_called() { # VERSION|FILE: prints the file
 
 [[ ${QEMU:-} != 7.2 || ${ACCEL:-} == kvm ]] || export QUIET=yes # TCG of QEMU 7.2 loses guest writes to memory while that is migrated
 QEMU=$(qemu_called "${QEMU:-10.0}")
+old_qemu() { # true if the guests' QEMU is 7.2
+	[[ $QEMU == "$(qemu_called 7.2)" ]]
+}
+
+exports_memory() { # skips a test that needs a QEMU of which memory can be exported
+	! old_qemu || skip "QEMU 7.2 cannot export a guest's memory (--with-memory)"
+}
+
 [[ -z ${QEMU_THERE:-} ]] || QEMU_THERE=$(qemu_called "$QEMU_THERE")
 [[ ${MACHINE:-} != old ]] || MACHINE=pc-q35-7.2
 QEMU_IMG=${QEMU_IMG:-$TOP/build/qemu/bin/qemu-img}

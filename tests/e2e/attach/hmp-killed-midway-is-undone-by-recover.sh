@@ -2,7 +2,7 @@
 # An agent that is killed while a human monitor lends QMP (QEMU 11.1) leaves nothing that its journal does not name: `recover` removes it,
 # wherever that was, also of a mux. If it is killed in a move, the monitor stays until that is settled.
 # timeout: 300
-QEMU=11.1
+QEMU=11.1 QEMU_THERE=
 . "$(dirname "$0")/../../lib/aftermath.sh"
 . "$(dirname "$0")/../../lib/hmp.sh"
 NO_QMP=yes

@@ -3,7 +3,7 @@
 # nothing of it in QEMU. A human monitor that somebody is connected to is not taken: the guest is refused then.
 # takes: 15
 # tier: gate
-QEMU=11.1
+QEMU=11.1 QEMU_THERE=
 . "$(dirname "$0")/../../lib/move.sh"
 . "$(dirname "$0")/../../lib/tiny.sh"
 . "$(dirname "$0")/../../lib/hmp.sh"

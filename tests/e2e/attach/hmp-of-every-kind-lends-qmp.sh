@@ -2,7 +2,7 @@
 # A guest of QEMU 11.1 without QMP is asked by its human monitor, wherever that is: a unix socket, TCP, telnet, a pseudo-terminal, or shared with the guest's
 # console, which then has the keyboard again. Nothing is typed where it could be the console's, and nobody's session is taken. QEMU 10.0 says that it cannot.
 # timeout: 400
-QEMU=11.1
+QEMU=11.1 QEMU_THERE=
 . "$(dirname "$0")/../../lib/move.sh"
 . "$(dirname "$0")/../../lib/tiny.sh"
 . "$(dirname "$0")/../../lib/hmp.sh"

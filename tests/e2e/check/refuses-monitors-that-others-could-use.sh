@@ -41,5 +41,5 @@ wait_for 20 test -s "$DIR/udp.port" || fail "no UDP port"
 refused "this kind" -monitor "udp:127.0.0.1:$(<"$DIR/udp.port")"
 refused "this kind" -serial "mon:udp:127.0.0.1:$(<"$DIR/udp.port")"
 refused "this kind" -monitor "pipe:$DIR/fifo"
-refused "it reads from a file" -mon m -chardev "file,id=m,path=$DIR/log,input-path=$DIR/input"
+old_qemu || refused "it reads from a file" -mon m -chardev "file,id=m,path=$DIR/log,input-path=$DIR/input"
 refused "it is in the VNC display" -vnc "unix:$DIR/vnc" -monitor vc

@@ -3,6 +3,7 @@
 # it himself, before the export does, keeps it stopped.
 # timeout: 240
 . "$(dirname "$0")/../../lib/export.sh"
+exports_memory
 
 fails() { # FAULT BEFORE DO AFTER TEXT: at that point, where it is BEFORE, somebody does that; it is AFTER then
 	rm -f "$DIR/stopped"

@@ -3,6 +3,7 @@
 # disks, and the guest would go on over it. The guest is as before, with its own. Without its memory it is exported as it is.
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
+exports_memory
 
 put_another() {
 	cp "$DIR/a.raw" "$DIR/other.raw"

@@ -4,6 +4,7 @@
 # timeout: 240
 . "$(dirname "$0")/../../lib/aftermath.sh"
 . "$(dirname "$0")/../../lib/export.sh"
+exports_memory
 
 qmp_shim cont never
 ON=(env "${SHIM[@]}")

@@ -6,6 +6,7 @@
 # takes: 45
 # tier: gate
 . "$(dirname "$0")/../../lib/export.sh"
+exports_memory
 
 settings() {
 	qmp "$DIR/$A.mon" '{"execute": "query-migrate-parameters"}'

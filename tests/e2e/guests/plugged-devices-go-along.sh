@@ -6,7 +6,7 @@
 # takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/changed.sh"
-[[ $("$QEMU" --version) != *" version 7."* ]] || skip "QEMU 7.2 does not migrate several blocks of memory without KVM, and is refused"
+! old_qemu || skip "QEMU 7.2 does not migrate several blocks of memory without KVM, and is refused"
 
 plug() { # JSON MEMBERS
 	ask '{"execute": "device_add", "arguments": {'"$1"'}}'

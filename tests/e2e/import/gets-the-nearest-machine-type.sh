@@ -4,6 +4,7 @@
 # takes: 5
 . "$(dirname "$0")/../../lib/export.sh"
 . "$(dirname "$0")/../../lib/tiny.sh"
+exports_memory
 other=$TOP/build/qemu72/bin/qemu-system-x86_64
 [[ -x $other ]] || skip "no QEMU 7.2 at build/qemu72: run scripts/install-deps --cross"
 

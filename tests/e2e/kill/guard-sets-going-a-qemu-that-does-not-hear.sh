@@ -1,6 +1,7 @@
 #!/bin/bash
 # The guest stands still to be switched over, the destination dies, and the source's QEMU does not answer when it is told to go on: the move ends with
 # exit code 5, and its guard goes on trying. As soon as that QEMU hears, the guest runs.
+# timeout: 300
 # takes: 58
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
@@ -19,9 +20,9 @@ is_given_up() {
 	kill -STOP "${GUEST_PID[a]}"
 	grep -q 'hand-off: REMOVE_SCAFFOLDING in SRC_ABORTED' "$DIR/move.log"
 }
-wait_for 60 is_given_up || fail "it is not given up"
+wait_for 120 is_given_up || fail "it is not given up"
 kill -CONT "${GUEST_PID[a]}"
-wait_for 60 process_is_gone "$MOVE_PID" || fail "the move does not end"
+wait_for 120 process_is_gone "$MOVE_PID" || fail "the move does not end"
 status=0
 wait "$MOVE_PID" || status=$?
 assert_eq "$status" 5 "exit code"

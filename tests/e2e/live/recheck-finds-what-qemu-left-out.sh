@@ -4,7 +4,7 @@
 # tier: gate
 . "$(dirname "$0")/../../lib/move.sh"
 . "$(dirname "$0")/../../lib/tiny.sh"
-[[ $("$QEMU" --version) != *" version 7."* ]] || skip "QEMU 7.2 does not migrate several blocks of memory without KVM, and is refused"
+! old_qemu || skip "QEMU 7.2 does not migrate several blocks of memory without KVM, and is refused"
 
 guest_disk "$DIR/a.raw" raw 16M
 MEM=256 WITNESS="ram_mb=192 rate=20000 disks=vda disk_mb=4 disk_rate=20" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) \
