@@ -277,15 +277,17 @@ static int examine_unit(struct autostart *a, const struct guest *g, bool keep, s
 }
 
 /* A loop, cron, a container's host: what ends with QEMU, or does not come back, cannot be told from them. */
-static void look_for_starter(struct autostart *a, const struct guest *g)
+char *guest_starter(const struct guest *g, bool in_unit)
 {
-	AUTO_FREE char *words = NULL;
-	pid_t pid = g->pid && !(a->unit && a->active) ? started_by(g->pid, &words) : 0;
+	AUTO_FREE char *parent = NULL, *other = NULL;
+	pid_t pid = g->pid && !in_unit ? started_by(g->pid, &parent) : 0;
 
 	if (pid)
-		a->starter = xasprintf("process %d (%s) runs the guest's QEMU", (int)pid, words);
-	else if (g->unit.name && unit_starts_others(g->unit.name))
-		a->starter = xasprintf("%s has started the guest", g->unit.name);
+		return xasprintf("process %d (%s) runs the guest's QEMU", (int)pid, parent);
+	if (g->unit.name && unit_starts_others(g->unit.name))
+		return xasprintf("%s has started the guest", g->unit.name);
+	pid = started_by_another(g, in_unit && g->unit.name ? &g->unit : NULL, &other);
+	return pid ? xasprintf("process %d (%s) seems to start the guest", (int)pid, other) : NULL;
 }
 
 int autostart_examine(struct autostart *a, const struct guest *g, bool keep, struct err *e)
@@ -295,7 +297,7 @@ int autostart_examine(struct autostart *a, const struct guest *g, bool keep, str
 	*a = (struct autostart){.unit = NULL};
 	r = examine_unit(a, g, keep, e);
 	if (!r)
-		look_for_starter(a, g);
+		a->starter = guest_starter(g, a->unit && a->active);
 	return r;
 }
 

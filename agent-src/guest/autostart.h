@@ -45,6 +45,9 @@ struct autostart {
  * from it is refused: -EPERM, -ENOTSUP, -EBUSY. autostart_fini() in any case.
  */
 int autostart_examine(struct autostart *a, const struct guest *g, bool keep, struct err *e);
+/* Beginning of a sentence, malloc'ed: what else than a unit may start the guest again, and cannot be kept from it; NULL: nothing is known. in_unit:
+ * processes of its unit do not count, as they end, or stand still, together with it. */
+char *guest_starter(const struct guest *g, bool in_unit);
 int autostart_hold(struct autostart *a, struct journal *j, struct err *e);
 int autostart_block(struct autostart *a, struct journal *j, struct err *e);
 /* Like autostart_block(), for a unit that does not run: systemd knows at once, not only at the next boot. */

@@ -2,6 +2,7 @@
 #include "started-by.h"
 #include "process-status.h"
 #include "process.h"
+#include "start-marks.h"
 #include "util.h"
 #include "words.h"
 
@@ -16,9 +17,10 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define WORDS_MAX 4096
-#define SHOWN	  60
-#define DEPTH_MAX 16
+#define WORDS_MAX  32768
+#define SHOWN	   60
+#define DEPTH_MAX  16
+#define GROUPS_MAX 64
 
 static size_t read_of(pid_t pid, const char *what, char out[WORDS_MAX])
 {
@@ -134,85 +136,169 @@ pid_t started_by(pid_t qemu, char **words)
 	return pid;
 }
 
-/* ---- who runs a script ---- */
+/* ---- who watches ---- */
 
-/* The real path of a word of the process's; malloc'ed, or NULL. */
-static char *path_of_word(pid_t pid, const char *word)
+/* What reads its program from a file that its command line names, or runs one again and again. */
+static bool runs_scripts(const char *words, size_t n)
 {
-	AUTO_FREE char *full = *word == '/' ? xstrdup(word) : xasprintf("/proc/%d/cwd/%s", (int)pid, word);
+	static const char *const begins[] = {"python", "perl",	 "ruby",    "node",  "lua",    "php",
+					     "tclsh",  "expect", "busybox", "watch", "daemon", NULL};
+	const char *base = path_base(words);
+	size_t i;
 
-	return *word && *word != '-' ? realpath(full, NULL) : NULL;
+	for (i = 0; begins[i] && !text_starts_with(base, begins[i]); i++)
+		;
+	return is_shell(words, n) || begins[i];
 }
 
-static bool is_one_of(const struct guest_scripts *scripts, const char *path)
+struct watcher {
+	pid_t pid;
+	struct start_runner by;
+	char words[WORDS_MAX]; /* with a zero behind each */
+	size_t n;
+};
+
+static char *link_of(pid_t pid, const char *what)
 {
-	for (size_t i = 0; i < scripts->count; i++)
-		if (!strcmp(scripts->list[i].path, path))
-			return true;
-	return false;
+	AUTO_FREE char *name = xasprintf("/proc/%d/%s", (int)pid, what);
+
+	return realpath(name, NULL);
 }
 
-static bool runs_one(pid_t pid, const char *words, size_t n, const struct guest_scripts *scripts)
+static bool is_file(const char *path)
 {
+	struct stat st;
+
+	return !stat(path, &st) && S_ISREG(st.st_mode);
+}
+
+/* The first of its words that is a file, or a command, is its program; words behind that are the program's. Without one it is its input. */
+static bool has_program(const struct watcher *w, struct start_marks *m)
+{
+	AUTO_FREE char *input = link_of(w->pid, "fd/0");
 	const char *p;
 
-	if (!is_shell(words, n))
-		return false;
-	for (p = words + strlen(words) + 1; p < words + n; p += strlen(p) + 1) {
-		AUTO_FREE char *path = path_of_word(pid, p);
+	for (p = w->words + strlen(w->words) + 1; p < w->words + w->n && strcmp(p, "-") && strcmp(p, "-s"); p += strlen(p) + 1) {
+		AUTO_FREE char *full = *p == '/' || !w->by.cwd ? xstrdup(p) : xasprintf("%s/%s", w->by.cwd, p);
 
-		if (path && is_one_of(scripts, path))
-			return true;
+		if (*p != '-' && is_file(full))
+			return start_marks_file(m, &w->by, full);
+		if (strchr(p, ' '))
+			return start_marks_text(m, &w->by, p);
 	}
-	return false;
+	return input && start_marks_file(m, &w->by, input);
 }
 
-static bool names_one(const char *words, size_t n, const char *const *images, size_t count)
+/* Its command line itself runs the guest's QEMU. */
+static bool has_line(const struct watcher *w, const struct start_marks *m)
 {
-	const char *p;
+	AUTO_FREE char *line = xcalloc(1, w->n + 1);
 
-	for (p = words; p < words + n; p += strlen(p) + 1)
-		for (size_t i = 0; i < count; i++)
-			if (text_has_name(p, images[i]))
+	for (size_t i = 0; i < w->n; i++)
+		line[i] = w->words[i] || i + 1 == w->n ? w->words[i] : ' ';
+	return start_marks_line(m, &w->by, line);
+}
+
+static bool names_image(const struct watcher *w, const struct start_marks *m)
+{
+	for (const char *p = w->words; p < w->words + w->n; p += strlen(p) + 1)
+		for (size_t i = 0; i < m->image_count; i++)
+			if (text_has_name(p, m->files[i]))
 				return true;
 	return false;
 }
 
-static bool may_start(pid_t pid, const struct guest_scripts *scripts, const char *const *images, size_t count, char text[WORDS_MAX],
-		      size_t *n)
+static size_t groups_of(pid_t pid, gid_t out[GROUPS_MAX])
+{
+	static const char *const fields[] = {"Gid", "Groups"};
+	char text[1024], *p, *end;
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+		for (p = process_status(pid, fields[i], text, sizeof(text)) ? NULL : text; p && n < GROUPS_MAX; p = end) {
+			gid_t group = (gid_t)strtoul(p, &end, 10);
+
+			if (end == p)
+				break;
+			out[n++] = group;
+		}
+	return n;
+}
+
+/* Anybody may call a process what he likes: another user counts if he could start the guest. */
+static bool is_trusted(struct watcher *w, const struct start_marks *m)
+{
+	gid_t groups[GROUPS_MAX];
+
+	if (process_user(w->pid, &w->by.user))
+		return false;
+	return !w->by.user || w->by.user == geteuid() || start_marks_may_be_written(m, w->by.user, groups, groups_of(w->pid, groups));
+}
+
+/* True of QEMU itself, which may have another name (-name process=). */
+static bool is_qemu(pid_t pid, const char *comm, const struct guest *g)
+{
+	AUTO_FREE char *exe = link_of(pid, "exe");
+
+	return pid == g->pid || pid == g->ran_as || text_starts_with(comm, "qemu-") || (exe && g->exe && !strcmp(exe, g->exe));
+}
+
+static bool is_of_unit(pid_t pid, const struct guest_unit *unit)
+{
+	struct guest_unit its;
+	bool yes;
+
+	if (!unit)
+		return false;
+	guest_unit_of(&its, pid);
+	yes = its.name && !strcmp(its.name, unit->name) && its.is_user == unit->is_user && its.uid == unit->uid;
+	free(its.name);
+	return yes;
+}
+
+static bool may_start(struct watcher *w, const struct guest *g, const struct guest_unit *unit, struct start_marks *m)
 {
 	char comm[WORDS_MAX];
-	uid_t user;
+	AUTO_FREE char *cwd = link_of(w->pid, "cwd");
+	bool yes;
 
-	if (pid <= 1 || is_above_us(pid) || !read_of(pid, "comm", comm))
-		return false;
-	if (process_user(pid, &user) || (user && user != geteuid())) /* anybody may call a process what he likes */
+	if (w->pid <= 1 || is_above_us(w->pid) || !read_of(w->pid, "comm", comm) || !is_trusted(w, m))
 		return false;
 	comm[strcspn(comm, "\n")] = '\0';
-	if (text_starts_with(comm, "vmferry") || text_starts_with(comm, "qemu-") || only_passes_on(comm))
+	if (text_starts_with(comm, "vmferry") || only_passes_on(comm) || is_qemu(w->pid, comm, g) || is_of_unit(w->pid, unit))
 		return false;
-	*n = read_of(pid, "cmdline", text);
-	return *n && (runs_one(pid, text, *n, scripts) || names_one(text, *n, images, count));
+	w->by.cwd = cwd;
+	w->n = read_of(w->pid, "cmdline", w->words);
+	yes = w->n && ((!g->pid && names_image(w, m)) ||
+		       (!starts_nothing_again(comm) && (has_line(w, m) || (runs_scripts(w->words, w->n) && has_program(w, m)))));
+	w->by.cwd = NULL;
+	return yes;
 }
 
-pid_t started_by_script(const struct guest_scripts *scripts, const char *const *images, size_t count, char **words)
+pid_t started_by_another(const struct guest *g, const struct guest_unit *unit, char **words)
 {
 	DIR *d = opendir("/proc");
-	char text[WORDS_MAX];
+	struct watcher w;
+	struct start_marks m;
 	struct dirent *x;
 	pid_t found = 0;
-	size_t n;
 
 	*words = NULL;
-	while (d && !found && (x = readdir(d)))
-		if (may_start((pid_t)atoi(x->d_name), scripts, images, count, text, &n)) {
-			found = (pid_t)atoi(x->d_name);
-			*words = shown(text, n);
-		}
+	start_marks_of(&m, g);
+	while (d && !found && (x = readdir(d))) {
+		w = (struct watcher){.pid = (pid_t)atoi(x->d_name)};
+		if (!may_start(&w, g, unit, &m))
+			continue;
+		found = w.pid;
+		*words = shown(w.words, w.n);
+	}
 	if (d)
 		closedir(d);
+	start_marks_fini(&m);
 	return found;
 }
+
+/* ---- who runs others, too ---- */
 
 /* Something of its own, and no part of a guest; what has ended and is not waited for has no words. */
 static bool is_a_program(pid_t pid)

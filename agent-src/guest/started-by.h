@@ -5,7 +5,7 @@
 #ifndef VMFERRY_STARTED_BY_H
 #define VMFERRY_STARTED_BY_H
 
-#include "guest-scripts.h"
+#include "qemu-discover.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -13,10 +13,11 @@
 /* *words: how it is called, printable, malloc'ed. 0: none that is known. */
 pid_t started_by(pid_t qemu, char **words);
 /*
- * The process of a shell that runs one of the scripts, though it is not QEMU's parent (any more): it may be about to start the guest again; or, of a guest
- * that is shut down, any that has one of its images on its command line (count 0: not looked for). As started_by().
+ * Another process that may start the guest again, though its QEMU does not descend from it: one whose command line, or whose script, starts the guest
+ * (start-marks.h); or, of a guest that is shut down, any that has one of its images on its command line. Processes of the unit do not count
+ * (NULL: there is none); those of other users do who may write to its images. As started_by().
  */
-pid_t started_by_script(const struct guest_scripts *scripts, const char *const *images, size_t count, char **words);
+pid_t started_by_another(const struct guest *g, const struct guest_unit *unit, char **words);
 /* True if a program between them, or main_pid itself, has other children, as a supervisor does. Everything else that a script starts
  * belongs to what it starts. False, too, if the one does not descend from the other. */
 bool started_beside_others(pid_t qemu, pid_t main_pid);

@@ -49,14 +49,12 @@ bool head_start_runs(const struct move_options *opt)
 /* A starter that runs the guest again at once would do so before its disks are locked. */
 static int check_starter(const struct transfer *t, const struct guest *running, struct err *e)
 {
-	AUTO_FREE char *words = NULL;
-	pid_t pid = t->opt->starter_stopped ? 0 : started_by(running->pid, &words);
+	AUTO_FREE char *starter = t->opt->starter_stopped ? NULL : guest_starter(running, t->unit.autostart.unit != NULL);
 
-	return pid ? err_set(e, EBUSY,
-			     "process %d (%s) runs the guest's QEMU, and may start it again as soon as it is down. Stop that first (the guest runs on), and then "
-			     "say so: --starter-stopped",
-			     (int)pid, words)
-		   : 0;
+	return starter ? err_set(e, EBUSY,
+				 "%s, and may start it again as soon as it is down. Stop that first (the guest runs on), and then say so: --starter-stopped",
+				 starter)
+		       : 0;
 }
 
 /* An agent holds the QEMU of a guest that was handed over: such a guest does not run here, and its QEMU's end is no shutdown. */

@@ -6,7 +6,6 @@
 #include "named-images.h"
 #include "own-file.h"
 #include "process.h"
-#include "started-by.h"
 #include "util.h"
 
 #include <errno.h>
@@ -75,30 +74,12 @@ static bool is_at_rest(const struct aside *a)
 	return !a->src->guest.pid;
 }
 
-/* Finds the process that may start the guest again: its unit's starter, or a script that runs QEMU. */
-static void find_starter(struct aside *a, const char *const *images, size_t count)
-{
-	AUTO_FREE char *words = NULL;
-	pid_t pid;
-
-	if (a->unit->autostart.starter) {
-		a->starter = xstrdup(a->unit->autostart.starter);
-		return;
-	}
-	if (a->unit->autostart.unit && a->unit->autostart.active) /* processes of the unit end, or stand still, together with it */
-		return;
-	pid = started_by_script(&a->scripts, images, is_at_rest(a) ? count : 0, &words);
-	if (pid)
-		a->starter = xasprintf("process %d (%s) seems to start the guest", (int)pid, words);
-}
-
 static void find_scripts(struct aside *a)
 {
 	char **images;
 	size_t n = guest_images(&a->src->guest, &images), i;
 
 	guest_scripts_find(&a->scripts, &a->src->guest, (const char *const *)images, n);
-	find_starter(a, (const char *const *)images, n);
 	args_free_strings(images, n);
 	for (i = 0; i < a->scripts.count; i++)
 		if (is_named_script(a, a->scripts.list[i].path))
@@ -113,6 +94,7 @@ static int examine(struct part *p, struct err *e)
 	if (r || a->src->opt->in_place)
 		return r;
 	find_scripts(a);
+	a->starter = a->unit->autostart.starter ? xstrdup(a->unit->autostart.starter) : NULL;
 	a->images = a->starter && !a->src->opt->starter_stopped;
 	for (size_t i = 0; i < a->scripts.count && !r; i++)
 		if (a->scripts.list[i].ours && aside_check_name(a->scripts.list[i].path, "the script", e))

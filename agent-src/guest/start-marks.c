@@ -1,0 +1,292 @@
+/* start-marks.c: see start-marks.h. */
+#include "start-marks.h"
+#include "open-regular.h"
+#include "util.h"
+#include "words.h"
+
+#include <pwd.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TEXT_MAX  (256 * KIB)
+#define DEPTH_MAX 2
+#define SEEN_MAX  1024 /* scripts that one text leads to */
+#define DIRS_MAX  8
+
+/* ---- the guest's files ---- */
+
+static void add_file(struct start_marks *m, const char *path)
+{
+	char *real = path && *path == '/' ? realpath(path, NULL) : NULL;
+
+	if (real && !words_have(m->files, m->count, real))
+		words_add(&m->files, &m->count, real);
+	else
+		free(real);
+}
+
+static void add_made_files(struct start_marks *m, const struct guest *g)
+{
+	struct args_result line;
+	struct err ignored;
+
+	for (size_t i = 0; i < g->qmp.count; i++)
+		add_file(m, g->qmp.all[i]);
+	if (guest_look_at_line(g, true, &line, &ignored))
+		return;
+	for (size_t i = 0; i < line.file_count; i++)
+		if (line.files[i].role == ARGS_PIDFILE || line.files[i].role == ARGS_LISTEN)
+			add_file(m, line.files[i].path);
+	args_result_fini(&line);
+}
+
+void start_marks_of(struct start_marks *m, const struct guest *g)
+{
+	*m = (struct start_marks){.program = g->exe ? xstrdup(path_base(g->exe)) : NULL};
+	m->count = m->image_count = guest_images(g, &m->files);
+	guest_scripts_find(&m->scripts, g, (const char *const *)m->files, m->image_count);
+	add_made_files(m, g);
+}
+
+static void forget_seen(struct start_marks *m)
+{
+	args_free_strings(m->seen, m->seen_count);
+	m->seen = NULL;
+	m->seen_count = 0;
+}
+
+void start_marks_fini(struct start_marks *m)
+{
+	args_free_strings(m->files, m->count);
+	forget_seen(m);
+	guest_scripts_fini(&m->scripts);
+	free(m->program);
+	*m = (struct start_marks){.program = NULL};
+}
+
+static bool may_write(const struct stat *st, uid_t user, const gid_t *groups, size_t count)
+{
+	size_t i;
+
+	if (st->st_uid == user)
+		return st->st_mode & S_IWUSR;
+	for (i = 0; i < count && groups[i] != st->st_gid; i++)
+		;
+	return st->st_mode & (i < count ? S_IWGRP : S_IWOTH);
+}
+
+bool start_marks_may_be_written(const struct start_marks *m, uid_t user, const gid_t *groups, size_t count)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < m->image_count; i++)
+		if (!stat(m->files[i], &st) && may_write(&st, user, groups, count))
+			return true;
+	return false;
+}
+
+/* ---- the words of a text that may be paths ---- */
+
+static const char ends[] = " \t\r\n\"'=;,&|<>()[]{}$`";
+
+/* Directories that a text may be about: that which it is run in, its own, and those that it names. */
+struct dirs {
+	char *v[DIRS_MAX];
+	size_t n;
+};
+
+static bool is_dir(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+static void add_dir(struct dirs *d, const char *path)
+{
+	if (path && *path == '/' && d->n < DIRS_MAX && !words_have(d->v, d->n, path) && is_dir(path))
+		d->v[d->n++] = xstrdup(path);
+}
+
+static char *with(char *text /* taken */, const char *what, const char *by)
+{
+	const char *p = text, *at;
+	char *out = NULL;
+	size_t size;
+	FILE *f = open_memstream(&out, &size);
+
+	for (; (at = strstr(p, what)); p = at + strlen(what))
+		fprintf(f, "%.*s%s", (int)(at - p), p, by);
+	fputs(p, f);
+	if (fclose(f))
+		abort();
+	free(text);
+	return out;
+}
+
+/* The text with the home directory in place of its names; malloc'ed. */
+static char *expand_home(const char *text, uid_t user)
+{
+	const struct passwd *own = getpwuid(user);
+	AUTO_FREE char *below = own ? xasprintf("%s/", own->pw_dir) : NULL;
+	char *out = xstrdup(text);
+
+	return own ? with(with(with(out, "${HOME}/", below), "$HOME/", below), "~/", below) : out;
+}
+
+/* The word at *p, which is moved behind it; malloc'ed, NULL: there is none. What is behind a variable is relative to its value. */
+static char *next_word(const char *text, const char **p)
+{
+	const char *word;
+	size_t n, skip = 0;
+
+	*p += strspn(*p, ends);
+	word = *p;
+	n = strcspn(word, ends);
+	*p += n;
+	if (n && word > text && strchr("$}", word[-1]) && memchr(word, '/', n))
+		skip = strcspn(word, "/") + 1;
+	return n ? xasprintf("%.*s", (int)(n - skip), word + skip) : NULL;
+}
+
+static char *resolved(const char *word, const char *dir)
+{
+	AUTO_FREE char *full = *word == '/' ? xstrdup(word) : xasprintf("%s/%s", dir, word);
+
+	return access(full, F_OK) ? NULL : realpath(full, NULL);
+}
+
+/* ---- texts ---- */
+
+struct reading {
+	struct start_marks *m;
+	const struct start_runner *by;
+	unsigned depth; /* scripts that are followed from here on */
+	bool runs_qemu;
+};
+
+static bool runs_qemu(const struct start_marks *m, const char *text)
+{
+	return strstr(text, "qemu-system") || strstr(text, "qemu-kvm") || strstr(text, "/kvm") || strstr(text, "kvm -") ||
+	       (m->program && text_has_name(text, m->program));
+}
+
+static bool is_script_of(const struct guest_scripts *s, const char *path)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (!strcmp(s->list[i].path, path))
+			return true;
+	return false;
+}
+
+static bool file_starts(const struct reading *r, const char *path);
+
+/* What the word says is a file of the guest's, which QEMU is run on, or a script that starts it. */
+static bool leads(const struct reading *r, const char *path)
+{
+	if (r->runs_qemu && words_have(r->m->files, r->m->count, path))
+		return true;
+	return r->depth && (is_script_of(&r->m->scripts, path) || file_starts(r, path));
+}
+
+static bool word_leads(const struct reading *r, const struct dirs *dirs, char *word)
+{
+	bool yes = false;
+
+	word += strspn(word, "-@:+!|"); /* what systemd reads in front of a path */
+	for (size_t i = 0; i < (*word == '/' ? 1 : dirs->n) && *word && !yes; i++) {
+		AUTO_FREE char *path = resolved(word, dirs->n ? dirs->v[i] : "/");
+
+		yes = path && leads(r, path);
+	}
+	return yes;
+}
+
+static bool text_starts(struct reading *r, const char *dir, const char *told)
+{
+	AUTO_FREE char *text = expand_home(told, r->by->user);
+	struct dirs dirs = {.n = 0};
+	const char *p;
+	bool yes = false;
+	char *word;
+
+	r->runs_qemu = runs_qemu(r->m, text);
+	for (size_t i = 0; i < r->m->count && r->runs_qemu; i++)
+		if (text_has_name(text, r->m->files[i]))
+			return true;
+	if (!r->runs_qemu && !r->depth)
+		return false;
+	add_dir(&dirs, dir);
+	add_dir(&dirs, r->by->cwd);
+	for (p = text; (word = next_word(text, &p)); free(word))
+		add_dir(&dirs, word);
+	for (p = text; !yes && (word = next_word(text, &p)); free(word))
+		yes = word_leads(r, &dirs, word);
+	for (size_t i = 0; i < dirs.n; i++)
+		free(dirs.v[i]);
+	return yes;
+}
+
+/* A file that only holds words of a script, as a report of vmferry's, runs nothing. */
+static bool is_program(const char *path, const struct stat *st, const char *text)
+{
+	return st->st_mode & (S_IXUSR | S_IXGRP | S_IXOTH) || text_starts_with(text, "#!") || text_ends_with(path, ".sh");
+}
+
+/* A text that is not long; NULL: it is none, or a stranger's. named: a text names it, and what for is unknown. */
+static char *text_of(const char *path, uid_t user, bool named)
+{
+	AUTO_CLOSE int fd = open_regular(path);
+	struct stat st;
+	char *text;
+	size_t n;
+
+	if (fd < 0 || fstat(fd, &st) || (st.st_uid && st.st_uid != geteuid() && st.st_uid != user) || read_regular(fd, TEXT_MAX, &text, &n))
+		return NULL;
+	if (!memchr(text, 0, n) && (!named || is_program(path, &st, text)))
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* False, too, of a script that was looked at before: whoever asks ends with the first that starts the guest. */
+static bool file_starts(const struct reading *r, const char *path)
+{
+	struct start_marks *m = r->m;
+	struct reading its = {m, r->by, r->depth - 1, false};
+	AUTO_FREE char *text = NULL, *dir = xasprintf("%.*s", (int)(path_base(path) - path), path);
+	bool known = words_have(m->files, m->count, path) || words_have(m->seen, m->seen_count, path) || m->seen_count >= SEEN_MAX;
+
+	text = known ? NULL : text_of(path, r->by->user, r->depth <= DEPTH_MAX);
+	if (text)
+		words_add(&m->seen, &m->seen_count, xstrdup(path));
+	return text && (guest_script_starts(path, (const char *const *)m->files, m->image_count) || text_starts(&its, dir, text));
+}
+
+bool start_marks_line(const struct start_marks *m, const struct start_runner *by, const char *text)
+{
+	struct reading r = {(struct start_marks *)(uintptr_t)m, by, 0, false};
+
+	return text_starts(&r, NULL, text);
+}
+
+bool start_marks_text(struct start_marks *m, const struct start_runner *by, const char *text)
+{
+	struct reading r = {m, by, DEPTH_MAX, false};
+
+	forget_seen(m);
+	return text_starts(&r, NULL, text);
+}
+
+bool start_marks_file(struct start_marks *m, const struct start_runner *by, const char *path)
+{
+	struct reading r = {m, by, DEPTH_MAX + 1, false};
+	AUTO_FREE char *real = realpath(path, NULL);
+
+	forget_seen(m);
+	return real && (is_script_of(&m->scripts, real) || file_starts(&r, real));
+}

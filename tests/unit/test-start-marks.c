@@ -1,0 +1,204 @@
+/* test-start-marks.c: which texts start a guest, and which only name its files. */
+#include "start-marks.h"
+#include "util.h"
+
+#include <pwd.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char dir[] = "/tmp/start-marks-XXXXXX";
+static char *image, *pidfile;
+static struct start_marks m;
+static struct start_runner by;
+
+static char *put(const char *name, const char *text)
+{
+	char *path = xasprintf("%s/%s", dir, name);
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	return path;
+}
+
+static int begin(void **state)
+{
+	static char program[] = "/opt/q/emulate";
+	static char *argv[] = {program, NULL, NULL, NULL, NULL, NULL};
+	AUTO_FREE char *vm = NULL;
+	struct guest g = {.name = argv[0], .exe = program, .line = {.argv = argv, .argc = 5}};
+
+	(void)state;
+	if (!mkdtemp(dir))
+		return -1;
+	vm = xasprintf("%s/vm", dir);
+	if (mkdir(vm, 0700))
+		return -1;
+	image = put("vm/a.raw", "");
+	pidfile = put("vm/a.pid", "1");
+	argv[1] = (char *)(uintptr_t) "-drive";
+	argv[2] = xasprintf("file=%s,format=raw", image);
+	argv[3] = (char *)(uintptr_t) "-pidfile";
+	argv[4] = pidfile;
+	start_marks_of(&m, &g);
+	free(argv[2]);
+	by = (struct start_runner){.cwd = "/", .user = geteuid()};
+	return 0;
+}
+
+static int end(void **state)
+{
+	AUTO_FREE char *rm = xasprintf("rm -r %s", dir);
+
+	(void)state;
+	start_marks_fini(&m);
+	FREE_ALL(image, pidfile);
+	return system(rm);
+}
+
+/* The text with DIR in place of each %. */
+static bool starts(const char *text)
+{
+	AUTO_FREE char *whole = xstrdup("");
+
+	for (; *text; text++) {
+		char *before = whole;
+
+		whole = *text == '%' ? xasprintf("%s%s", before, dir) : xasprintf("%s%c", before, *text);
+		free(before);
+	}
+	return start_marks_text(&m, &by, whole);
+}
+
+static void a_text_that_runs_qemu_on_its_files_starts_it(void **state)
+{
+	static const char *const texts[] = {
+		"while :; do qemu-system-x86_64 -hda %/vm/a.raw; done",
+		"kvm -drive file=%/vm/a.raw,if=virtio",
+		"emulate -hda '%/vm/a.raw'",
+		"cd %/vm; qemu-system-x86_64 -hda a.raw",
+		"D=%/vm\nqemu-system-x86_64 -drive \"file=$D/a.raw\"",
+		"D=%/vm\nqemu-system-x86_64 -drive file=${D}/a.raw",
+		"qemu-system-x86_64 -pidfile %/vm/a.pid -daemonize $DISKS",
+		"exec qemu-kvm -hda %/vm/../vm//a.raw",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (!starts(texts[i]))
+			fail_msg("not found: %s", texts[i]);
+}
+
+/* In place of the C library's: the home of everybody. */
+struct passwd *getpwuid(uid_t uid)
+{
+	static struct passwd own = {.pw_name = dir, .pw_dir = dir};
+
+	(void)uid;
+	return &own;
+}
+
+static void a_home_has_several_names(void **state)
+{
+	static const char *const texts[] = {"kvm -hda ~/vm/a.raw", "kvm -hda $HOME/vm/a.raw", "kvm -hda \"${HOME}/vm/a.raw\""};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (!starts(texts[i]))
+			fail_msg("not found: %s", texts[i]);
+	assert_false(starts("kvm -hda ~/a.raw"));
+}
+
+static void a_text_that_names_its_files_starts_nothing(void **state)
+{
+	static const char *const texts[] = {
+		"tail -f %/vm/a.raw",
+		"qemu-img check %/vm/a.raw",
+		"qemu-system-x86_64 -hda %/vm/b.raw -pidfile %/vm/b.pid",
+		"qemu-system-x86_64 -hda %/vm/a.raw.old",
+		"cd %; qemu-system-x86_64 -hda a.raw",
+		"kill -0 $(cat %/vm/a.pid)",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (starts(texts[i]))
+			fail_msg("taken for one that starts it: %s", texts[i]);
+}
+
+static void a_script_that_it_leads_to_is_read(void **state)
+{
+	AUTO_FREE char *text = xasprintf("#!/bin/sh\nqemu-system-x86_64 -m 64 -hda %s -daemonize &\n", image);
+	AUTO_FREE char *start = put("start-it", text), *keep = put("keep", "#!/bin/sh\nsh ./start-it");
+	AUTO_FREE char *other = put("other", "qemu-system-x86_64 -hda /none");
+	AUTO_FREE char *report = put("report.json", text + strlen("#!/bin/sh"));
+
+	(void)state;
+	assert_true(starts("kill -0 $(cat %/vm/a.pid) || %/start-it"));
+	assert_true(starts("* * * * * root %/keep >/dev/null"));
+	assert_false(starts("%/other"));
+	assert_true(start_marks_file(&m, &by, keep));
+	assert_false(start_marks_file(&m, &by, other));
+	assert_true(start_marks_file(&m, &by, report)); /* a shell runs it */
+	assert_false(start_marks_line(&m, &by, start));
+	assert_false(starts("jq .line %/report.json"));
+	if (!geteuid() && !chown(start, 12345, 12345)) { /* a stranger's script is no word on what this host starts, but for the stranger */
+		assert_false(starts("%/start-it"));
+		by.user = 12345;
+		assert_true(starts("%/start-it"));
+		by.user = 0;
+	}
+	unlink(start);
+}
+
+/* Scripts that name each other are read once each. */
+static void scripts_in_a_ring_come_to_an_end(void **state)
+{
+	AUTO_FREE char *a = xasprintf("%s/ring-b %s/ring-a", dir, dir), *b = xasprintf("%s/ring-a", dir);
+	AUTO_FREE char *first = put("ring-a", a), *second = put("ring-b", b);
+
+	(void)state;
+	assert_false(start_marks_file(&m, &by, first));
+	assert_false(start_marks_file(&m, &by, second));
+}
+
+static void who_may_write_to_the_image_could_start_it(void **state)
+{
+	const uid_t other = geteuid() + 1;
+	const gid_t group = getegid();
+
+	(void)state;
+	assert_int_equal(chmod(image, 0600), 0);
+	assert_true(start_marks_may_be_written(&m, geteuid(), NULL, 0));
+	assert_false(start_marks_may_be_written(&m, other, &group, 1));
+	assert_int_equal(chmod(image, 0660), 0);
+	assert_true(start_marks_may_be_written(&m, other, &group, 1));
+	assert_false(start_marks_may_be_written(&m, other, NULL, 0));
+	assert_int_equal(chmod(image, 0666), 0);
+	assert_true(start_marks_may_be_written(&m, other, NULL, 0));
+	assert_int_equal(chmod(image, 0644), 0);
+	assert_false(start_marks_may_be_written(&m, other, NULL, 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_text_that_runs_qemu_on_its_files_starts_it),
+		cmocka_unit_test(a_home_has_several_names),
+		cmocka_unit_test(a_text_that_names_its_files_starts_nothing),
+		cmocka_unit_test(a_script_that_it_leads_to_is_read),
+		cmocka_unit_test(scripts_in_a_ring_come_to_an_end),
+		cmocka_unit_test(who_may_write_to_the_image_could_start_it),
+	};
+
+	return cmocka_run_group_tests(tests, begin, end);
+}
