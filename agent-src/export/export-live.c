@@ -29,10 +29,14 @@ static void on_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
 	(void)at_ns;
 	note_error(x, error_stop_announced(name, data));
 	frozen_event(&x->frozen, name, data);
-	if (!strcmp(name, "STOP")) {
+	if (!strcmp(name, "SHUTDOWN")) {
+		x->shuts_down = true;
+	} else if (!strcmp(name, "STOP")) {
 		x->stopped = true;
+		note_error(x, x->shuts_down ? "shutdown" : NULL);
 	} else if (!strcmp(name, "RESUME")) {
 		x->resumed = true;
+		x->shuts_down = false;
 		x->broken = NULL;
 	}
 }

@@ -12,6 +12,7 @@ struct live {
 	struct frozen_disks frozen;
 	bool stands;	       /* the guest was stopped for a moment, and may not run on */
 	bool stopped, resumed; /* QEMU has told so, since whoever asks set it to false */
+	bool shuts_down;       /* the guest has shut itself down; its QEMU may stay */
 	const char *broken;    /* the run state in which an error has stopped the guest since; NULL: none has */
 	json_t *images;	       /* images that QEMU writes to (source-images.h); NULL: not asked for */
 	struct err unset;      /* code: a setting of QEMU's is not as it was before */

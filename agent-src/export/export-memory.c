@@ -326,6 +326,7 @@ static int check_state(struct memory_copy *m, struct err *e)
 
 	if (r)
 		return r;
+	m->x->broken = broken;
 	if (broken)
 		return stopped_by_error(broken, e);
 	if (m->stops_first)
@@ -453,6 +454,7 @@ int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(
 	struct memory_copy m = {.x = x, .stops_first = memory_stops_first(x->g)};
 	struct err why;
 	int r = settings_save(x->q, &m.was, e), woken = 0;
+	bool is_off;
 
 	r = r ?: guard_start(&m, e);
 	if (r) {
@@ -467,9 +469,11 @@ int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(
 	r = r ?: begin(&m, file, rate, e) ?: copy(&m, e) ?: while_it_stands(&m, at_rest, ctx, e);
 	if (r && m.ours)
 		woken = call_off(&m, &why);
-	if (!woken && x->broken)
+	is_off = x->broken && !strcmp(x->broken, "shutdown");
+	if (!woken && x->broken && !is_off)
 		woken = stopped_by_error(x->broken, &why);
-	woken = woken ?: wake_until(&(struct woken){x->g, x->images, x->q}, x->l, m.ours, m.stopped && !x->resumed, &why);
+	if (!woken && !is_off)
+		woken = wake_until(&(struct woken){x->g, x->images, x->q}, x->l, m.ours, m.stopped && !x->resumed, &why);
 	if (!woken && settings_restore(x->q, m.was, &why))
 		x->unset = why;
 	guard_end(&m, !woken);

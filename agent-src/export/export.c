@@ -506,9 +506,11 @@ static int tell_failure(struct export *x, const struct err *why)
 				: x->live.stands ? xasprintf("the guest may stand still (`cont` in its monitor lets it run); %s",
 							     left ? "what is left is listed" : "nothing else is left behind")
 						 : xasprintf("%s%s", left ? "what is left is listed" : "nothing is left behind",
-							     left	      ? ""
-							     : x->live.broken ? ", and an error has stopped the guest"
-									      : ", and the guest is as before");
+							     left	       ? ""
+							     : !x->live.broken ? ", and the guest is as before"
+							     : strcmp(x->live.broken, "shutdown")
+								     ? ", and an error has stopped the guest"
+								     : ", and the guest has shut down by itself, in a QEMU that stays");
 
 	return life_end(&x->life, why->code == ECANCELED ? "cancelled" : "failed",
 			x->live.stands ? EXIT_PAUSED

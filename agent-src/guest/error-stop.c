@@ -12,6 +12,7 @@ static const struct {
 	{"guest-panicked", "a panic of its own", "GUEST_PANICKED", "pause"},
 	{"watchdog", "its watchdog", "WATCHDOG", "pause"},
 	{"internal-error", "an internal error of QEMU's, or of KVM's", NULL, NULL},
+	{"shutdown", "its own shutdown", NULL, NULL}, /* its QEMU stays (-no-shutdown) */
 };
 
 const char *error_stop_announced(const char *event, const json_t *data)

@@ -2,7 +2,7 @@
  * error-stop.h: pure: a guest that stands, because of an error or because a client of its QEMU has stopped it. No I/O.
  *
  * QEMU announces such a stop by an event of its own, and then by STOP, as any other (qapi/run-state.json, qapi/block-core.json); an internal
- * error by STOP alone. The run state says which it was for as long as the guest stands, but for a migration, which replaces it.
+ * error by STOP alone, and a shutdown in a QEMU that stays by SHUTDOWN before it. The run state says which it was for as long as the guest stands, but for a migration, which replaces it.
  */
 #ifndef VMFERRY_ERROR_STOP_H
 #define VMFERRY_ERROR_STOP_H
@@ -12,7 +12,7 @@
 
 /* The run state that STOP brings right after this event: "io-error", "guest-panicked", "watchdog"; NULL: none. A constant. */
 const char *error_stop_announced(const char *event, const json_t *data);
-/* The same run state, as a constant, if an error brings it; otherwise NULL. */
+/* The same run state, as a constant, if an error or the guest's own shutdown brings it; otherwise NULL. */
 const char *error_stop_state(const char *run_state);
 /* Words for one: "an I/O error". */
 const char *error_stop_cause(const char *run_state);

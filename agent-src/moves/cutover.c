@@ -118,6 +118,10 @@ int live_take_back(struct transfer *t, struct err *e)
 	t->end.silent = r != 0;
 	if (r || source_runs(state))
 		return r;
+	if (!strcmp(state, "shutdown")) { /* nobody's doing but the guest's, whether its end was heard or not */
+		s->shut_down = s->stays_shut = true;
+		return 0;
+	}
 	is_left_so = !strcmp(state, "postmigrate");
 	was_completed = qemu_migrated_away(s->qmp, state);
 	if (was_completed && (!s->migrating || s->cannot_be_complete)) {

@@ -132,6 +132,17 @@ static int stopped_by_error(struct transfer *t, const char *state, struct err *e
 		       error_stop_cause(state), state);
 }
 
+/* The guest has shut itself down, and its QEMU stays (-no-shutdown): moved with its memory, a guest would go on there that was turned off. */
+static int shut_itself_down(struct transfer *t, struct err *e)
+{
+	int r = source_set_paused(&t->src, true, e);
+
+	return r ? r
+		 : err_set(e, EBUSY,
+			   "the guest shut down by itself during the move: it stays at the source as it is (QEMU says: shutdown). Let it boot "
+			   "there (QMP system_reset, then cont), or end its QEMU (QMP quit), then move it again");
+}
+
 static int stopped_by_somebody(struct transfer *t, const char *state, struct err *e)
 {
 	if (!t->src.paused && !t->src.shut_down && !strcmp(state, "paused"))
@@ -254,6 +265,8 @@ static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 		t->src.stays_shut = t->src.shut_down; /* a QEMU that is about to end does not say so */
 		if (t->src.broken && may_still_stay(t))
 			return stopped_by_error(t, t->src.broken, e);
+		if (t->src.stays_shut && t->src.traits.carries_memory && may_still_stay(t))
+			return shut_itself_down(t, e);
 		if (t->a.con.stage < ST_SWITCHOVER && !t->src.stopped)
 			return note_stop(t, e);
 	} else if (!strcmp(ev->name, "RESUME") && (t->a.con.stage < ST_SWITCHOVER || t->a.handoff.state == HO_SRC_BEGUN)) {

@@ -76,6 +76,8 @@ static char *words_for(const char *run_state)
 {
 	const char *broken = error_stop_state(run_state);
 
+	if (!strcmp(run_state, "shutdown"))
+		return xstrdup("the guest has shut down by itself, and its QEMU stays, as it was told to");
 	if (broken)
 		return xasprintf("the guest stands, stopped by %s (QEMU says: %s)", error_stop_cause(broken), broken);
 	return run_state_stands(run_state) ? xstrdup("the guest is paused") : xstrdup("the guest runs as before");

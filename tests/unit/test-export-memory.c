@@ -23,6 +23,7 @@ static struct {
 	unsigned lags; /* times that it still says "finish-migrate" once its migration is completed */
 	const char *migration, *status;
 	const char *other; /* run state to which somebody else's migration brings it next, as ours is refused; NULL: there is none */
+	bool shuts_down;   /* while its memory is copied; QEMU stays */
 	unsigned conts;
 } qemu;
 
@@ -46,7 +47,7 @@ static json_t *query_migrate(void)
 {
 	const char *was = qemu.migration;
 
-	if (qemu.told_to_end && !qemu.has_been_silent)
+	if (qemu.told_to_end && !qemu.has_been_silent && !qemu.shuts_down)
 		be_silent();
 	return done(json_pack("{s:s,s:{s:i,s:i,s:i}}", "status", was, "ram", "total", 100, "remaining", 50, "dirty-sync-count", 5));
 }
@@ -76,6 +77,8 @@ static json_t *answer(const char *command, const json_t *args)
 	}
 	if (!strcmp(command, "migrate"))
 		qemu.migration = "active";
+	if (!strcmp(command, "migrate") && qemu.shuts_down)
+		qemu.status = "shutdown";
 	if (!strcmp(command, "query-migrate"))
 		return query_migrate();
 	if (!strcmp(command, "query-status"))
@@ -85,6 +88,10 @@ static json_t *answer(const char *command, const json_t *args)
 	if (!strcmp(command, "cont")) {
 		qemu.status = "running";
 		qemu.conts++;
+	}
+	if (!strcmp(command, "migrate_cancel") && qemu.shuts_down) {
+		qemu.migration = "cancelled";
+		return done(json_object());
 	}
 	return strcmp(command, "migrate_cancel") ? done(json_object()) : error("there is nothing to be cancelled");
 }
@@ -157,6 +164,17 @@ static void who_is_stopped_by_somebody_else_stays_so(void **state)
 	assert_string_equal(qemu.status, "paused");
 }
 
+static void who_shuts_itself_down_meanwhile_stays_so(void **state)
+{
+	(void)state;
+	qemu.shuts_down = true;
+	assert_int_equal(copy(), -EBUSY);
+	assert_non_null(strstr(e.msg, "its own shutdown"));
+	assert_int_equal(moments, 0);
+	assert_int_equal(qemu.conts, 0);
+	assert_string_equal(qemu.status, "shutdown");
+}
+
 /* The guest may run elsewhere by then. */
 static void whom_somebody_migrates_away_meanwhile_is_not_woken(void **state)
 {
@@ -179,11 +197,9 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(a_qemu_that_writes_the_rest_is_waited_for),
-		T(a_qemu_that_is_about_to_be_done_is_waited_for),
-		T(who_is_stopped_by_somebody_else_stays_so),
-		T(whom_somebody_migrates_away_meanwhile_is_not_woken),
-		T(whose_migration_by_somebody_comes_to_nothing_goes_on),
+		T(a_qemu_that_writes_the_rest_is_waited_for),	       T(a_qemu_that_is_about_to_be_done_is_waited_for),
+		T(who_is_stopped_by_somebody_else_stays_so),	       T(who_shuts_itself_down_meanwhile_stays_so),
+		T(whom_somebody_migrates_away_meanwhile_is_not_woken), T(whose_migration_by_somebody_comes_to_nothing_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
