@@ -6,6 +6,7 @@
 #include "process.h"
 #include "script-read.h"
 #include "shell-quote.h"
+#include "start-tables.h"
 #include "started-by.h"
 #include "systemd.h"
 #include "unit-of-disks.h"
@@ -277,7 +278,7 @@ static int examine_unit(struct autostart *a, const struct guest *g, bool keep, s
 }
 
 /* A loop, cron, a container's host: what ends with QEMU, or does not come back, cannot be told from them. */
-char *guest_starter(const struct guest *g, bool in_unit)
+static char *running_starter(const struct guest *g, bool in_unit, struct start_marks *m)
 {
 	AUTO_FREE char *parent = NULL, *other = NULL;
 	pid_t pid = g->pid && !in_unit ? started_by(g->pid, &parent) : 0;
@@ -286,8 +287,29 @@ char *guest_starter(const struct guest *g, bool in_unit)
 		return xasprintf("process %d (%s) runs the guest's QEMU", (int)pid, parent);
 	if (g->unit.name && unit_starts_others(g->unit.name))
 		return xasprintf("%s has started the guest", g->unit.name);
-	pid = started_by_another(g, in_unit && g->unit.name ? &g->unit : NULL, &other);
+	pid = started_by_another(g, in_unit && g->unit.name ? &g->unit : NULL, m, &other);
 	return pid ? xasprintf("process %d (%s) seems to start the guest", (int)pid, other) : NULL;
+}
+
+char *guest_starter(const struct guest *g, bool in_unit, bool *at_boot)
+{
+	AUTO_FREE char *running = NULL;
+	struct start_table table;
+	struct start_marks m;
+	char *out = NULL;
+
+	start_marks_of(&m, g);
+	running = running_starter(g, in_unit, &m);
+	start_table_find(&table, &m, "");
+	start_marks_fini(&m);
+	*at_boot = table.words && table.at_boot && !running;
+	if (table.words)
+		out = xasprintf("%s%s%s starts the guest%s", running ?: "", running ? ", and " : "", table.words,
+				table.at_boot ? " when this host boots" : "");
+	else
+		out = xstrdup(running);
+	free(table.words);
+	return out;
 }
 
 int autostart_examine(struct autostart *a, const struct guest *g, bool keep, struct err *e)
@@ -297,7 +319,7 @@ int autostart_examine(struct autostart *a, const struct guest *g, bool keep, str
 	*a = (struct autostart){.unit = NULL};
 	r = examine_unit(a, g, keep, e);
 	if (!r)
-		a->starter = guest_starter(g, a->unit && a->active);
+		a->starter = guest_starter(g, a->unit && a->active, &a->starter_at_boot);
 	return r;
 }
 

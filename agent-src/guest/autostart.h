@@ -37,7 +37,8 @@ struct autostart {
 	char *restart; /* Restart= */
 	char *note;    /* sentence for the plan, or NULL */
 	char *starter; /* beginning of a sentence: another program that may start the guest again and cannot be kept from it; or NULL */
-	char *at_boot; /* unit that starts the guest when this host boots; NULL: none known */
+	bool starter_at_boot; /* it does so when this host boots, and not before */
+	char *at_boot;	      /* unit that starts the guest when this host boots; NULL: none known */
 };
 
 /*
@@ -46,8 +47,8 @@ struct autostart {
  */
 int autostart_examine(struct autostart *a, const struct guest *g, bool keep, struct err *e);
 /* Beginning of a sentence, malloc'ed: what else than a unit may start the guest again, and cannot be kept from it; NULL: nothing is known. in_unit:
- * processes of its unit do not count, as they end, or stand still, together with it. */
-char *guest_starter(const struct guest *g, bool in_unit);
+ * processes of its unit do not count, as they end, or stand still, together with it. *at_boot: that starts it when this host boots, and not before. */
+char *guest_starter(const struct guest *g, bool in_unit, bool *at_boot);
 int autostart_hold(struct autostart *a, struct journal *j, struct err *e);
 int autostart_block(struct autostart *a, struct journal *j, struct err *e);
 /* Like autostart_block(), for a unit that does not run: systemd knows at once, not only at the next boot. */

@@ -21,7 +21,7 @@
 
 static void add_file(struct start_marks *m, const char *path)
 {
-	char *real = path && *path == '/' ? realpath(path, NULL) : NULL;
+	char *real = path && *path == '/' ? realpath(path, NULL) ?: xstrdup(path) : NULL;
 
 	if (real && !words_have(m->files, m->count, real))
 		words_add(&m->files, &m->count, real);
@@ -29,27 +29,31 @@ static void add_file(struct start_marks *m, const char *path)
 		free(real);
 }
 
-static void add_made_files(struct start_marks *m, const struct guest *g)
+static void add_files_of_line(struct start_marks *m, const struct args_result *line, enum args_role role)
 {
-	struct args_result line;
-	struct err ignored;
-
-	for (size_t i = 0; i < g->qmp.count; i++)
-		add_file(m, g->qmp.all[i]);
-	if (guest_look_at_line(g, true, &line, &ignored))
-		return;
-	for (size_t i = 0; i < line.file_count; i++)
-		if (line.files[i].role == ARGS_PIDFILE || line.files[i].role == ARGS_LISTEN)
-			add_file(m, line.files[i].path);
-	args_result_fini(&line);
+	for (size_t i = 0; i < line->file_count; i++)
+		if (line->files[i].role == role)
+			add_file(m, line->files[i].path);
 }
 
 void start_marks_of(struct start_marks *m, const struct guest *g)
 {
+	struct args_result line = {.file_count = 0};
+	struct err ignored;
+	bool known = !guest_look_at_line(g, true, &line, &ignored);
+
 	*m = (struct start_marks){.program = g->exe ? xstrdup(path_base(g->exe)) : NULL};
 	m->count = m->image_count = guest_images(g, &m->files);
 	guest_scripts_find(&m->scripts, g, (const char *const *)m->files, m->image_count);
-	add_made_files(m, g);
+	if (known)
+		add_files_of_line(m, &line, ARGS_PIDFILE);
+	m->pidfile_end = m->count;
+	if (known)
+		add_files_of_line(m, &line, ARGS_LISTEN);
+	for (size_t i = 0; i < g->qmp.count; i++)
+		add_file(m, g->qmp.all[i]);
+	if (known)
+		args_result_fini(&line);
 }
 
 static void forget_seen(struct start_marks *m)
@@ -91,7 +95,7 @@ bool start_marks_may_be_written(const struct start_marks *m, uid_t user, const g
 
 /* ---- the words of a text that may be paths ---- */
 
-static const char ends[] = " \t\r\n\"'=;,&|<>()[]{}$`";
+static const char ends[] = " \t\r\n\"'=:;,&|<>()[]{}$`";
 
 /* Directories that a text may be about: that which it is run in, its own, and those that it names. */
 struct dirs {
@@ -185,12 +189,20 @@ static bool is_script_of(const struct guest_scripts *s, const char *path)
 
 static bool file_starts(const struct reading *r, const char *path);
 
-/* What the word says is a file of the guest's, which QEMU is run on, or a script that starts it. */
+/* The files whose names say that a text starts the guest: *from up to the end that is returned. */
+static size_t telling(const struct reading *r, size_t *from)
+{
+	*from = r->runs_qemu ? 0 : r->m->image_count;
+	return r->runs_qemu ? r->m->count : r->by->looks_after ? r->m->pidfile_end : *from;
+}
+
+/* What the word says is such a file, or a script that starts the guest. */
 static bool leads(const struct reading *r, const char *path)
 {
-	if (r->runs_qemu && words_have(r->m->files, r->m->count, path))
-		return true;
-	return r->depth && (is_script_of(&r->m->scripts, path) || file_starts(r, path));
+	size_t from, end = telling(r, &from);
+
+	return words_have(r->m->files + from, end - from, path) ||
+	       (r->depth && (is_script_of(&r->m->scripts, path) || file_starts(r, path)));
 }
 
 static bool word_leads(const struct reading *r, const struct dirs *dirs, char *word)
@@ -210,12 +222,14 @@ static bool text_starts(struct reading *r, const char *dir, const char *told)
 {
 	AUTO_FREE char *text = expand_home(told, r->by->user);
 	struct dirs dirs = {.n = 0};
+	size_t i, end;
 	const char *p;
 	bool yes = false;
 	char *word;
 
 	r->runs_qemu = runs_qemu(r->m, text);
-	for (size_t i = 0; i < r->m->count && r->runs_qemu; i++)
+	end = telling(r, &i);
+	for (; i < end; i++)
 		if (text_has_name(text, r->m->files[i]))
 			return true;
 	if (!r->runs_qemu && !r->depth)
@@ -226,7 +240,7 @@ static bool text_starts(struct reading *r, const char *dir, const char *told)
 		add_dir(&dirs, word);
 	for (p = text; !yes && (word = next_word(text, &p)); free(word))
 		yes = word_leads(r, &dirs, word);
-	for (size_t i = 0; i < dirs.n; i++)
+	for (i = 0; i < dirs.n; i++)
 		free(dirs.v[i]);
 	return yes;
 }

@@ -11,8 +11,8 @@
 #include <sys/types.h>
 
 struct start_marks {
-	char **files; /* real paths, the images first */
-	size_t count, image_count;
+	char **files; /* real paths: images, pidfiles, sockets */
+	size_t count, image_count, pidfile_end;
 	char *program;		      /* the last name of the guest's QEMU; NULL: unknown */
 	struct guest_scripts scripts; /* found beside its files */
 	char **seen;		      /* scripts that the text in question leads to */
@@ -21,8 +21,9 @@ struct start_marks {
 
 /* Who runs the text. */
 struct start_runner {
-	const char *cwd; /* NULL: unknown */
-	uid_t user;	 /* besides root and ourselves the user whose scripts count */
+	const char *cwd;  /* NULL: unknown */
+	uid_t user;	  /* besides root and ourselves the user whose scripts count */
+	bool looks_after; /* it is there to run programs: who names the pidfile starts the guest */
 };
 
 void start_marks_of(struct start_marks *m, const struct guest *g);

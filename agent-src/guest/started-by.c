@@ -275,26 +275,23 @@ static bool may_start(struct watcher *w, const struct guest *g, const struct gue
 	return yes;
 }
 
-pid_t started_by_another(const struct guest *g, const struct guest_unit *unit, char **words)
+pid_t started_by_another(const struct guest *g, const struct guest_unit *unit, struct start_marks *m, char **words)
 {
 	DIR *d = opendir("/proc");
 	struct watcher w;
-	struct start_marks m;
 	struct dirent *x;
 	pid_t found = 0;
 
 	*words = NULL;
-	start_marks_of(&m, g);
 	while (d && !found && (x = readdir(d))) {
 		w = (struct watcher){.pid = (pid_t)atoi(x->d_name)};
-		if (!may_start(&w, g, unit, &m))
+		if (!may_start(&w, g, unit, m))
 			continue;
 		found = w.pid;
 		*words = shown(w.words, w.n);
 	}
 	if (d)
 		closedir(d);
-	start_marks_fini(&m);
 	return found;
 }
 

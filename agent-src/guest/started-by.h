@@ -5,7 +5,7 @@
 #ifndef VMFERRY_STARTED_BY_H
 #define VMFERRY_STARTED_BY_H
 
-#include "qemu-discover.h"
+#include "start-marks.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -17,7 +17,7 @@ pid_t started_by(pid_t qemu, char **words);
  * (start-marks.h); or, of a guest that is shut down, any that has one of its images on its command line. Processes of the unit do not count
  * (NULL: there is none); those of other users do who may write to its images. As started_by().
  */
-pid_t started_by_another(const struct guest *g, const struct guest_unit *unit, char **words);
+pid_t started_by_another(const struct guest *g, const struct guest_unit *unit, struct start_marks *m, char **words);
 /* True if a program between them, or main_pid itself, has other children, as a supervisor does. Everything else that a script starts
  * belongs to what it starts. False, too, if the one does not descend from the other. */
 bool started_beside_others(pid_t qemu, pid_t main_pid);

@@ -49,9 +49,11 @@ bool head_start_runs(const struct move_options *opt)
 /* A starter that runs the guest again at once would do so before its disks are locked. */
 static int check_starter(const struct transfer *t, const struct guest *running, struct err *e)
 {
-	AUTO_FREE char *starter = t->opt->starter_stopped ? NULL : guest_starter(running, t->unit.autostart.unit != NULL);
+	bool at_boot = false;
+	AUTO_FREE char *starter = t->opt->starter_stopped ? NULL : guest_starter(running, t->unit.autostart.unit != NULL, &at_boot);
 
-	return starter ? err_set(e, EBUSY,
+	return starter && !at_boot
+		       ? err_set(e, EBUSY,
 				 "%s, and may start it again as soon as it is down. Stop that first (the guest runs on), and then say so: --starter-stopped",
 				 starter)
 		       : 0;

@@ -26,7 +26,7 @@ static int check_in_place(struct unit *u, struct err *e)
 			unit);
 		r = source_obstacle(u->src, e);
 	}
-	if (!r && u->autostart.starter && !u->src->opt->starter_stopped) {
+	if (!r && u->autostart.starter && !u->autostart.starter_at_boot && !u->src->opt->starter_stopped) {
 		err_set(e, ENOTSUP,
 			"%s, and may start it again when that ends: its sockets would be taken from the guest in its new QEMU. --in-place is for "
 			"guests that nothing starts again. If that is stopped: --starter-stopped",
