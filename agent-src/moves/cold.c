@@ -182,7 +182,7 @@ static int nothing(struct attempt *a, struct err *e)
 static void carried_out(struct attempt *a, bool has_entered)
 {
 	(void)has_entered;
-	cutover_set_images_aside(container_of(a, struct transfer, a));
+	cutover_set_images_aside_early(container_of(a, struct transfer, a));
 }
 
 /* Images are set aside in place of ending a QEMU: what starts the guest must not find its disks. */

@@ -189,7 +189,7 @@ static int end_qemu(struct transfer *t, struct err *e)
 static int end_source(struct attempt *a, struct err *e)
 {
 	struct transfer *t = transfer_of(a);
-	int r = aside_images(&t->aside, e);
+	int r = cutover_set_images_aside(t, e);
 
 	if (r)
 		err_prefix(
@@ -316,7 +316,7 @@ int cutover_note_given_up(struct transfer *t, bool with_disks, struct err *e)
 
 	if (journal_last_note(t->a.journal, NOTED_GIVEN_UP))
 		return 0;
-	r = with_disks ? cutover_note_disks(t, e) : 0;
+	r = with_disks ? cutover_note_disks(t, e) ?: cutover_note_changes(t, e) : 0;
 	return r ?: attempt_note(&t->a, NOTED_GIVEN_UP, json_object(), e);
 }
 
@@ -378,7 +378,7 @@ static int release_shut(struct attempt *a, struct err *e)
 static int cont_source(struct attempt *a, struct err *e)
 {
 	struct transfer *t = transfer_of(a);
-	int r = shared_disks_unwritten(t, e) ?: cutover_held_fits_disks(t, e) ?: aside_give_back(&t->aside, e);
+	int r = shared_disks_unwritten(t, e) ?: cutover_held_fits_disks(t, e) ?: cutover_give_images_back(t, e);
 	bool told = t->end.other_image;
 
 	if (r) {
@@ -423,11 +423,11 @@ int cutover_remove_scaffolding(struct attempt *a, struct err *e)
 }
 
 /* Sets the images aside early. end_source() tries again if this fails, and does not end the source QEMU until it succeeds. */
-void cutover_set_images_aside(struct transfer *t)
+void cutover_set_images_aside_early(struct transfer *t)
 {
 	struct err e;
 
-	if (handoff_is_given_up(&t->a.handoff) && aside_images(&t->aside, &e))
+	if (handoff_is_given_up(&t->a.handoff) && cutover_set_images_aside(t, &e))
 		log_error("%s", e.msg);
 }
 
@@ -438,7 +438,7 @@ void cutover_carried_out(struct attempt *a, bool has_entered)
 
 	if (has_entered && a->handoff.state == HO_SRC_COMMITTED && cutover_note_given_up(transfer_of(a), true, &e))
 		log_error("%s", e.msg);
-	cutover_set_images_aside(transfer_of(a));
+	cutover_set_images_aside_early(transfer_of(a));
 }
 
 const struct attempt_ops live_cutover = {

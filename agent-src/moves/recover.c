@@ -243,7 +243,7 @@ static void guard_set_aside(struct transfer *t)
 {
 	struct err e;
 
-	if (aside_images(&t->aside, &e))
+	if (cutover_set_images_aside(t, &e))
 		log_error("%s", e.msg);
 	t->a.unfinished = true; /* recover has the rest to do */
 }

@@ -2,6 +2,7 @@
 #include "transfer.h"
 #include "image-mark.h"
 #include "json-text.h"
+#include "log.h"
 #include "process.h"
 #include "util.h"
 
@@ -91,6 +92,76 @@ int cutover_nobody_restarted_it(const struct transfer *t, struct err *e)
 	return 0;
 }
 
+/* ---- changes that the time of the last write does not tell ---- */
+
+#define CHANGED "disks-changed" /* journal note: {path: image_change_stamp()}; none: only the time of the last write is known */
+
+int cutover_note_changes(struct transfer *t, struct err *e)
+{
+	json_t *changed = json_object(), *ignored;
+	const char *path;
+
+	json_object_foreach((json_t *)journal_last_note(t->a.journal, "disks-written"), path, ignored) {
+		AUTO_FREE char *now = aside_path(&t->aside, path);
+
+		json_object_set_new(changed, path, json_integer(image_change_stamp(now)));
+	}
+	return attempt_note(&t->a, CHANGED, changed, e);
+}
+
+/* An image, or one that it is based on, that was changed since; NULL: none. Borrowed. */
+static const char *changed_since(const struct transfer *t)
+{
+	const char *path;
+	json_t *then;
+
+	json_object_foreach((json_t *)journal_last_note(t->a.journal, CHANGED), path, then) {
+		AUTO_FREE char *now = aside_path(&t->aside, path);
+
+		if (json_integer_value(then) && image_change_stamp(now) != json_integer_value(then))
+			return path;
+	}
+	return NULL;
+}
+
+/* Our own renames change images, too, so they are looked at before, and noted again after. Should we die in between, the time of the last write
+ * is left to tell. */
+static int rename_images(struct transfer *t, int (*act)(struct aside *a, struct err *e), struct err *e)
+{
+	bool notes = aside_has_images(&t->aside) && journal_last_note(t->a.journal, CHANGED) && !changed_since(t);
+	struct err why;
+	int r;
+
+	notes = notes && !attempt_note(&t->a, CHANGED, json_object(), &why);
+	r = act(&t->aside, e);
+	if (notes && cutover_note_changes(t, &why))
+		log_error("%s", why.msg);
+	return r;
+}
+
+int cutover_set_images_aside(struct transfer *t, struct err *e)
+{
+	return rename_images(t, aside_images, e);
+}
+
+int cutover_give_images_back(struct transfer *t, struct err *e)
+{
+	return rename_images(t, aside_give_back, e);
+}
+
+static int check_unchanged(const struct transfer *t, struct err *e)
+{
+	const char *path = changed_since(t);
+
+	return path ? err_set(e, EBUSY,
+			      "the file of %s was changed here since the guest was handed over, though the time of its last write is the same: "
+			      "somebody has written to it and set that time back, or given it another owner, mode or name. The guest's memory of "
+			      "then does not go on over a disk that may be another. Let the guest stay there (vmferry keep %s); if it runs "
+			      "nowhere and is to start anew from that disk, end the QEMU that is held here (process %d)",
+			      path, t->src.guest.name ?: "VM", (int)t->src.guest.pid)
+		    : 0;
+}
+
 bool transfer_has_disk(const struct transfer *t, const char *path)
 {
 	return json_find(t->src.disk_paths, NULL, path);
@@ -135,5 +206,5 @@ int cutover_memory_fits_disks(const struct transfer *t, struct err *e)
 				"start anew from that disk, end that QEMU",
 				json_string_value(path), (int)t->src.guest.pid);
 	}
-	return r;
+	return r ?: check_unchanged(t, e);
 }

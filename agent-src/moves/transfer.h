@@ -397,6 +397,8 @@ extern const struct attempt_ops live_cutover;
 int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e);
 /* Journals when each disk was last written, for cutover_nobody_restarted_it() in a later life. */
 int cutover_note_disks(struct transfer *t, struct err *e);
+/* Journals when the file of each disk that cutover_note_disks() has noted was last changed in any way. */
+int cutover_note_changes(struct transfer *t, struct err *e);
 /* Journals that the guest was given up: from then on others may write to the disks here. with_disks: also when each was last written. */
 int cutover_note_given_up(struct transfer *t, bool with_disks, struct err *e);
 /* Checks that the disks are as the guest left them, in any life, before a QEMU goes on that is held since its guest was given up. */
@@ -408,8 +410,11 @@ int cutover_open_monitor_again(struct source *s, struct err *e);
 /* Default cutover callbacks (attempt.h), shared by all recipes. */
 int cutover_send_state(struct attempt *a, struct err *e);
 int cutover_remove_scaffolding(struct attempt *a, struct err *e);
-/* Renames the images of a guest that was given up, so that nothing starts it from them. */
-void cutover_set_images_aside(struct transfer *t);
+/* Renames the images of a guest that was given up, so that nothing starts it from them; a failure is logged, as it is tried again later. */
+void cutover_set_images_aside_early(struct transfer *t);
+/* The renames of aside_images() and aside_give_back(), after which the images still count as unchanged if they were. */
+int cutover_set_images_aside(struct transfer *t, struct err *e);
+int cutover_give_images_back(struct transfer *t, struct err *e);
 int cutover_not_noted(struct attempt *a, enum handoff_state before, struct err *e);
 void cutover_entered(struct attempt *a);
 void cutover_carried_out(struct attempt *a, bool has_entered);

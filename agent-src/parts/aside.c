@@ -359,6 +359,13 @@ static int each_image(const struct aside *a, const json_t *files, int (*act)(con
 	return r;
 }
 
+bool aside_has_images(const struct aside *a)
+{
+	json_auto_t *files = noted_images(a);
+
+	return json_array_size(files) > 0;
+}
+
 int aside_images(struct aside *a, struct err *e)
 {
 	json_auto_t *files = noted_images(a);

@@ -36,6 +36,8 @@ void aside_init(struct aside *a, struct source *src, const struct unit *unit);
 int aside_scripts(struct aside *a, struct err *e);
 /* Renames the images, if they are to be, once the guest is given up. May be repeated, in any life. */
 int aside_images(struct aside *a, struct err *e);
+/* True if there are images that are to be renamed, or were. */
+bool aside_has_images(const struct aside *a);
 /* Gives the images their names back, so that the guest may go on here. */
 int aside_give_back(struct aside *a, struct err *e);
 /* Present name of that image; malloc'ed. */

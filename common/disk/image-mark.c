@@ -40,16 +40,22 @@ static int open_file(const char *path)
 	return fd;
 }
 
-/* The time of the last write; a network file system asks its server for it. */
-int64_t file_written_ns(const char *path)
+/* One of a regular file's times (STATX_MTIME, STATX_CTIME), in ns; a network file system asks its server for it. 0: unknown. */
+static int64_t file_time_ns(const char *path, unsigned which)
 {
 	int fd = open_file(path);
 	struct statx x;
-	bool told = fd >= 0 && !statx(fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_MTIME, &x) && x.stx_mask & STATX_MTIME;
+	bool told = fd >= 0 && !statx(fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, which, &x) && x.stx_mask & which;
+	const struct statx_timestamp *at = which == STATX_CTIME ? &x.stx_ctime : &x.stx_mtime;
 
 	if (fd >= 0)
 		close(fd);
-	return told ? (int64_t)x.stx_mtime.tv_sec * 1000000000 + x.stx_mtime.tv_nsec : 0;
+	return told ? (int64_t)at->tv_sec * 1000000000 + at->tv_nsec : 0;
+}
+
+int64_t file_written_ns(const char *path)
+{
+	return file_time_ns(path, STATX_MTIME);
 }
 
 /* Reads the first line of a block device's file in sysfs; false: there is none. */
@@ -151,6 +157,18 @@ int64_t image_write_stamp(const char *path)
 	if (!S_ISBLK(st.st_mode))
 		return file_written_ns(path);
 	return is_claimed(path) ? 0 : device_write_stamp(fd, st.st_rdev);
+}
+
+int64_t image_change_stamp(const char *path)
+{
+	struct stat st;
+	char line[4096];
+
+	if (stat(path, &st))
+		return 0;
+	if (!S_ISBLK(st.st_mode))
+		return file_time_ns(path, STATX_CTIME);
+	return read_device_line(st.st_rdev, "loop/backing_file", line, sizeof(line)) ? file_time_ns(line, STATX_CTIME) : 0;
 }
 
 const char *file_written_since(const json_t *then, const char **why)

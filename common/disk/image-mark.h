@@ -21,6 +21,9 @@ int64_t file_written_ns(const char *path);
 /* A number that changes when an image is written to on this host: for a regular file as above, for a block device the kernel's counters. 0:
  * unknown (it is mounted, say), which does not mean unwritten. */
 int64_t image_write_stamp(const char *path);
+/* The time when an image's file was last changed in any way (ctime, ns since 1970), which nobody can set back as the time of the last write: it
+ * was written, or has another owner, mode, name or time. 0: unknown, or a device, whose counters nobody sets back. */
+int64_t image_change_stamp(const char *path);
 /* The first of these files, {path: file_written_ns() of then}, that has been written since; *why: that it "was written", or that it cannot
  * be told. Borrowed; NULL: none has. */
 const char *file_written_since(const json_t *then, const char **why);
