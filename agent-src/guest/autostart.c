@@ -184,7 +184,7 @@ static int refuse(const struct autostart *a, const char *why, struct err *e)
 /* The unit is left as it is, with a note for the plan. */
 static int leave(struct autostart *a, char *note /* stolen */)
 {
-	free(a->unit);
+	a->left = a->unit;
 	a->unit = NULL;
 	a->note = note;
 	return 0;
@@ -226,7 +226,7 @@ static void find_unit_of(struct autostart *a, const struct guest *g)
 {
 	a->active = g->unit.name && !unit_is_generic(g->unit.name);
 	a->user = a->active ? g->unit.is_user : geteuid() != 0;
-	a->unit = a->active ? xstrdup(g->unit.name) : unit_of_ours(g, a->user) ?: unit_of_disks(g, a->user);
+	a->unit = a->active ? xstrdup(g->unit.name) : unit_of_ours(g, a->user) ?: unit_of_disks(g, a->user, NULL);
 	a->restart = xstrdup("?");
 }
 
@@ -312,20 +312,36 @@ char *guest_starter(const struct guest *g, bool in_unit, bool *at_boot)
 	return out;
 }
 
+/* A unit beside the one that is dealt with, or left as it is: it is only told, and the images are kept from it as from any starter. */
+static void look_for_other_unit(struct autostart *a, const struct guest *g)
+{
+	const char *known = a->unit ?: a->left ?: g->unit.name;
+	AUTO_FREE char *before = a->starter, *other = systemd_runs() ? unit_of_disks(g, a->user, known) : NULL;
+
+	a->starter = xstrdup(before);
+	if (!other)
+		return;
+	free(a->starter);
+	a->starter = xasprintf("%s%sunit %s starts the guest", before ?: "", before ? ", and " : "", other);
+	a->starter_at_boot |= !before;
+}
+
 int autostart_examine(struct autostart *a, const struct guest *g, bool keep, struct err *e)
 {
 	int r;
 
 	*a = (struct autostart){.unit = NULL};
 	r = examine_unit(a, g, keep, e);
-	if (!r)
-		a->starter = guest_starter(g, a->unit && a->active, &a->starter_at_boot);
-	return r;
+	if (r)
+		return r;
+	a->starter = guest_starter(g, a->unit && a->active, &a->starter_at_boot);
+	look_for_other_unit(a, g);
+	return 0;
 }
 
 void autostart_fini(struct autostart *a)
 {
-	FREE_ALL(a->starter, a->at_boot, a->unit, a->restart, a->note);
+	FREE_ALL(a->starter, a->at_boot, a->unit, a->left, a->restart, a->note);
 	*a = (struct autostart){.unit = NULL};
 }
 

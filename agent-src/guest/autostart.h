@@ -28,6 +28,7 @@
 
 struct autostart {
 	char *unit;		   /* unit to be stopped and disabled; NULL: nothing else starts the guest, or the user deals with it */
+	char *left;		   /* unit that is left as it is, as the user wants or as it starts nothing; NULL: none */
 	bool user;		   /* the unit belongs to our own user's systemd */
 	bool active;		   /* the guest runs in it now */
 	bool wrapped;		   /* QEMU is the child of a program of the unit, which might start it again by itself */

@@ -111,6 +111,15 @@ static bool look_at(struct guest_script *s, const char *path, const char *const 
 	return named;
 }
 
+bool guest_script_text_starts(const char *path, const char *text, const char *const *images, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count && !mentions(text, path, images[i]); i++)
+		;
+	return i < count;
+}
+
 bool guest_script_starts(const char *path, const char *const *images, size_t count)
 {
 	struct guest_script ignored = {.path = NULL};

@@ -25,6 +25,8 @@ void guest_scripts_find(struct guest_scripts *out, const struct guest *g, const 
 void guest_scripts_fini(struct guest_scripts *s);
 /* True if the text of that file, a script or a unit, runs QEMU on one of the images. */
 bool guest_script_starts(const char *path, const char *const *images, size_t count);
+/* True if this text, of that path, does: a unit's, which is no script. */
+bool guest_script_text_starts(const char *path, const char *text, const char *const *images, size_t count);
 /* Removes the i-th from the list. */
 void guest_scripts_drop(struct guest_scripts *s, size_t i);
 /* Real paths of images from which the guest could be started here again: disks that it writes to, as they are now and as QEMU was

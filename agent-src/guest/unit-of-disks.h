@@ -6,8 +6,9 @@
 
 #include <stdbool.h>
 
-/* Looks at the administrator's units (systemd_unit_dir()): one that starts by itself, and whose text runs QEMU on an image of the guest's or
- * runs a script that does. Malloc'ed; NULL: there is none. */
-char *unit_of_disks(const struct guest *g, bool user);
+/* Looks at all units of systemd, wherever they lie, with their drop-ins and the instances of templates: one that starts by itself, and whose text runs QEMU
+ * on an image of the guest's or runs a script that does. but: another than this one, which is
+ * known; NULL: any. Malloc'ed; NULL: there is none. */
+char *unit_of_disks(const struct guest *g, bool user, const char *but);
 
 #endif
