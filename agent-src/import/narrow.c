@@ -326,16 +326,22 @@ static int set_bounds(const struct narrow *n, bool is_own)
 
 /* ---- rights ---- */
 
-static int keep_capability(unsigned number)
+/* The process has these capabilities, a bit each, and no more. */
+static int keep_capabilities(uint32_t bits)
 {
 	struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
-	uint32_t bit = 1u << number;
-	struct __user_cap_data_struct d[2] = {{.effective = bit, .permitted = bit, .inheritable = bit}};
+	struct __user_cap_data_struct d[2] = {{.effective = bits, .permitted = bits, .inheritable = bits}};
 
 	return syscall(SYS_capset, &h, d) ? -errno : 0;
 }
 
-/* Becomes an unprivileged user. The caller's files may be readable by nobody else, so the process keeps the right to open files, but only
+/* True in a user namespace that has no such user and group (unshare -r): its root is an ordinary user outside. */
+static bool lacks_nobody(void)
+{
+	return setresgid((gid_t)-1, NOBODY, (gid_t)-1) && errno == EINVAL && setresuid((uid_t)-1, NOBODY, (uid_t)-1) && errno == EINVAL;
+}
+
+/* Becomes an unprivileged user, or stays the one that root is in a user namespace. The caller's files may be readable by nobody else, so the process keeps the right to open files, but only
  * those above are within its reach; the same holds for its target. */
 static int become_nobody(const struct narrow *n)
 {
@@ -344,9 +350,11 @@ static int become_nobody(const struct narrow *n)
 
 	if (geteuid())
 		return 0;
+	if (lacks_nobody()) /* without new privileges a program of this root gets none of them back */
+		return keep_capabilities(0);
 	if (prctl(PR_SET_KEEPCAPS, 1) || setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY))
 		return -errno;
-	if (keep_capability(right))
+	if (keep_capabilities(1u << right))
 		return -EPERM;
 	return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, right, 0, 0) ? -errno : 0;
 }

@@ -1,6 +1,6 @@
 /*
  * narrow.h: a program that reads what a stranger has made, with next to nothing to do harm by: no file but those that it is for and what every program
- * needs, no network, no new privileges, bounds on memory and time; nobody's rights if we are root.
+ * needs, no network, no new privileges, bounds on memory and time; nobody's rights if we are root, and a user's own if we are root in a user namespace alone.
  */
 #ifndef VMFERRY_IMPORT_NARROW_H
 #define VMFERRY_IMPORT_NARROW_H

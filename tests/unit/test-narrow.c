@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -117,6 +118,52 @@ static void without_landlock_it_has_its_files(void **state)
 	setenv("VMFERRY_FAULT", "no-landlock:fail", 1);
 	has_its_files(false);
 	unsetenv("VMFERRY_FAULT");
+}
+
+static void write_line(const char *path, const char *line)
+{
+	FILE *f = fopen(path, "we");
+
+	if (!f || fputs(line, f) < 0 || fclose(f))
+		_exit(77);
+}
+
+/* Root of a user namespace that has no other user (unshare -r). */
+static void become_root_of_a_namespace(void)
+{
+	AUTO_FREE char *uids = xasprintf("0 %u 1", (unsigned)geteuid()), *gids = xasprintf("0 %u 1", (unsigned)getegid());
+
+	if (unshare(CLONE_NEWUSER))
+		_exit(77);
+	write_line("/proc/self/setgroups", "deny");
+	write_line("/proc/self/uid_map", uids);
+	write_line("/proc/self/gid_map", gids);
+}
+
+static int look_as_root_of_a_namespace(void)
+{
+	struct narrow n = looks();
+	bool has_files, has_rights;
+
+	become_root_of_a_namespace();
+	has_files = !strcmp(says(&n, "cat \"$1\"; cat \"$2\" 2>/dev/null || echo no secret; id -u"), "given\nno secret\n0\n");
+	has_rights = chmod(given, 0) || strcmp(says(&n, "cat \"$1\" 2>/dev/null || echo no right"), "no right\n");
+	return chmod(given, 0600) || !has_files || has_rights;
+}
+
+static void root_of_a_namespace_keeps_files_and_no_rights(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid)
+		_exit(look_as_root_of_a_namespace());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		print_message("skipped: no user namespaces here\n");
+	else
+		assert_int_equal(status, 0);
 }
 
 static void its_bounds_are_set(void **state)
@@ -248,6 +295,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(with_landlock_it_has_its_files),
 		cmocka_unit_test(without_landlock_it_has_its_files),
+		cmocka_unit_test(root_of_a_namespace_keeps_files_and_no_rights),
 		cmocka_unit_test(its_bounds_are_set),
 		cmocka_unit_test(who_writes_writes_no_more_than_it_may),
 		cmocka_unit_test(it_calls_nothing_that_reaches_others),
