@@ -100,6 +100,17 @@ static const struct command_usage check_usage = {"vmferry check", check_before, 
 
 /* ---- do the options go together? ---- */
 
+/* False if no guest of that name runs here, which the move says itself. Of one that is shut down that is not looked for. */
+static bool may_be_here(const struct move_options *o)
+{
+	struct guest g = {.pid = 0};
+	struct err ignored;
+	int r = o->how == HOW_COLD ? 0 : guest_find(&g, o->vm, &ignored);
+
+	guest_fini(&g);
+	return r != -ENOENT;
+}
+
 /* NULL: they do. */
 static const char *find_clash(const struct move_options *o)
 {
@@ -144,7 +155,7 @@ static const char *find_clash(const struct move_options *o)
 				 d->keep.partial_s || o->media != MEDIA_AUTO || o->install_unit || o->revert_within_s),
 		 "with --in-place disks, files and what starts the guest stay as they are: --disk-dir, --disk, --reuse, --chain, --drop, "
 		 "--media, --keep-partial, --install-unit and --revert-within have no place there"},
-		{dest_kind(o->dest.where) == DEST_LOCAL && !o->disk_dir && !o->in_place,
+		{dest_kind(o->dest.where) == DEST_LOCAL && !o->disk_dir && !o->in_place && may_be_here(o),
 		 "the guest cannot move onto its own disks: say --disk-dir DIR for its new ones, or --in-place to have another QEMU go on "
 		 "with those that it has"},
 	};

@@ -120,6 +120,15 @@ status=0
 vmferry check Plian local --disk-dir "$DIR" 2>"$DIR/stderr" || status=$?
 assert_eq "$status" 3 "exit code for a guest whose name is mistyped"
 grep -qF "no guest Plian runs on this host; did you mean plain?" "$DIR/stderr" || fail "$(cat "$DIR/stderr")"
+
+# That there is no such guest comes before what its move would need.
+status=0
+vmferry check no-such-guest-here local 2>"$DIR/stderr" || status=$?
+assert_eq "$status" 3 "exit code of a check of a guest that is not there"
+grep -q "no guest no-such-guest-here runs" "$DIR/stderr" || fail "$(cat "$DIR/stderr")"
+status=0
+vmferry check plain local 2>"$DIR/stderr" || status=$?
+assert_eq "$status" 2 "exit code of a check without a place for the disks"
 # the listing has let go of the monitors
 qmp "$DIR/plain.qmp" '{"execute": "query-status"}' | grep -q running || fail "the monitor does not answer afterwards"
 qmp "$DIR/0123456789ab/vmferry.qmp" '{"execute": "query-status"}' >/dev/null
