@@ -283,6 +283,8 @@ static char *running_starter(const struct guest *g, bool in_unit, struct start_m
 	AUTO_FREE char *parent = NULL, *other = NULL;
 	pid_t pid = g->pid && !in_unit ? started_by(g->pid, &parent) : 0;
 
+	if (pid == STARTED_FROM_OUTSIDE)
+		return xstrdup("something outside of this container runs the guest's QEMU");
 	if (pid)
 		return xasprintf("process %d (%s) runs the guest's QEMU", (int)pid, parent);
 	if (g->unit.name && unit_starts_others(g->unit.name))

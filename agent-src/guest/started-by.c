@@ -113,9 +113,40 @@ static bool is_above_us(pid_t pid)
 	return p == pid;
 }
 
+/* True of what is there for the sake of one program, with which it ends, and the container with it. */
+static bool is_small_init(const char *comm)
+{
+	static const char *const names[] = {"tini", "docker-init", "dumb-init", "catatonit", "podman-init", NULL};
+
+	return word_index(names, comm) >= 0;
+}
+
+/*
+ * What has no parent but process 1. Where that is no init, this is a container, or the like: its first process may start the guest again, or ends with it,
+ * and then whoever runs the container may. What has gone to the background has a session of its own.
+ */
+static pid_t started_by_container(pid_t child, pid_t parent, char **words)
+{
+	char text[WORDS_MAX];
+	uint64_t start_time;
+	size_t n;
+
+	if (!parent)
+		return process_start_time(child, &start_time) ? 0 : STARTED_FROM_OUTSIDE;
+	read_of(1, "comm", text);
+	text[strcspn(text, "\n")] = '\0';
+	if (parent != 1 || starts_nothing_again(text) || (getsid(child) != getsid(1) && !is_small_init(text)))
+		return 0;
+	n = read_of(1, "cmdline", text);
+	if (!n || (is_shell(text, n) && is_above_us(1)))
+		return 0;
+	*words = shown(text, n);
+	return 1;
+}
+
 pid_t started_by(pid_t qemu, char **words)
 {
-	pid_t pid = process_parent(qemu);
+	pid_t child = qemu, pid = process_parent(qemu);
 	char text[WORDS_MAX];
 	size_t n;
 
@@ -127,9 +158,12 @@ pid_t started_by(pid_t qemu, char **words)
 			return 0;
 		if (!only_passes_on(text))
 			break;
+		child = pid;
 		pid = process_parent(pid);
 	}
-	n = pid > 1 ? read_of(pid, "cmdline", text) : 0;
+	if (pid <= 1)
+		return started_by_container(child, pid, words);
+	n = read_of(pid, "cmdline", text);
 	if (!n || is_typed_into(pid, text, n) || (is_shell(text, n) && is_above_us(pid)))
 		return 0;
 	*words = shown(text, n);

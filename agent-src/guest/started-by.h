@@ -10,7 +10,9 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* *words: how it is called, printable, malloc'ed. 0: none that is known. */
+/* *words: how it is called, printable, malloc'ed. 0: none that is known. STARTED_FROM_OUTSIDE: it is outside of the container that we are in, and so is
+ * whoever runs that, and *words is NULL. */
+#define STARTED_FROM_OUTSIDE (-1)
 pid_t started_by(pid_t qemu, char **words);
 /*
  * Another process that may start the guest again, though its QEMU does not descend from it: one whose command line, or whose script, starts the guest

@@ -38,11 +38,24 @@ static int check_in_place(struct unit *u, struct err *e)
 	return r;
 }
 
+/* A signal from in there does not stop the first process of a container. */
+static int check_first_process(const struct unit *u, struct err *e)
+{
+	const struct guest *g = &u->src->guest;
+
+	if (g->pid != 1 && g->ran_as != 1)
+		return 0;
+	err_set(e, ENOTSUP,
+		"the guest's QEMU is process 1 of a container, so it cannot be held from in there, and vmferry would end with it. Shut the guest "
+		"down, and move it from outside of the container by its command line: vmferry migrate DEST --how cold -- QEMU …");
+	return source_obstacle(u->src, e);
+}
+
 static int examine(struct part *p, struct err *e)
 {
 	struct unit *u = unit_of(p);
 	const struct move_options *o = u->src->opt;
-	int r = autostart_examine(&u->autostart, &u->src->guest, o->keep_unit, e);
+	int r = check_first_process(u, e) ?: autostart_examine(&u->autostart, &u->src->guest, o->keep_unit, e);
 
 	return !r && o->in_place ? check_in_place(u, e) : r;
 }
