@@ -2,6 +2,7 @@
 # `make install` puts what it says where it says: a man page for each command, and completion for bash, zsh and fish; `make uninstall` removes all of it.
 # timeout: 120
 . "$(dirname "$0")/../../lib/base.sh"
+test_begins
 
 TO=$DIR/to
 make -C "$TOP" --no-print-directory VARIANT="${VARIANT:-release}" man install PREFIX="$TO" >"$DIR/install.log" 2>&1 || fail "$(tail "$DIR/install.log")"
