@@ -373,8 +373,10 @@ bool guest_is_inserted(const struct guest *g, const char *path)
 
 	for (size_t i = 0; i < g->disk_count; i++) {
 		const struct guest_disk *d = &g->disks[i];
+		AUTO_FREE char *named = d->file ? guest_path(g, d->file) : NULL; /* its file may have no name any more */
 
-		if ((d->file && !strcmp(d->file, path)) || (real && d->real_path && !strcmp(d->real_path, real)))
+		if ((named && !strcmp(named, path)) || (d->file && !strcmp(d->file, path)) ||
+		    (real && d->real_path && !strcmp(d->real_path, real)))
 			return true;
 	}
 	return false;

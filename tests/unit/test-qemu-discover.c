@@ -811,10 +811,22 @@ static void names_of_its_own_descriptors_are_its(void **state)
 	}
 }
 
+/* QEMU has it open all the same, and the guest reads it. */
+static void a_medium_whose_file_has_no_name_any_more_is_inserted(void **state)
+{
+	struct guest_disk cd = {.file = (char *)"x.iso", .removable = true};
+	struct guest g = {.cwd = (char *)"/nowhere", .disks = &cd, .disk_count = 1};
+
+	(void)state;
+	assert_true(guest_is_inserted(&g, "/nowhere/x.iso"));
+	assert_false(guest_is_inserted(&g, "/elsewhere/x.iso"));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(a_medium_whose_file_has_no_name_any_more_is_inserted),
 		TEST(finds_by_name_pid_and_socket),
 		TEST(same_name_twice_asks_for_the_pid),
 		TEST(guest_without_monitor_gets_the_line_to_add),
