@@ -314,6 +314,27 @@ char *guest_starter(const struct guest *g, bool in_unit, bool *at_boot)
 	return out;
 }
 
+char *guest_starter_beside(const struct guest *g, const char *script)
+{
+	AUTO_FREE char *process = NULL;
+	struct start_table table;
+	struct start_marks m;
+	char *out = NULL;
+	pid_t pid;
+
+	start_marks_of(&m, g);
+	m.known = script;
+	pid = started_by_another(g, g->unit.name ? &g->unit : NULL, &m, &process);
+	start_table_find(&table, &m, "");
+	start_marks_fini(&m);
+	if (pid)
+		out = xasprintf("process %d (%s)", (int)pid, process);
+	else
+		out = xstrdup(table.words);
+	free(table.words);
+	return out;
+}
+
 /* A unit beside the one that is dealt with, or left as it is: it is only told, and the images are kept from it as from any starter. */
 static void look_for_other_unit(struct autostart *a, const struct guest *g)
 {

@@ -50,6 +50,9 @@ int autostart_examine(struct autostart *a, const struct guest *g, bool keep, str
 /* Beginning of a sentence, malloc'ed: what else than a unit may start the guest again, and cannot be kept from it; NULL: nothing is known. in_unit:
  * processes of its unit do not count, as they end, or stand still, together with it. *at_boot: that starts it when this host boots, and not before. */
 char *guest_starter(const struct guest *g, bool in_unit, bool *at_boot);
+/* A process or a table of this host, in words, malloc'ed, that would start the guest by other means than that script (its real path), which gets new
+ * images: from the old ones. NULL: none is known. Processes of the guest's unit do not count. */
+char *guest_starter_beside(const struct guest *g, const char *script);
 int autostart_hold(struct autostart *a, struct journal *j, struct err *e);
 int autostart_block(struct autostart *a, struct journal *j, struct err *e);
 /* Like autostart_block(), for a unit that does not run: systemd knows at once, not only at the next boot. */

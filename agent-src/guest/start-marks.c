@@ -179,10 +179,17 @@ static bool runs_qemu(const struct start_marks *m, const char *text)
 	       (m->program && text_has_name(text, m->program));
 }
 
-static bool is_script_of(const struct guest_scripts *s, const char *path)
+static bool is_known(const struct start_marks *m, const char *path)
 {
+	return m->known && !strcmp(m->known, path);
+}
+
+static bool is_script_of(const struct start_marks *m, const char *path)
+{
+	const struct guest_scripts *s = &m->scripts;
+
 	for (size_t i = 0; i < s->count; i++)
-		if (!strcmp(s->list[i].path, path))
+		if (!strcmp(s->list[i].path, path) && !is_known(m, path))
 			return true;
 	return false;
 }
@@ -201,8 +208,7 @@ static bool leads(const struct reading *r, const char *path)
 {
 	size_t from, end = telling(r, &from);
 
-	return words_have(r->m->files + from, end - from, path) ||
-	       (r->depth && (is_script_of(&r->m->scripts, path) || file_starts(r, path)));
+	return words_have(r->m->files + from, end - from, path) || (r->depth && (is_script_of(r->m, path) || file_starts(r, path)));
 }
 
 static bool word_leads(const struct reading *r, const struct dirs *dirs, char *word)
@@ -273,7 +279,8 @@ static bool file_starts(const struct reading *r, const char *path)
 	struct start_marks *m = r->m;
 	struct reading its = {m, r->by, r->depth - 1, false};
 	AUTO_FREE char *text = NULL, *dir = xasprintf("%.*s", (int)(path_base(path) - path), path);
-	bool known = words_have(m->files, m->count, path) || words_have(m->seen, m->seen_count, path) || m->seen_count >= SEEN_MAX;
+	bool known = is_known(m, path) || words_have(m->files, m->count, path) || words_have(m->seen, m->seen_count, path) ||
+		     m->seen_count >= SEEN_MAX;
 
 	text = known ? NULL : text_of(path, r->by->user, r->depth <= DEPTH_MAX);
 	if (text)
@@ -302,5 +309,5 @@ bool start_marks_file(struct start_marks *m, const struct start_runner *by, cons
 	AUTO_FREE char *real = realpath(path, NULL);
 
 	forget_seen(m);
-	return real && (is_script_of(&m->scripts, real) || file_starts(&r, real));
+	return real && (is_script_of(m, real) || file_starts(&r, real));
 }

@@ -15,6 +15,7 @@ struct start_marks {
 	size_t count, image_count, pidfile_end;
 	char *program;		      /* the last name of the guest's QEMU; NULL: unknown */
 	struct guest_scripts scripts; /* found beside its files */
+	const char *known;	      /* real path of a script that counts for nothing; NULL: none */
 	char **seen;		      /* scripts that the text in question leads to */
 	size_t seen_count;
 };

@@ -420,8 +420,11 @@ int starter_find(struct storage *s, struct err *e)
 	guest_scripts_find(&all, &s->guest, images, s->count);
 	free(images);
 	r = find(s, &all, e);
-	if (!r)
+	if (!r) {
 		note_others(s, &all);
+		if (s->starter.path && !s->starter.other)
+			s->starter.other = guest_starter_beside(&s->guest, s->starter.path);
+	}
 	guest_scripts_fini(&all);
 	return r;
 }

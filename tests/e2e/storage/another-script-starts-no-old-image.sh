@@ -1,7 +1,8 @@
 #!/bin/bash
 # The old images of a guest keep their names where the script beside them is what has started it. Where somebody starts it by a command of his own, the
 # script is changed, as ever, and the old images get other names, so that nothing starts the guest from them. So they do where a second script, or
-# another hard link of the first, starts the guest from them, also while it is shut down.
+# another hard link of the first, starts the guest from them, also while it is shut down,
+# or where a process elsewhere would.
 . "$(dirname "$0")/../../lib/storage.sh"
 
 storage_guest
@@ -20,6 +21,26 @@ storage "${GUEST_PID[a]}" "${BOTH[@]}"
 assert_result 'plan["old"] == "aside" and any("was not started by" in n and "get other names" in n for n in notices)'
 assert_on "$NEW_IMAGES"
 [[ ! -e $DIR/src/a.raw && -e $(echo "$DIR"/src/a.raw.moved-*) ]] || fail "the old image has its name: $(ls "$DIR/src")"
+
+# Something elsewhere watches the guest: where it runs the script, that has the new images; where it names the old ones, they get other names.
+watched_by() { # COMMAND that it would run once the guest has ended
+	kill_now "${GUEST_PID[a]}"
+	rm -r "$DIR/src" "$DIR/new"
+	make_guest_files "$DIR/src"
+	mkdir "$DIR/new"
+	guest_from_script
+	echo "while kill -0 ${GUEST_PID[a]}; do sleep 1; done; echo $1" >"$DIR/watch"
+	sh "$DIR/watch" </dev/null >"$DIR/watch.log" 2>&1 &
+	WATCH=$!
+	kill_at_exit $WATCH
+	storage "${GUEST_PID[a]}" "${BOTH[@]}"
+	end_process $WATCH
+}
+watched_by "$DIR/src/a.sh"
+assert_result 'plan["old"] == "keep" and not notices'
+watched_by "qemu-system-x86_64 -m 128 -drive file=$DIR/src/a.raw"
+assert_result "plan['old'] == 'aside' and any('process $WATCH (sh $DIR/watch), too' in n and 'vmferry renames' in n for n in notices)"
+assert_on "$NEW_IMAGES"
 
 # While it is shut down: a copy of its script, somebody's own that only names a disk, a hard link wherever it lies.
 kill_now "${GUEST_PID[a]}"
