@@ -73,13 +73,53 @@ bool text_has_name(const char *text, const char *name)
 	return false;
 }
 
+static bool is_directory(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+/* The path whose last name ends there may be a program's; images lie in directories that are called as QEMU is. */
+static bool may_be_run(const char *text, const char *end)
+{
+	const char *begin = end;
+	AUTO_FREE char *path = NULL;
+
+	while (begin > text && !strchr(" \t\r\n\"'=:;,&|<>()[]{}$`", begin[-1]))
+		begin--;
+	path = xasprintf("%.*s", (int)(end - begin), begin);
+	return *end != '/' && strcmp(path, "/dev/kvm") && !(*path == '/' && is_directory(path));
+}
+
+/* A program of that name, which may begin with the slash before it. behind: what follows; "": nothing of a name; NULL: the name may be longer. */
+static bool text_runs(const char *text, const char *program, const char *behind)
+{
+	for (const char *p = *program ? strstr(text, program) : NULL; p; p = strstr(p + 1, program)) {
+		const char *end = p + strlen(program);
+		bool is_whole = *program == '/' || p == text || !is_of_a_name(p[-1]);
+
+		while (!behind && *end && is_of_a_name(*end))
+			end++;
+		if ((!behind || (is_whole && (!*end || !is_of_a_name(*end)) && text_starts_with(end, behind))) && may_be_run(text, end))
+			return true;
+	}
+	return false;
+}
+
+bool text_runs_qemu(const char *text, const char *program)
+{
+	return text_runs(text, "qemu-system", NULL) || text_runs(text, "qemu-kvm", NULL) || text_runs(text, "/kvm", "") ||
+	       text_runs(text, "/kvm-spice", "") || text_runs(text, "kvm", " -") || (program && text_runs(text, program, ""));
+}
+
 /* The text runs QEMU, and has the image's path, or its name where the script lies in its directory. */
 static bool mentions(const char *text, const char *path, const char *image)
 {
 	const char *name = strrchr(image, '/') + 1, *slash = strrchr(path, '/');
 	bool beside = slash - path == name - 1 - image && !strncmp(path, image, (size_t)(slash - path));
 
-	if (!strstr(text, "qemu-system") && !strstr(text, "qemu-kvm") && !strstr(text, "/kvm"))
+	if (!text_runs_qemu(text, NULL))
 		return false;
 	return text_has_name(text, image) || (beside && text_has_name(text, name));
 }

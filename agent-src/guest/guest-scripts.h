@@ -36,6 +36,8 @@ size_t guest_images(const struct guest *g, char ***out);
 int guest_script_names(const struct guest *script, const char *image, struct disk_line_options *o, struct err *e);
 /* True if text contains the name as a whole, not as part of another name. */
 bool text_has_name(const char *text, const char *name);
+/* True if the text names QEMU, or that program (its last name; NULL: none), as what is run: not as a directory of a path, nor as /dev/kvm. */
+bool text_runs_qemu(const char *text, const char *program);
 /* Callback for disk_line_change() on a script's line; ctx: a script_image. */
 struct script_image {
 	const struct guest *script;

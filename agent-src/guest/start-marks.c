@@ -173,12 +173,6 @@ struct reading {
 	bool runs_qemu;
 };
 
-static bool runs_qemu(const struct start_marks *m, const char *text)
-{
-	return strstr(text, "qemu-system") || strstr(text, "qemu-kvm") || strstr(text, "/kvm") || strstr(text, "kvm -") ||
-	       (m->program && text_has_name(text, m->program));
-}
-
 static bool is_known(const struct start_marks *m, const char *path)
 {
 	return m->known && !strcmp(m->known, path);
@@ -233,7 +227,7 @@ static bool text_starts(struct reading *r, const char *dir, const char *told)
 	bool yes = false;
 	char *word;
 
-	r->runs_qemu = runs_qemu(r->m, text);
+	r->runs_qemu = text_runs_qemu(text, r->m->program);
 	end = telling(r, &i);
 	for (; i < end; i++)
 		if (text_has_name(text, r->m->files[i]))

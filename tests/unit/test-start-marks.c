@@ -135,6 +135,41 @@ static void a_text_that_names_its_files_starts_nothing(void **state)
 			fail_msg("taken for one that starts it: %s", texts[i]);
 }
 
+/* Many keep their guests in a directory that is called as QEMU is, and back them up, or talk to them, by its name. */
+static void a_directory_that_is_called_as_qemu_is_runs_nothing(void **state)
+{
+	static const char *const reads[] = {
+		"cp %/kvm/a.raw /backup/",
+		"pkill -F %/kvm/a.pid",
+		"cd %/kvm && cp a.raw /backup/",
+		"tar -C %/kvm -cf /backup/kvm.tar a.raw",
+		"borg create /backup::x %/qemu-system-vms/a.raw",
+		"test -e /dev/kvm && sync %/vm/a.raw",
+		"cp %/emulate/a.raw /backup/",
+	};
+	static const char *const runs[] = {
+		"/usr/bin/kvm -hda %/kvm/a.raw",
+		"cd %/kvm; exec /usr/bin/kvm $A a.raw",
+		"Q=/usr/bin/kvm\n$Q -hda %/kvm/a.raw",
+		"/usr/bin/kvm-spice -hda %/vm/a.raw",
+		"%/qemu-system-vms/qemu-system-x86_64 -hda %/vm/a.raw",
+	};
+	static const char *const names[] = {"kvm", "qemu-system-vms", "emulate"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		AUTO_FREE char *other = xasprintf("%s/%s", dir, names[i]);
+
+		assert_int_equal(symlink("vm", other), 0);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(reads); i++)
+		if (starts(reads[i]))
+			fail_msg("taken for one that starts it: %s", reads[i]);
+	for (size_t i = 0; i < ARRAY_LEN(runs); i++)
+		if (!starts(runs[i]))
+			fail_msg("not found: %s", runs[i]);
+}
+
 static void a_script_that_it_leads_to_is_read(void **state)
 {
 	AUTO_FREE char *text = xasprintf("#!/bin/sh\nqemu-system-x86_64 -m 64 -hda %s -daemonize &\n", image);
@@ -195,6 +230,7 @@ int main(void)
 		cmocka_unit_test(a_text_that_runs_qemu_on_its_files_starts_it),
 		cmocka_unit_test(a_home_has_several_names),
 		cmocka_unit_test(a_text_that_names_its_files_starts_nothing),
+		cmocka_unit_test(a_directory_that_is_called_as_qemu_is_runs_nothing),
 		cmocka_unit_test(a_script_that_it_leads_to_is_read),
 		cmocka_unit_test(scripts_in_a_ring_come_to_an_end),
 		cmocka_unit_test(who_may_write_to_the_image_could_start_it),
