@@ -181,6 +181,7 @@ static int complete(struct storage *s, struct err *e)
 
 	if (!r && is_stopped_first(s)) {
 		s->held_since_ns = now_ns();
+		s->stop_heard = false; /* who stopped it during the copy did so before requests wait */
 		r = stop(s, e);
 	}
 	for (unsigned i = 0; i < s->count && !r; i++)
@@ -189,7 +190,8 @@ static int complete(struct storage *s, struct err *e)
 		r = fault_point("src-stall") ? -ETIMEDOUT : wait_until_pending(s, PENDING_MS, e);
 	if (r != -ETIMEDOUT)
 		return r;
-	return stop(s, e) ?: wait_until_pending(s, STOPPED_MS, e);
+	r = is_stopped_first(s) ? 0 : stop(s, e); /* if another client has let it go on requests wait */
+	return r ?: wait_until_pending(s, STOPPED_MS, e);
 }
 
 static int sync_all(const struct storage *s, struct err *e)

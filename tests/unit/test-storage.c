@@ -27,10 +27,12 @@ static struct {
 	const char *job, *uses, *status;
 	bool writes_fast; /* the guest writes so fast that the copies never are equal while it runs */
 	unsigned conts;
-	int fd;		    /* descriptor of the new image */
-	unsigned finalized; /* jobs */
-	bool backs_up;	    /* a job of somebody else's is there */
-
+	int fd;		     /* descriptor of the new image */
+	unsigned finalized;  /* jobs */
+	bool backs_up;	     /* a job of somebody else's is there */
+	const char *version; /* NULL: PLAYED_VERSION */
+	bool let_go;	     /* another client lets the guest go on, so that the copies are equal only later */
+	unsigned stops, looks;
 } qemu;
 
 static char dir[64], disks[80], new[96], logs[80], old_image[112], new_image[112], script[112];
@@ -71,10 +73,12 @@ static json_t *answer(const char *command, const json_t *args)
 		qemu.job = "ready";
 	} else if (!strcmp(command, "job-complete")) {
 		write_last();
-		qemu.job = qemu.writes_fast ? "ready" : "pending";
+		qemu.job = qemu.writes_fast || qemu.let_go ? "ready" : "pending";
+		qemu.status = qemu.let_go ? "running" : qemu.status;
 	} else if (!strcmp(command, "stop")) { /* without an event, as another client stopped the guest before us */
+		qemu.stops++;
 		qemu.status = "paused";
-		qemu.job = "pending";
+		qemu.job = qemu.writes_fast || qemu.stops > 1 ? "pending" : qemu.job;
 	} else if (!strcmp(command, "cont")) {
 		qemu.conts++;
 	} else if (!strcmp(command, "job-finalize")) {
@@ -87,6 +91,8 @@ static json_t *answer(const char *command, const json_t *args)
 		else
 			qemu.job = NULL;
 	} else if (!strcmp(command, "query-jobs")) {
+		if (qemu.let_go && qemu.stops && ++qemu.looks == 4)
+			qemu.job = "pending";
 		return done(jobs());
 	} else if (!strcmp(command, "query-migrate")) {
 		return done(qemu.migration ? json_pack("{s:s}", "status", qemu.migration) : json_object());
@@ -226,7 +232,7 @@ static int live(void)
 	}
 	s.guard = (struct guard){.pid = guard, .fd = -1};
 	s.guest.pid = getpid(); /* this process plays QEMU */
-	if (played_begin(answer))
+	if (played_begin_as(qemu.version ?: PLAYED_VERSION, answer))
 		return -1;
 	s.life.loop = loop;
 	s.qmp = q;
@@ -289,6 +295,38 @@ static void who_is_stopped_by_somebody_else_stays_so(void **state)
 	assert_int_equal(storage_let_go_on(&s, &e), 0);
 	assert_int_equal(qemu.conts, 0);
 	assert_string_equal(qemu.status, "paused");
+	played_end();
+	close(qemu.fd);
+}
+
+static const char old_version[] = "\"micro\": 22, \"minor\": 2, \"major\": 7";
+
+/* It stands since before requests wait, so that its old QEMU bears the switch. */
+static void who_is_stopped_during_the_copy_gets_new_disks(void **state)
+{
+	(void)state;
+	qemu.version = old_version;
+	qemu.status = "paused";
+	s.stop_heard = true;
+	assert_int_equal(live(), 0);
+	assert_int_equal(qemu.finalized, 1);
+	assert_int_equal(qemu.stops, 0);
+	assert_string_equal(qemu.status, "paused");
+	played_end();
+	close(qemu.fd);
+}
+
+/* An old QEMU would abort if it switched the disks of a guest that was stopped while its requests waited. */
+static void who_was_let_go_on_is_not_stopped_while_requests_wait(void **state)
+{
+	(void)state;
+	qemu.version = old_version;
+	qemu.let_go = true;
+	setenv("VMFERRY_FAULT", "src-stall:fail", 1);
+	assert_int_equal(live(), 0);
+	unsetenv("VMFERRY_FAULT");
+	assert_int_equal(qemu.stops, 1);
+	assert_string_equal(qemu.status, "running");
 	played_end();
 	close(qemu.fd);
 }
@@ -419,6 +457,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(who_is_stopped_by_somebody_else_stays_so),
+		T(who_is_stopped_during_the_copy_gets_new_disks),
+		T(who_was_let_go_on_is_not_stopped_while_requests_wait),
 		T(what_the_script_names_is_on_stable_storage),
 		T(nothing_is_switched_while_somebody_migrates_the_guest),
 		T(what_somebody_has_put_there_is_not_written_over),
