@@ -46,8 +46,8 @@ static bool only_passes_on(const char *comm)
 
 static bool starts_nothing_again(const char *comm)
 {
-	static const char *const names[] = {"systemd", "init",	      "tmux: server",	"screen",	 "sshd", "login",
-					    "vmferry", "vmferry-dst", "vmferry-launch", "vmferry-bench", NULL};
+	static const char *const names[] = {"systemd", "init",	  "tmux: server", "tmux: client",   "screen",	     "systemd-run", "sshd",
+					    "login",   "vmferry", "vmferry-dst",  "vmferry-launch", "vmferry-bench", NULL};
 
 	return word_index(names, comm) >= 0;
 }

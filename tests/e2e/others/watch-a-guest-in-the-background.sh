@@ -101,6 +101,15 @@ WATCH=$!
 kill_at_exit "$WATCH"
 is_none
 
+echo "== a client of tmux, which only shows what its server runs"
+begin sh -c "$START; exec tail -f $DIR/vm/a.pid"
+end_process "$WATCH"
+cp "$(command -v bash)" "$DIR/bin/tmux: client"
+"$DIR/bin/tmux: client" -c 'sleep 1000; :' new -s vm "$START" &
+WATCH=$!
+kill_at_exit "$WATCH"
+is_none
+
 if [[ $EUID -ne 0 ]]; then
 	echo "skipped: only root can start a process as another user"
 	exit
