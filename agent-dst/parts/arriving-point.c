@@ -292,8 +292,8 @@ static int choose_old_copy(const struct arriving_point *a, struct arriving_disk 
 
 	if (old && json_is_true(json_object_get(o, "reuse_if_there")) && access(old, F_OK) && (errno == ENOENT || errno == ENOTDIR))
 		return 0;
-	return bundle ? old_copy_unpack(&d->old, bundle, json_text(o, "real_path"), json_text(o, "file"), e)
-		      : old_copy_choose(&d->old, a->state_dir, a->target->name, old, d->path, e);
+	return bundle ? old_copy_unpack(&d->begins.old, bundle, json_text(o, "real_path"), json_text(o, "file"), e)
+		      : old_copy_choose(&d->begins.old, a->state_dir, a->target->name, old, d->path, e);
 }
 
 /* Old copies may have something of the first point: the disks of an old primary, say. Later ones have the point before. */
@@ -333,7 +333,7 @@ static uint64_t least_of(const struct arriving_point *a, const struct arriving_d
 	size_t i;
 
 	if (!a->from)
-		return d->above || d->old.path || d->empty ? 0 : d->allocated;
+		return d->begins.above || d->begins.old.path || d->empty ? 0 : d->allocated;
 	json_array_foreach((json_t *)(uintptr_t)since, i, number)
 		if ((uint64_t)json_integer_value(number) == a->from)
 			n = json_integer_value(json_array_get(least, i));
@@ -354,7 +354,7 @@ void arriving_point_dress(const struct arriving_point *a, struct arriving_disk *
 	d->rights.mode = 0600;
 	d->set_aside = false;
 	d->format = xstrdup(below || whole ? "qcow2" : "raw");
-	d->above = below && !a->from && !d->empty;
+	d->begins.above = below && !a->from && !d->empty;
 	d->allocated = a->from ? MIN(d->allocated, (uint64_t)json_integer_value(json_object_get(o, "since_bytes"))) : d->allocated;
 	d->least = least_of(a, d, o);
 	if (!below)

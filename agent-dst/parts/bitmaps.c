@@ -38,8 +38,8 @@ static int plan_one(struct arriving_bitmap *b, const json_t *said, uint64_t unit
 
 static bool has_name(const struct arriving_disk *d, const char *name)
 {
-	for (unsigned i = 0; i < d->bitmap_count; i++)
-		if (!strcmp(d->bitmap[i].name, name))
+	for (unsigned i = 0; i < d->bitmaps.count; i++)
+		if (!strcmp(d->bitmaps.list[i].name, name))
 			return true;
 	return false;
 }
@@ -53,31 +53,31 @@ int bitmaps_plan(struct arriving_disk *d, const json_t *described, struct err *e
 	if (!n)
 		return 0;
 	if (n > BITMAPS_MAX || d->as_file || d->empty || !d->virtual_size || d->virtual_size > INT64_MAX)
-		return err_set(e, EPROTO, "the source describes %zu dirty bitmaps of disk %s", n, d->from);
-	for (d->bitmap_shift = UNIT_SHIFT_MIN; d->virtual_size >> d->bitmap_shift >= UNITS_MAX; d->bitmap_shift++)
+		return err_set(e, EPROTO, "the source describes %zu dirty bitmaps of disk %s", n, d->source.name);
+	for (d->bitmaps.shift = UNIT_SHIFT_MIN; d->virtual_size >> d->bitmaps.shift >= UNITS_MAX; d->bitmaps.shift++)
 		;
-	units = (d->virtual_size >> d->bitmap_shift) + 1;
-	unit_set_init(&d->written, units);
-	d->bitmap = xcalloc(n, sizeof(*d->bitmap));
+	units = (d->virtual_size >> d->bitmaps.shift) + 1;
+	unit_set_init(&d->bitmaps.written, units);
+	d->bitmaps.list = xcalloc(n, sizeof(*d->bitmaps.list));
 	for (i = 0; i < n && !r; i++) {
 		const json_t *said = json_array_get(described, i);
 
 		r = has_name(d, json_text(said, "name") ?: "") ? err_set(e, EPROTO, "the source describes two dirty bitmaps of one name")
-							       : plan_one(&d->bitmap[i], said, units, e);
-		d->bitmap_count += !r;
+							       : plan_one(&d->bitmaps.list[i], said, units, e);
+		d->bitmaps.count += !r;
 	}
 	return r;
 }
 
 void bitmaps_fini(struct arriving_disk *d)
 {
-	for (unsigned i = 0; i < d->bitmap_count; i++) {
-		free(d->bitmap[i].name);
-		unit_set_fini(&d->bitmap[i].bits);
+	for (unsigned i = 0; i < d->bitmaps.count; i++) {
+		free(d->bitmaps.list[i].name);
+		unit_set_fini(&d->bitmaps.list[i].bits);
 	}
-	unit_set_fini(&d->written);
-	free(d->bitmap);
-	free(d->bitmap_node);
+	unit_set_fini(&d->bitmaps.written);
+	free(d->bitmaps.list);
+	free(d->bitmaps.node);
 }
 
 /* ---- what is in them ---- */
@@ -188,9 +188,9 @@ static int set_bits(struct disks *ds, const struct arriving_disk *d, const struc
 	while (runs_with(which, gap) > runs_max)
 		gap *= 2;
 	while (!r && next_joined(which, gap, &at, &first, &n)) {
-		uint64_t from = first << d->bitmap_shift;
+		uint64_t from = first << d->bitmaps.shift;
 
-		r = zero(s, l, from, MIN(n << d->bitmap_shift, d->virtual_size - from), e);
+		r = zero(s, l, from, MIN(n << d->bitmaps.shift, d->virtual_size - from), e);
 	}
 	r = r ?: wait_for_room(s, l, 0, e);
 	if (r && s->nbd)
@@ -215,7 +215,8 @@ static int add_node(struct disks *ds, const struct arriving_disk *d, unsigned i,
 
 	return r ? r
 		 : qmp_call(q, "block-dirty-bitmap-add",
-			    json_pack("{s:s,s:s,s:I}", "node", name, "name", name, "granularity", (json_int_t)d->bitmap[i].granularity),
+			    json_pack("{s:s,s:s,s:I}", "node", name, "name", name, "granularity",
+				      (json_int_t)d->bitmaps.list[i].granularity),
 			    NULL, e);
 }
 
@@ -234,8 +235,8 @@ static int each(struct disks *ds, each_fn *fn, struct err *e)
 	int r = 0;
 
 	for (size_t k = 0; k < ds->count; k++)
-		for (unsigned i = 0; i < ds->list[k].bitmap_count && !r; i++)
-			if (!ds->list[k].bitmap[i].dropped)
+		for (unsigned i = 0; i < ds->list[k].bitmaps.count && !r; i++)
+			if (!ds->list[k].bitmaps.list[i].dropped)
 				r = fn(ds, &ds->list[k], i, e);
 	return r;
 }
@@ -244,7 +245,7 @@ static int find_place(struct disks *ds, struct arriving_disk *d, struct err *e)
 {
 	bool ignored;
 
-	return d->bitmap_node ? 0 : disks_find_node(d, ds->target->qmp, &d->bitmap_node, &ignored, e);
+	return d->bitmaps.node ? 0 : disks_find_node(d, ds->target->qmp, &d->bitmaps.node, &ignored, e);
 }
 
 static int prepare_one(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
@@ -252,7 +253,7 @@ static int prepare_one(struct disks *ds, struct arriving_disk *d, unsigned i, st
 	AUTO_FREE char *name = name_of(d, i);
 	int r = find_place(ds, d, e) ?: add_node(ds, d, i, name, e);
 
-	d->bitmap[i].has_node = !r;
+	d->bitmaps.list[i].has_node = !r;
 	return r ?: disks_start_nbd(ds, e) ?: add_export(ds, name, e);
 }
 
@@ -266,7 +267,7 @@ static int delete_export(struct disks *ds, struct arriving_disk *d, unsigned i, 
 {
 	AUTO_FREE char *name = name_of(d, i);
 
-	return d->bitmap[i].has_node
+	return d->bitmaps.list[i].has_node
 		       ? qmp_call(ds->target->qmp, "block-export-del", json_pack("{s:s,s:s}", "id", name, "mode", "hard"), NULL, e)
 		       : 0;
 }
@@ -281,8 +282,8 @@ static void look_what_is_missing(const struct arriving_disk *d, const struct arr
 {
 	uint64_t at = 0, first, n, k;
 
-	unit_set_init(missing, d->written.units);
-	while (unit_set_next(&d->written, &at, &first, &n))
+	unit_set_init(missing, d->bitmaps.written.units);
+	while (unit_set_next(&d->bitmaps.written, &at, &first, &n))
 		for (k = first; k < first + n; k++)
 			if (!unit_set_has(&b->bits, k))
 				unit_set_add(missing, k, 1);
@@ -300,7 +301,7 @@ static void add_all(struct unit_set *to, const struct unit_set *which)
 static int fill_missing(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
 {
 	AUTO_FREE char *name = name_of(d, i);
-	struct arriving_bitmap *b = &d->bitmap[i];
+	struct arriving_bitmap *b = &d->bitmaps.list[i];
 	struct unit_set missing;
 	int r = 0;
 
@@ -325,9 +326,9 @@ static int fill_early(struct disks *ds, struct arriving_disk *d, const struct re
 			       ? 0
 			       : err_set(e, EPROTO, "the source sent a BITMAP of disk %u after its disks' end", rev->group);
 	if (rev->kind == RECEIVE_BITMAP)
-		r = d->bitmap[rev->number].bits.count ? set_bits(ds, d, &d->bitmap[rev->number].bits, UINT64_MAX, name, e) : 0;
-	for (unsigned i = 0; i < d->bitmap_count && rev->kind == RECEIVE_APPLIED && !r; i++)
-		if (d->bitmap[i].complete && !d->bitmap[i].dropped)
+		r = d->bitmaps.list[rev->number].bits.count ? set_bits(ds, d, &d->bitmaps.list[rev->number].bits, UINT64_MAX, name, e) : 0;
+	for (unsigned i = 0; i < d->bitmaps.count && rev->kind == RECEIVE_APPLIED && !r; i++)
+		if (d->bitmaps.list[i].complete && !d->bitmaps.list[i].dropped)
 			r = fill_missing(ds, d, i, e);
 	return r ? err_prefix(e, "filling the guest's dirty bitmaps at the destination (--drop=bitmaps leaves such behind)") : 0;
 }
@@ -339,7 +340,7 @@ static json_t *action(const char *type, json_t *data /* stolen */)
 
 static void take_over(json_t *actions, const struct arriving_disk *d, unsigned i, const char *node)
 {
-	const struct arriving_bitmap *b = &d->bitmap[i];
+	const struct arriving_bitmap *b = &d->bitmaps.list[i];
 	AUTO_FREE char *from = name_of(d, i);
 
 	json_array_append_new(actions, action("block-dirty-bitmap-add",
@@ -354,16 +355,16 @@ static void take_over(json_t *actions, const struct arriving_disk *d, unsigned i
 static int check_complete(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
 {
 	(void)ds;
-	return d->bitmap[i].complete
-		       ? 0
-		       : err_set(e, EPROTO, "the source has not sent all of the dirty bitmap %s of disk %s", d->bitmap[i].name, d->path);
+	return d->bitmaps.list[i].complete ? 0
+					   : err_set(e, EPROTO, "the source has not sent all of the dirty bitmap %s of disk %s",
+						     d->bitmaps.list[i].name, d->path);
 }
 
 /* Fills a bitmap in a QEMU that was started late; the disk of no contents is there no longer than this. */
 static int fill_late(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
 {
 	AUTO_FREE char *name = name_of(d, i);
-	struct arriving_bitmap *b = &d->bitmap[i];
+	struct arriving_bitmap *b = &d->bitmaps.list[i];
 	struct unit_set missing;
 	int r = b->has_node ? 0 : add_node(ds, d, i, name, e);
 
@@ -382,10 +383,10 @@ static int delete_nodes(struct disks *ds, struct err *e)
 	int r = 0;
 
 	for (size_t k = 0; k < ds->count; k++)
-		for (unsigned i = 0; i < ds->list[k].bitmap_count && !r; i++) {
+		for (unsigned i = 0; i < ds->list[k].bitmaps.count && !r; i++) {
 			AUTO_FREE char *name = name_of(&ds->list[k], i);
 
-			if (ds->list[k].bitmap[i].has_node)
+			if (ds->list[k].bitmaps.list[i].has_node)
 				r = qmp_call(ds->target->qmp, "blockdev-del", json_pack("{s:s}", "node-name", name), NULL, e);
 		}
 	return r;
@@ -399,11 +400,11 @@ static int make_all(struct disks *ds, struct err *e)
 	for (size_t k = 0; k < ds->count && !r; k++) {
 		struct arriving_disk *d = &ds->list[k];
 
-		if (d->bitmap_count)
+		if (d->bitmaps.count)
 			r = find_place(ds, d, e);
-		for (unsigned i = d->bitmap_count; i-- > 0 && !r;) /* QEMU lists the newest first */
-			if (!d->bitmap[i].dropped)
-				take_over(actions, d, i, d->bitmap_node);
+		for (unsigned i = d->bitmaps.count; i-- > 0 && !r;) /* QEMU lists the newest first */
+			if (!d->bitmaps.list[i].dropped)
+				take_over(actions, d, i, d->bitmaps.node);
 	}
 	if (!r && json_array_size(actions))
 		return qmp_call(ds->target->qmp, "transaction", json_pack("{s:o}", "actions", actions), NULL, e);
@@ -423,16 +424,17 @@ static struct arriving_disk *disk_of(struct disks *ds, uint32_t object)
 int bitmaps_take(struct disks *ds, const struct receive_event *rev, struct err *e)
 {
 	struct arriving_disk *d = disk_of(ds, rev->group);
-	struct arriving_bitmap *b = d && rev->kind == RECEIVE_BITMAP && rev->number < d->bitmap_count ? &d->bitmap[rev->number] : NULL;
+	struct arriving_bitmap *b =
+		d && rev->kind == RECEIVE_BITMAP && rev->number < d->bitmaps.count ? &d->bitmaps.list[rev->number] : NULL;
 
 	if (rev->kind == RECEIVE_APPLIED)
-		return d && d->bitmap_count && rev->number ? fill_early(ds, d, rev, e) : 0;
+		return d && d->bitmaps.count && rev->number ? fill_early(ds, d, rev, e) : 0;
 	if (d && rev->kind == RECEIVE_DELTA)
-		add_runs(&d->written, d->bitmap_shift, rev->data, rev->n);
+		add_runs(&d->bitmaps.written, d->bitmaps.shift, rev->data, rev->n);
 	else if (!b || b->dropped || (b->complete && rev->offset != BITMAP_DROPPED))
 		return err_set(e, EPROTO, "the source sent a BITMAP of disk %u after its end", rev->group);
 	else
-		add_runs(&b->bits, d->bitmap_shift, rev->data, rev->n);
+		add_runs(&b->bits, d->bitmaps.shift, rev->data, rev->n);
 	if (b) {
 		b->complete |= rev->offset == BITMAP_LAST;
 		b->dropped = rev->offset == BITMAP_DROPPED;
@@ -447,8 +449,8 @@ static int is_missing(struct disks *ds, struct arriving_disk *d, unsigned i, str
 	bool yes;
 
 	(void)ds, (void)e;
-	look_what_is_missing(d, &d->bitmap[i], &missing);
-	yes = missing.count || !d->bitmap[i].has_node;
+	look_what_is_missing(d, &d->bitmaps.list[i], &missing);
+	yes = missing.count || !d->bitmaps.list[i].has_node;
 	unit_set_fini(&missing);
 	return yes;
 }

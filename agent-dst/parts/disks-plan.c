@@ -89,9 +89,9 @@ static int check_apart(const struct disks *ds, const struct arriving_disk *d, st
 
 		if (same(k->path, d->path))
 			return err_set(e, EEXIST, "two disks would go to %s at the destination: say where with --disk DISK=PATH", d->path);
-		if (same(k->path, d->old.path) || same(k->old.path, d->path))
+		if (same(k->path, d->begins.old.path) || same(k->begins.old.path, d->path))
 			return err_set(e, EINVAL, "%s is where one disk is to go, and cannot be the old copy of another",
-				       same(k->path, d->old.path) ? k->path : d->path);
+				       same(k->path, d->begins.old.path) ? k->path : d->path);
 	}
 	return 0;
 }
@@ -136,14 +136,15 @@ static int plan_place_of_guest(struct disks *ds, struct arriving_disk *d, const 
 	else if (!strncmp(d->path, "/dev/", 5) && strncmp(d->path, "/dev/shm/", 9)) /* a file there would be gone with the next boot */
 		r = refuse_no_device(d, o, e);
 	else if (!is_a_disk_of_the_guest(ds, d->path))
-		r = old_copy_choose(&d->old, ds->state_dir, ds->target->name, json_text(o, "reuse"), d->path, e);
+		r = old_copy_choose(&d->begins.old, ds->state_dir, ds->target->name, json_text(o, "reuse"), d->path, e);
 	kind = d->device || r ? NULL : partial_kind(ds->target->description, o);
 	if (kind)
-		partial_find(&d->partial, &ds->partials, d->path, kind, d->as_file || !strcmp(json_text(o, "format"), "raw"));
+		partial_find(&d->begins.partial, &ds->partials, d->path, kind, d->as_file || !strcmp(json_text(o, "format"), "raw"));
 	json_decref(kind);
-	d->known = partial_is_as_left(&d->partial, json_text(o, "known"));
+	d->begins.known = partial_is_as_left(&d->begins.partial, json_text(o, "known"));
 	r = r ?: check_apart(ds, d, e);
-	return !r && !d->device && !d->old.replaced && !lstat(d->path, &st) ? refuse_taken(ds, d->path, json_text(o, "reuse"), e) : r;
+	return !r && !d->device && !d->begins.old.replaced && !lstat(d->path, &st) ? refuse_taken(ds, d->path, json_text(o, "reuse"), e)
+										   : r;
 }
 
 static int plan_place(struct disks *ds, struct arriving_disk *d, const json_t *o, struct err *e)
@@ -153,10 +154,10 @@ static int plan_place(struct disks *ds, struct arriving_disk *d, const json_t *o
 
 void arriving_disk_fini(struct arriving_disk *d)
 {
-	FREE_ALL(d->from, d->path, d->format, d->node, d->backing, d->backing_format);
+	FREE_ALL(d->source.name, d->path, d->format, d->node, d->backing, d->backing_format);
 	json_decref(d->qcow2);
-	old_copy_fini(&d->old);
-	partial_fini(&d->partial);
+	old_copy_fini(&d->begins.old);
+	partial_fini(&d->begins.partial);
 	bitmaps_fini(d);
 }
 
@@ -288,9 +289,9 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 	if (plan_place(ds, d, o, e)) /* the disk keeps its place in the plan, so that the rest of the plan can be made */
 		target_obstacle(ds->target, e);
 	d->object = (uint32_t)object;
-	d->from = xstrdup(json_text(o, "file"));
+	d->source.name = xstrdup(json_text(o, "file"));
 	d->format = xstrdup(json_text(o, "format"));
-	d->of_qcow2 = !strcmp(d->format, "qcow2");
+	d->source.is_qcow2 = !strcmp(d->format, "qcow2");
 	d->virtual_size = (uint64_t)json_integer_value(json_object_get(o, "virtual_size"));
 	d->allocated = (uint64_t)json_integer_value(json_object_get(o, "allocated"));
 	d->file_bytes = (uint64_t)json_integer_value(json_object_get(o, "file_bytes"));
@@ -304,7 +305,7 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 			       (unsigned long long)d->virtual_size);
 	}
 	d->cluster_size = (unsigned)json_integer_value(json_object_get(o, "cluster_size"));
-	d->part = !d->as_file && json_is_true(json_object_get(o, "part"));
+	d->source.part = !d->as_file && json_is_true(json_object_get(o, "part"));
 	d->qcow2 = json_incref(json_object_get(o, "qcow2"));
 	d->rights = (struct rights){.uid = (long)json_integer_value(json_object_get(o, "uid")),
 				    .gid = (long)json_integer_value(json_object_get(o, "gid")),
@@ -377,7 +378,8 @@ static bool is_libvirts_live(const struct disks *ds)
 /* A new file, of which the source will tell all. Holes in an image above a base mean something else. */
 static bool may_be_filled(const struct arriving_disk *d)
 {
-	return d->path && !d->device && !d->empty && !d->partial.known && !d->above && !d->old.path && !d->backing && !d->backing_format;
+	return d->path && !d->device && !d->empty && !d->begins.partial.known && !d->begins.above && !d->begins.old.path && !d->backing &&
+	       !d->backing_format;
 }
 
 static void find_alike(struct disks *ds)
@@ -387,8 +389,8 @@ static void find_alike(struct disks *ds)
 	for (size_t i = 0; i < ds->count; i++) {
 		struct arriving_disk *d = &ds->list[i];
 
-		d->alike = may_be_filled(d);
-		if (d->alike)
+		d->begins.alike = may_be_filled(d);
+		if (d->begins.alike)
 			alike_images_add(&ds->images, d->path, ds->target->name, d->rights.uid);
 	}
 }
@@ -397,7 +399,7 @@ bool disks_offer_alike(const struct disks *ds)
 {
 	size_t i;
 
-	for (i = 0; i < ds->count && !ds->list[i].alike; i++)
+	for (i = 0; i < ds->count && !ds->list[i].begins.alike; i++)
 		;
 	return i < ds->count && ds->images.count;
 }
@@ -441,17 +443,17 @@ static json_t *describe_disk(const struct arriving_disk *d)
 {
 	json_t *o = json_pack("{s:i,s:s,s:s,s:b,s:b,s:s*,s:b,s:b,s:s*,s:b}", "object", (int)d->object, "path", d->path, "format", d->format,
 			      "device", d->device, "fills", disk_fills_zeros(d), "reuse",
-			      d->above ? d->path : partial_path(&d->partial) ?: d->old.path, "replaces", d->old.replaced, "begun",
-			      d->above || partial_path(&d->partial), "transfer",
-			      d->empty ? "empty" : NULL, "bitmaps", d->bitmap_count > 0);
+			      d->begins.above ? d->path : partial_path(&d->begins.partial) ?: d->begins.old.path, "replaces", d->begins.old.replaced, "begun",
+			      d->begins.above || partial_path(&d->begins.partial), "transfer",
+			      d->empty ? "empty" : NULL, "bitmaps", d->bitmaps.count > 0);
 
 	if (disk_is_on_larger(d))
 		json_object_set_new(o, "device_bytes", json_integer((json_int_t)d->device_bytes));
-	if (d->part)
+	if (d->source.part)
 		json_object_set_new(o, "part", json_true());
-	if (d->known)
+	if (d->begins.known)
 		json_object_set_new(o, "known", json_true());
-	if (d->alike)
+	if (d->begins.alike)
 		json_object_set_new(o, "alike", json_true());
 	return o;
 }

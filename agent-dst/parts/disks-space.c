@@ -65,7 +65,7 @@ static int need_space(struct space *s, const struct disks *d, const char *path, 
 
 static int need_space_for_disk(struct space *s, const struct disks *d, const struct arriving_disk *a, struct err *e)
 {
-	return a->device ? 0 : need_space(s, d, a->path, a->allocated - MIN(a->allocated, partial_bytes(&a->partial)), e);
+	return a->device ? 0 : need_space(s, d, a->path, a->allocated - MIN(a->allocated, partial_bytes(&a->begins.partial)), e);
 }
 
 /* tells: what cannot be written there goes to the obstacles of the plan. */

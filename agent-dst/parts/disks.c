@@ -70,7 +70,7 @@ static int make_image(struct disks *ds, struct arriving_disk *d, char *const *en
 
 static int go_on_from(struct disks *ds, struct arriving_disk *d, struct err *e)
 {
-	int r = partial_take(ds->part.a, &d->partial, d->path, is_raw(d) ? d->virtual_size : 0, e);
+	int r = partial_take(ds->part.a, &d->begins.partial, d->path, is_raw(d) ? d->virtual_size : 0, e);
 
 	if (!r)
 		d->held_fd = open(d->path, O_RDONLY | O_CLOEXEC);
@@ -81,11 +81,11 @@ static int go_on_from(struct disks *ds, struct arriving_disk *d, struct err *e)
 
 static int make_disk(struct disks *ds, struct arriving_disk *d, char *const *env, struct err *e)
 {
-	int r = d->old.replaced ? old_copy_move_aside(ds->part.a, &d->old, e) : 0;
+	int r = d->begins.old.replaced ? old_copy_move_aside(ds->part.a, &d->begins.old, e) : 0;
 
 	if (r)
 		return r;
-	return d->partial.known ? go_on_from(ds, d, e) : make_image(ds, d, env, e);
+	return d->begins.partial.known ? go_on_from(ds, d, e) : make_image(ds, d, env, e);
 }
 
 /* Notes the kinds of disks whose partial copies are kept if the move ends early. */
@@ -100,7 +100,7 @@ static int note_kinds(struct disks *ds, struct err *e)
 	for (size_t i = 0; i < ds->count; i++) {
 		json_t *kind = partial_kind(described, target_described_disk(ds->target, ds->list[i].object));
 
-		if (kind && !ds->list[i].device && !ds->list[i].unsafe)
+		if (kind && !ds->list[i].device && !ds->list[i].source.is_unsafe)
 			json_object_set(of, ds->list[i].path, kind);
 		json_decref(kind);
 	}
@@ -217,7 +217,8 @@ static struct qmp *writer(const struct disks *ds)
  * image. */
 static bool has_old_image(const struct arriving_disk *d)
 {
-	return d->old.path && !d->as_file && (!is_raw(d) || d->of_qcow2 || d->old.packed) && old_copy_is_qcow2(&d->old);
+	return d->begins.old.path && !d->as_file && (!is_raw(d) || d->source.is_qcow2 || d->begins.old.packed) &&
+	       old_copy_is_qcow2(&d->begins.old);
 }
 
 static bool needs_qemu(const struct arriving_disk *d)
@@ -361,18 +362,18 @@ static int delete_export(struct disks *ds, const struct arriving_disk *d, bool o
 static int open_old_image(struct disks *ds, struct arriving_disk *d, struct err *e)
 {
 	AUTO_FREE char *node = export_id(d, true);
-	json_t *file = json_pack("{s:s,s:I,s:{s:s,s:s,s:b},s:b}", "driver", "raw", "offset", (json_int_t)d->old.offset, "file", "driver",
-				 "file", "filename", d->old.at, "read-only", 1, "read-only", 1);
+	json_t *file = json_pack("{s:s,s:I,s:{s:s,s:s,s:b},s:b}", "driver", "raw", "offset", (json_int_t)d->begins.old.offset, "file",
+				 "driver", "file", "filename", d->begins.old.at, "read-only", 1, "read-only", 1);
 	/* the old copy's backing files are not part of it */
 	int r = qmp_call(writer(ds), "blockdev-add",
 			 json_pack("{s:s,s:s,s:b,s:o,s:n}", "driver", "qcow2", "node-name", node, "read-only", 1, "file", file, "backing"),
 			 NULL, e);
 
 	if (r)
-		return err_prefix(e, "the old copy %s", d->old.path);
-	d->old.node = xstrdup(node);
-	d->old.export_name = xasprintf("%s/old", d->path);
-	return add_export(ds, d, true, node, d->old.export_name, e);
+		return err_prefix(e, "the old copy %s", d->begins.old.path);
+	d->begins.old.node = xstrdup(node);
+	d->begins.old.export_name = xasprintf("%s/old", d->path);
+	return add_export(ds, d, true, node, d->begins.old.export_name, e);
 }
 
 /* True if the old copy is to stay in memory: all of it is read twice, and soon again if another move goes on from it. False where other
@@ -395,7 +396,7 @@ static void read_old_image(struct disks *ds, struct arriving_disk *d, struct dis
 		t->old.path = NULL;
 		return;
 	}
-	t->old = (struct disk_at){.path = ds->nbd_socket, .export_name = d->old.export_name};
+	t->old = (struct disk_at){.path = ds->nbd_socket, .export_name = d->begins.old.export_name};
 }
 
 static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_target *t, struct err *e)
@@ -405,19 +406,21 @@ static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_targ
 	t->bytes = d->virtual_size;
 	t->name = t->at.path = d->path;
 	t->at.writable = true;
-	t->bitmaps = d->bitmap_count;
-	t->alike = d->alike && ds->alike_ms;
-	t->begun = d->partial.known || d->above || t->alike;
-	t->known = d->known || t->alike; /* the source knows what is in there, or alike-fill.h tells it */
-	t->old = (struct disk_at){.path = t->begun ? d->path : d->old.at, .again = !t->begun, .stays = t->begun && takes_memory(ds, d)};
-	t->old_name = t->begun ? d->path : d->old.path;
-	t->replaces = d->old.replaced;
+	t->bitmaps = d->bitmaps.count;
+	t->alike = d->begins.alike && ds->alike_ms;
+	t->begun = d->begins.partial.known || d->begins.above || t->alike;
+	t->known = d->begins.known || t->alike; /* the source knows what is in there, or alike-fill.h tells it */
+	t->old = (struct disk_at){.path = t->begun ? d->path : d->begins.old.at,
+				  .again = !t->begun,
+				  .stays = t->begun && takes_memory(ds, d)};
+	t->old_name = t->begun ? d->path : d->begins.old.path;
+	t->replaces = d->begins.old.replaced;
 	t->fills = disk_fills_zeros(d);
 	if (!t->begun && has_old_image(d))
 		read_old_image(ds, d, t);
 	if (r || is_raw(d))
 		return r;
-	r = ds->helper.qmp ? add_node(ds, d, e) : disks_find_node(d, writer(ds), &d->node, &d->unsafe, e);
+	r = ds->helper.qmp ? add_node(ds, d, e) : disks_find_node(d, writer(ds), &d->node, &d->source.is_unsafe, e);
 	r = r ?: add_export(ds, d, false, d->node, d->path, e);
 	t->at.path = ds->nbd_socket;
 	t->at.export_name = d->path;
@@ -455,7 +458,7 @@ void disks_take_alike(struct disks *ds, const json_t *prepare)
 int disks_compare(struct disks *ds, struct receive_shared *shared, struct err *e)
 {
 	for (size_t i = 0; i < ds->count; i++)
-		if (ds->list[i].old.path || ds->list[i].partial.known || ds->list[i].above)
+		if (ds->list[i].begins.old.path || ds->list[i].begins.partial.known || ds->list[i].begins.above)
 			return old_reader_start(&ds->old_reader, shared, e);
 	return 0;
 }
@@ -542,7 +545,7 @@ void disks_leave(struct disks *ds)
 bool disks_have_exports(const struct disks *ds)
 {
 	for (size_t i = 0; i < ds->count; i++)
-		if (ds->list[i].node || ds->list[i].old.node)
+		if (ds->list[i].node || ds->list[i].begins.old.node)
 			return ds->nbd_running;
 	return false;
 }
@@ -552,7 +555,7 @@ static int delete_exports(struct disks *ds, struct err *e)
 	int r = 0;
 
 	for (size_t i = 0; i < ds->count && !r; i++) {
-		if (ds->list[i].old.node)
+		if (ds->list[i].begins.old.node)
 			r = delete_export(ds, &ds->list[i], true, e);
 		if (!r && ds->list[i].node)
 			r = delete_export(ds, &ds->list[i], false, e);
@@ -571,8 +574,8 @@ static int delete_nodes(struct disks *ds, struct err *e)
 	int r = 0;
 
 	for (size_t i = 0; i < ds->count && !r; i++) {
-		if (ds->list[i].old.node)
-			r = delete_node(ds, ds->list[i].old.node, e);
+		if (ds->list[i].begins.old.node)
+			r = delete_node(ds, ds->list[i].begins.old.node, e);
 		if (!r && ds->helper.qmp && ds->list[i].node) /* closes the image as it is to be */
 			r = delete_node(ds, ds->list[i].node, e);
 	}

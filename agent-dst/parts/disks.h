@@ -12,9 +12,34 @@
 #include "target.h"
 #include "unit-set.h"
 
+/* Dirty bitmaps that come with a disk. */
+struct arriving_bitmaps {
+	struct arriving_bitmap *list;
+	unsigned count, shift;
+	char *node;		 /* node at which the bitmaps are made; NULL: not known yet */
+	struct unit_set written; /* units written since the bitmaps were copied */
+};
+
+/* What a disk begins with, before anything of it has come. */
+struct arriving_begin {
+	struct old_copy old;
+	struct partial partial; /* partial copy that the disk begins with */
+	bool known;		/* the source knows what is in the disk already */
+	bool above;		/* the disk begins as an overlay of what the source is to compare */
+	bool alike;		/* the disk may be filled from other images here first; the source decides */
+};
+
+/* What a disk is at the source. */
+struct arriving_source {
+	char *name;	/* name in the source's argv */
+	bool part;	/* the disk begins in the middle of its file at the source (offset=): here it has its own file */
+	bool is_qcow2;	/* the disk is a qcow2 image at the source, whatever it becomes here */
+	bool is_unsafe; /* QEMU claims to have made the disk durable, and does nothing for that (cache=unsafe) */
+};
+
 struct arriving_disk {
 	uint32_t object;
-	char *from; /* name in the source's argv */
+	struct arriving_source source;
 	char *path; /* path on this host */
 	char *format;
 	char *node;			/* node in the destination QEMU, for formats that go through it */
@@ -24,9 +49,6 @@ struct arriving_disk {
 	uint64_t device_bytes; /* size of the block device that the disk goes onto; what lies behind the disk's own bytes is left alone */
 	bool set_aside;	       /* the file has blocks that nobody has written to, and is to have them here, too */
 	bool device;	       /* path is a block device that exists already */
-	bool part;	       /* the disk begins in the middle of its file at the source (offset=): here it has its own file */
-	bool of_qcow2;	       /* the disk is a qcow2 image at the source, whatever it becomes here */
-	bool unsafe;	       /* QEMU claims to have made the disk durable, and does nothing for that (cache=unsafe) */
 	bool empty;	       /* nothing of the disk is sent: what is in it is left behind */
 	bool as_file;	       /* the file is copied with whatever format is in it: its bytes are not looked at */
 	uint64_t file_bytes;   /* size of the file, up to the last byte, if as_file */
@@ -34,16 +56,9 @@ struct arriving_disk {
 	unsigned cluster_size;
 	json_t *qcow2; /* options as the source sent them (qcow2_options_add()), or NULL */
 	struct rights rights;
-	struct old_copy old;
-	struct partial partial; /* partial copy that the disk begins with */
-	bool known;		/* the source knows what is in the disk already */
-	bool above;		/* the disk begins as an overlay of what the source is to compare */
-	bool alike;		/* the disk may be filled from other images here first; the source decides */
-	struct arriving_bitmap *bitmap;
-	unsigned bitmap_count, bitmap_shift;
-	char *bitmap_node;	 /* node at which the bitmaps are made; NULL: not known yet */
-	struct unit_set written; /* units written since the bitmaps were copied */
-	int held_fd;		 /* image, open until its name was checked once more; -1: none */
+	struct arriving_begin begins;
+	struct arriving_bitmaps bitmaps;
+	int held_fd; /* image, open until its name was checked once more; -1: none */
 };
 
 /* Dirty bitmap of the guest's own (a backup tool's), which is made in its QEMU here: bitmaps.h. */

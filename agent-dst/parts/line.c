@@ -124,7 +124,7 @@ static bool keeps_name(void *ctx, enum args_role role, const char *path)
 /* True if the guest would see another disk with the options that it has in the source's line. */
 static bool must_be_shown(const struct arriving_disk *d)
 {
-	return d->part || disk_is_on_larger(d);
+	return d->source.part || disk_is_on_larger(d);
 }
 
 /* Disks that the line has otherwise than QEMU says. */
@@ -135,7 +135,7 @@ static void check_disks(const struct line *l, const bool *shown)
 	for (size_t i = 0; i < l->disks->count; i++)
 		if (!is_named(l, l->disks->list[i].path) || (!shown[i] && must_be_shown(&l->disks->list[i]))) {
 			err_set(&e, ENOTSUP, "disk %s does not stand in the guest's command line in a way that can be rewritten",
-				l->disks->list[i].from);
+				l->disks->list[i].source.name);
 			target_obstacle(l->target, &e);
 		}
 	for (size_t i = 0; i < l->disks->stays; i++)
@@ -189,7 +189,7 @@ static int rewrite(struct line *l, struct err *e)
 	for (i = 0; i < l->disks->count; i++) {
 		const struct arriving_disk *d = &l->disks->list[i];
 
-		map[o.disk_count++] = map_of(d, d->from, &shown[i]);
+		map[o.disk_count++] = map_of(d, d->source.name, &shown[i]);
 		map[o.disk_count++] = map_of(d, json_text(target_described_disk(l->target, d->object), "real_path"), &shown[i]);
 	}
 	for (i = 0; i < l->disks->stays; i++) {

@@ -52,7 +52,7 @@ static void imagine_disks(struct imagined *g, const struct would_start *w)
 	g->disks.refused = real->refused;
 	for (size_t i = 0; i < real->count; i++)
 		g->disks.list[i] = (struct arriving_disk){.object = real->list[i].object,
-							  .from = real->list[i].from,
+							  .source.name = real->list[i].source.name,
 							  .path = xasprintf("%s/run/disk%zu.qcow2", w->point->store.dir, i),
 							  .format = (char *)"qcow2",
 							  .virtual_size = real->list[i].virtual_size};

@@ -133,8 +133,8 @@ void disk_plan_cut(struct disk_round *d)
 
 	if (!d->fills)
 		return;
-	for (size_t i = 0; i < d->map.count; i++) {
-		const struct disk_extent *x = &d->map.extent[i];
+	for (size_t i = 0; i < d->work.map.count; i++) {
+		const struct disk_extent *x = &d->work.map.extent[i];
 		uint64_t at = x->offset, end = at + x->length;
 		uint64_t from = (at + d->fills - 1) / d->fills * d->fills, to = end == d->size ? end : end / d->fills * d->fills;
 
@@ -147,8 +147,8 @@ void disk_plan_cut(struct disk_round *d)
 		if (at < end)
 			put_extent(&m, x, at, end);
 	}
-	disk_map_free(&d->map);
-	d->map = m;
+	disk_map_free(&d->work.map);
+	d->work.map = m;
 }
 
 static void send_deltas(struct pieces *p, struct disk_round *d)
@@ -156,10 +156,10 @@ static void send_deltas(struct pieces *p, struct disk_round *d)
 	p->deltas = xcalloc(p->to->count, sizeof(*p->deltas));
 	for (unsigned ch = 0; ch < p->to->count; ch++)
 		p->deltas[ch].w = writer_of(p->deltas[ch].runs, sizeof(p->deltas[ch].runs));
-	for (size_t i = 0; i < d->map.count; i++)
-		if (is_covered(d, &d->map.extent[i])) {
-			d->dirty_bytes += d->map.extent[i].length;
-			split(p, &d->map.extent[i], delta_piece);
+	for (size_t i = 0; i < d->work.map.count; i++)
+		if (is_covered(d, &d->work.map.extent[i])) {
+			d->dirty_bytes += d->work.map.extent[i].length;
+			split(p, &d->work.map.extent[i], delta_piece);
 		}
 	for (unsigned ch = 0; ch < p->to->count; ch++)
 		delta_send(p, ch, true);
@@ -172,8 +172,8 @@ uint64_t disk_plan_tell(struct disk_round *d, const struct round_senders *to)
 	uint64_t left = 0;
 
 	send_deltas(&p, d);
-	for (size_t i = 0; i < d->map.count; i++) {
-		const struct disk_extent *x = &d->map.extent[i];
+	for (size_t i = 0; i < d->work.map.count; i++) {
+		const struct disk_extent *x = &d->work.map.extent[i];
 
 		if (disk_plan_reads(d, x))
 			left += x->length;

@@ -56,52 +56,52 @@ static void pump_all(struct disk_reader *r);
 /* Moves on to the next extent that is read, from d->extent on. */
 static void seek_data(struct disk_round *d)
 {
-	while (d->extent < d->map.count && !disk_plan_reads(d, &d->map.extent[d->extent]))
-		d->extent++;
-	d->offset = 0;
+	while (d->work.extent < d->work.map.count && !disk_plan_reads(d, &d->work.map.extent[d->work.extent]))
+		d->work.extent++;
+	d->work.offset = 0;
 }
 
 /* Finds the last extent to read: extents before d->back are left, and d->back_bytes of the last of them. */
 static void seek_data_back(struct disk_round *d)
 {
-	while (d->back > d->extent && !disk_plan_reads(d, &d->map.extent[d->back - 1]))
-		d->back--;
-	d->back_bytes = d->back ? d->map.extent[d->back - 1].length : 0;
+	while (d->work.back > d->work.extent && !disk_plan_reads(d, &d->work.map.extent[d->work.back - 1]))
+		d->work.back--;
+	d->work.back_bytes = d->work.back ? d->work.map.extent[d->work.back - 1].length : 0;
 }
 
 /* True once every part of the round is read or being read. */
 static bool is_all_begun(const struct disk_round *d)
 {
-	return d->extent >= d->back || (d->extent + 1 == d->back && d->offset >= d->back_bytes);
+	return d->work.extent >= d->work.back || (d->work.extent + 1 == d->work.back && d->work.offset >= d->work.back_bytes);
 }
 
 static void plan_round(struct disk_round *d)
 {
-	uint64_t left = disk_plan_tell(d, &d->reader->to);
+	uint64_t left = disk_plan_tell(d, &d->work.reader->to);
 
-	__atomic_fetch_add(&d->reader->left[d->object], left, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&d->work.reader->left[d->object], left, __ATOMIC_RELAXED);
 	seek_data(d);
-	d->back = d->map.count;
+	d->work.back = d->work.map.count;
 	seek_data_back(d);
-	d->began_ns = now_ns();
+	d->work.began_ns = now_ns();
 	if (d->have)
-		loop_timer_set(d->reader->loop, &d->reader->look, LOOK_MS);
+		loop_timer_set(d->work.reader->loop, &d->work.reader->look, LOOK_MS);
 }
 
 static int begin_round(struct disk_round *d, struct err *e)
 {
-	int r = disk_io_open(&d->io, d->reader->loop, &d->at, e);
+	int r = disk_io_open(&d->work.io, d->work.reader->loop, &d->at, e);
 
 	if (r)
 		return r;
-	if (d->io->caps.size != d->size)
+	if (d->work.io->caps.size != d->size)
 		return err_set(e, ESTALE, "the disk's size changed from %llu to %llu bytes during the move", (unsigned long long)d->size,
-			       (unsigned long long)d->io->caps.size);
-	r = disk_io_map(d->io, &d->map, e);
+			       (unsigned long long)d->work.io->caps.size);
+	r = disk_io_map(d->work.io, &d->work.map, e);
 	if (r)
 		return r;
 	disk_plan_cut(d);
-	disk_plan_announce(d, &d->reader->to);
+	disk_plan_announce(d, &d->work.reader->to);
 	plan_round(d);
 	return 0;
 }
@@ -111,9 +111,9 @@ static int begin_round(struct disk_round *d, struct err *e)
 /* Leaves the result. */
 static void round_close(struct disk_round *d)
 {
-	disk_io_close(d->io);
-	d->io = NULL;
-	disk_map_free(&d->map);
+	disk_io_close(d->work.io);
+	d->work.io = NULL;
+	disk_map_free(&d->work.map);
 	free((char *)(uintptr_t)d->at.path);
 	free((char *)(uintptr_t)d->at.export_name);
 	free((char *)(uintptr_t)d->at.select);
@@ -124,12 +124,12 @@ static void round_close(struct disk_round *d)
 
 static void round_end(struct disk_round *d)
 {
-	struct disk_reader *r = d->reader;
+	struct disk_reader *r = d->work.reader;
 	struct disk_round **p;
 
-	for (p = &r->rounds; *p != d; p = &(*p)->next)
+	for (p = &r->rounds; *p != d; p = &(*p)->work.next)
 		;
-	*p = d->next;
+	*p = d->work.next;
 	__atomic_store_n(&r->left[d->object], 0, __ATOMIC_RELAXED);
 	/* the round is closed before anyone hears of it: QEMU's exports and bitmaps change then, beside which no client may come or go */
 	round_close(d);
@@ -174,7 +174,7 @@ static void look_up(struct disk_reader *r, struct send_item *it)
 static void part_send(struct chunk *c, enum send_kind kind, uint32_t at, uint32_t bytes)
 {
 	struct disk_round *d = c->round;
-	unsigned ch = place_channel(d->object, c->offset, d->reader->to.count);
+	unsigned ch = place_channel(d->object, c->offset, d->work.reader->to.count);
 	struct send_item *it = send_item_new(kind, d->object, 1);
 
 	it->number = d->number;
@@ -183,8 +183,8 @@ static void part_send(struct chunk *c, enum send_kind kind, uint32_t at, uint32_
 	it->buf = &c->shared;
 	shared_buf_ref(&c->shared);
 	if (kind != SEND_ZERO && !d->number)
-		look_up(d->reader, it);
-	sender_put(d->reader->to.senders[ch], it);
+		look_up(d->work.reader, it);
+	sender_put(d->work.reader->to.senders[ch], it);
 }
 
 static uint32_t run_of(const struct chunk *c, uint32_t at, bool *has)
@@ -192,7 +192,7 @@ static uint32_t run_of(const struct chunk *c, uint32_t at, bool *has)
 	const struct disk_round *d = c->round;
 	enum cpu_stage before = cpu_stage_enter_for(CPU_HASH, c->bytes - at);
 	struct have_range rest = {c->offset + at, c->data + at, c->bytes - at, c->before + at, c->behind};
-	uint32_t n = have_run(d->have, &d->reader->shared->key, &rest, has);
+	uint32_t n = have_run(d->have, &d->work.reader->shared->key, &rest, has);
 
 	cpu_stage_enter(before);
 	return n;
@@ -266,36 +266,36 @@ static void read_done(struct disk_req *req, int res)
 	struct disk_round *d = c->round;
 	struct err e;
 
-	d->in_flight--;
-	d->back_in_flight -= c->back;
+	d->work.in_flight--;
+	d->work.back_in_flight -= c->back;
 	if (res) {
-		if (disk_io_error(d->io))
-			e = *disk_io_error(d->io), err_prefix(&e, "reading the disk %s from its QEMU", d->name);
+		if (disk_io_error(d->work.io))
+			e = *disk_io_error(d->work.io), err_prefix(&e, "reading the disk %s from its QEMU", d->name);
 		else
 			err_sys(&e, -res, "cannot read the source disk %s at byte %llu", d->name, (unsigned long long)c->offset);
 		round_fail(d, &e);
 	} else {
 		chunk_send(c);
 		d->read_bytes += c->bytes;
-		__atomic_fetch_add(&d->reader->done[d->object], c->bytes, __ATOMIC_RELAXED);
-		__atomic_fetch_sub(&d->reader->left[d->object], c->bytes, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&d->work.reader->done[d->object], c->bytes, __ATOMIC_RELAXED);
+		__atomic_fetch_sub(&d->work.reader->left[d->object], c->bytes, __ATOMIC_RELAXED);
 	}
 	shared_buf_unref(&c->shared);
-	pump_all(d->reader);
+	pump_all(d->work.reader);
 }
 
 static struct chunk *take_chunk(struct disk_round *d, bool back, uint64_t at, uint64_t bytes)
 {
-	struct chunk *c = d->reader->free_chunk[--d->reader->free_count];
+	struct chunk *c = d->work.reader->free_chunk[--d->work.reader->free_count];
 
 	c->shared.refs = 1;
 	c->round = d;
 	c->offset = at;
 	c->bytes = (uint32_t)bytes;
 	c->back = back;
-	d->in_flight++;
-	d->back_in_flight += back;
-	d->reader->back_chunks += back;
+	d->work.in_flight++;
+	d->work.back_in_flight += back;
+	d->work.reader->back_chunks += back;
 	return c;
 }
 
@@ -309,24 +309,24 @@ static void read_chunk(struct chunk *c)
 	c->before = range.before;
 	c->behind = range.behind;
 	c->data = c->buffer + c->before;
-	disk_io_read(c->round->io, &c->req, c->buffer, c->before + c->bytes + c->behind, c->offset - c->before);
+	disk_io_read(c->round->work.io, &c->req, c->buffer, c->before + c->bytes + c->behind, c->offset - c->before);
 }
 
 static bool read_front(struct disk_round *d)
 {
-	const struct disk_extent *x = &d->map.extent[d->extent];
-	uint64_t end = d->extent + 1 == d->back ? d->back_bytes : x->length, at = x->offset + d->offset;
-	uint64_t bytes = MIN(end - d->offset, CHUNK_BYTES - at % CHUNK_BYTES);
+	const struct disk_extent *x = &d->work.map.extent[d->work.extent];
+	uint64_t end = d->work.extent + 1 == d->work.back ? d->work.back_bytes : x->length, at = x->offset + d->work.offset;
+	uint64_t bytes = MIN(end - d->work.offset, CHUNK_BYTES - at % CHUNK_BYTES);
 	struct chunk *c;
 
-	if (d->in_flight - d->back_in_flight == PER_DISK_MAX)
+	if (d->work.in_flight - d->work.back_in_flight == PER_DISK_MAX)
 		return false;
-	if (d->have && (!have_covers(d->have, at + bytes) || !kept_may(&d->reader->shared->kept_ahead)))
+	if (d->have && (!have_covers(d->have, at + bytes) || !kept_may(&d->work.reader->shared->kept_ahead)))
 		return false;
 	c = take_chunk(d, false, at, bytes);
-	d->offset += bytes;
-	if (d->offset == x->length) {
-		d->extent++;
+	d->work.offset += bytes;
+	if (d->work.offset == x->length) {
+		d->work.extent++;
 		seek_data(d);
 	}
 	read_chunk(c);
@@ -345,26 +345,26 @@ static bool has_room(const struct disk_reader *r, unsigned channel)
  * slowly than the network carries costs no time. */
 static bool may_read_back(const struct disk_round *d, uint64_t at)
 {
-	const struct disk_reader *r = d->reader;
+	const struct disk_reader *r = d->work.reader;
 
-	return d->have && !d->knows && !d->compares && !d->alike && r->back_chunks < BACK_CHUNKS && d->back_in_flight < PER_DISK_MAX &&
-	       has_room(r, place_channel(d->object, at, r->to.count)) && now_ns() - d->began_ns >= PATIENCE_MS * 1000000ULL &&
+	return d->have && !d->knows && !d->compares && !d->alike && r->back_chunks < BACK_CHUNKS && d->work.back_in_flight < PER_DISK_MAX &&
+	       has_room(r, place_channel(d->object, at, r->to.count)) && now_ns() - d->work.began_ns >= PATIENCE_MS * 1000000ULL &&
 	       !fault_point("src-compares-all");
 }
 
 static bool read_back(struct disk_round *d)
 {
-	const struct disk_extent *x = &d->map.extent[d->back - 1];
-	uint64_t end = x->offset + d->back_bytes;
+	const struct disk_extent *x = &d->work.map.extent[d->work.back - 1];
+	uint64_t end = x->offset + d->work.back_bytes;
 	uint64_t at = MAX(x->offset, (end - 1) / CHUNK_BYTES * CHUNK_BYTES); /* reads from the front end at this offset, too */
 	struct chunk *c;
 
 	if (!may_read_back(d, at))
 		return false;
 	c = take_chunk(d, true, at, end - at);
-	d->back_bytes -= c->bytes;
-	if (!d->back_bytes) {
-		d->back--;
+	d->work.back_bytes -= c->bytes;
+	if (!d->work.back_bytes) {
+		d->work.back--;
 		seek_data_back(d);
 	}
 	read_chunk(c);
@@ -373,7 +373,7 @@ static bool read_back(struct disk_round *d)
 
 static bool may_read(const struct disk_round *d)
 {
-	return !d->err.code && !is_all_begun(d) && d->reader->free_count;
+	return !d->err.code && !is_all_begun(d) && d->work.reader->free_count;
 }
 
 /* Starts a read of the round at either end; false when it has none left to start or none may be started now. */
@@ -392,11 +392,11 @@ static void pump_all(struct disk_reader *r)
 	if (r->stopping)
 		return;
 	while (more)
-		for (more = false, d = r->rounds; d; d = d->next)
+		for (more = false, d = r->rounds; d; d = d->work.next)
 			more |= start_reads(d);
 	for (d = r->rounds; d; d = next) {
-		next = d->next;
-		if (!d->in_flight && (d->err.code || is_all_begun(d))) {
+		next = d->work.next;
+		if (!d->work.in_flight && (d->err.code || is_all_begun(d))) {
 			round_end(d);
 			next = r->rounds;
 		}
@@ -454,7 +454,7 @@ static void on_rounds(struct queue *q)
 			err_prefix(&e, "reading the source disk %s", d->name);
 			round_fail(d, &e);
 		}
-		d->next = r->rounds;
+		d->work.next = r->rounds;
 		r->rounds = d;
 	}
 	pump_all(r);
@@ -485,7 +485,7 @@ static void on_look(struct timer *t)
 	const struct disk_round *d;
 
 	pump_all(r);
-	for (d = r->rounds; d && !d->have; d = d->next)
+	for (d = r->rounds; d && !d->have; d = d->work.next)
 		;
 	if (d)
 		loop_timer_set(r->loop, &r->look, LOOK_MS);
@@ -511,7 +511,7 @@ static void *run(void *arg)
 	r->stopping = true;
 	while ((d = r->rounds)) {
 		round_close(d); /* completes what is in flight */
-		r->rounds = d->next;
+		r->rounds = d->work.next;
 		free(d);
 	}
 	cpu_thread_end();
@@ -560,7 +560,7 @@ void disk_reader_round(struct disk_reader *r, const struct disk_round *round)
 	struct disk_round *d = xcalloc(1, sizeof(*d));
 
 	*d = *round;
-	d->reader = r;
+	d->work.reader = r;
 	d->at.path = xstrdup(round->at.path);
 	d->at.export_name = xstrdup(round->at.export_name);
 	d->at.select = xstrdup(round->at.select);

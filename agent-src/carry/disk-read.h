@@ -12,6 +12,20 @@
 #include "have.h"
 
 /* A round of a disk: the request, and then its result. */
+/* Private to disk-read.c. */
+struct disk_round_work {
+	struct disk_reader *reader;
+	struct disk_round *next;
+	struct disk_io *io;
+	struct disk_map map;
+	size_t extent;	     /* index of the extent being read */
+	uint64_t offset;     /* within that extent */
+	size_t back;	     /* extents from this one on were read from the end */
+	uint64_t back_bytes; /* bytes left of the one before it */
+	uint64_t began_ns;
+	unsigned in_flight, back_in_flight; /* the latter are among the former */
+};
+
 struct disk_round {
 	uint32_t object;
 	uint32_t number;   /* 0: bulk */
@@ -39,16 +53,7 @@ struct disk_round {
 	struct err err; /* code 0: every block has been queued */
 
 	/* private to disk-read.c */
-	struct disk_reader *reader;
-	struct disk_round *next;
-	struct disk_io *io;
-	struct disk_map map;
-	size_t extent;	     /* index of the extent being read */
-	uint64_t offset;     /* within that extent */
-	size_t back;	     /* extents from this one on were read from the end */
-	uint64_t back_bytes; /* bytes left of the one before it */
-	uint64_t began_ns;
-	unsigned in_flight, back_in_flight; /* the latter are among the former */
+	struct disk_round_work work;
 };
 
 struct disk_reader;

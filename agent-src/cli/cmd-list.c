@@ -86,8 +86,8 @@ static void take_from_libvirt(struct entry *n, const struct libvirt_guest *l)
 	const char *state = state_name(l->state);
 
 	n->g.ram_bytes = l->def.ram_bytes;
-	n->g.vcpus = l->def.vcpus;
-	n->g.accel = xstrdup(!strcmp(l->def.virttype ?: "", "kvm") ? "kvm" : "tcg");
+	n->g.cpu.count = l->def.vcpus;
+	n->g.cpu.accel = xstrdup(!strcmp(l->def.virttype ?: "", "kvm") ? "kvm" : "tcg");
 	n->g.status = xstrdup(state);
 	for (size_t i = 0; i < l->def.block_count; i++)
 		because(n, xstrdup(l->def.blocks_live[i]), goes_shut_down(&n->g));

@@ -42,7 +42,7 @@ static inline bool is_shut_down(const struct entry *n)
 /* True for a guest of which neither QEMU, nor libvirt, nor a command line says what it has: of another user, or of libvirt while its QEMU is stopped. */
 static inline bool entry_is_unknown(const struct entry *n)
 {
-	return n->g.foreign || (n->g.pid && !n->g.vcpus && !n->g.line.argc);
+	return n->g.foreign || (n->g.pid && !n->g.cpu.count && !n->g.line.argc);
 }
 
 enum list_layout { LAYOUT_TABLE, LAYOUT_DETAILS, LAYOUT_JSON };

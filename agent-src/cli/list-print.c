@@ -20,12 +20,12 @@ static bool answered(const struct entry *n)
 /* True if only the guest's command line says what it has. */
 static bool has_line_alone(const struct entry *n)
 {
-	return !n->g.vcpus && !answered(n) && !is_shut_down(n);
+	return !n->g.cpu.count && !answered(n) && !is_shut_down(n);
 }
 
 static const char *accel_of(const struct entry *n)
 {
-	return n->g.accel && !has_line_alone(n) ? n->g.accel : n->basics.kvm ? "kvm" : "tcg";
+	return n->g.cpu.accel && !has_line_alone(n) ? n->g.cpu.accel : n->basics.kvm ? "kvm" : "tcg";
 }
 
 static uint64_t ram_of(const struct entry *n)
@@ -35,7 +35,7 @@ static uint64_t ram_of(const struct entry *n)
 
 static unsigned vcpus_of(const struct entry *n)
 {
-	return has_line_alone(n) ? n->basics.vcpus : n->g.vcpus;
+	return has_line_alone(n) ? n->basics.vcpus : n->g.cpu.count;
 }
 
 /* "libvirt", "proxmox", "pacemaker", "systemd" or "plain". */
@@ -126,8 +126,8 @@ static json_t *entry_json(const struct entry *n)
 		return o;
 	json_object_set_new(o, "machine", json_string(g->machine));
 	json_object_set_new(o, "qemu_version", json_sprintf("%d.%d.%d", g->version.major, g->version.minor, g->version.micro));
-	if (g->cpu_model)
-		json_object_set_new(o, "cpu_model", json_string(g->cpu_model));
+	if (g->cpu.model)
+		json_object_set_new(o, "cpu_model", json_string(g->cpu.model));
 	return o;
 }
 

@@ -435,7 +435,7 @@ static int stop_first(struct memory_copy *m, struct err *e)
 
 bool memory_stops_first(const struct guest *g)
 {
-	return g->accel && !strcmp(g->accel, "tcg");
+	return g->cpu.accel && !strcmp(g->cpu.accel, "tcg");
 }
 
 /* Cancels the migration: one that goes on would stop the guest at its end, after we are gone. */

@@ -69,7 +69,7 @@ static const struct guest_disk *disk_of(const struct guest *g, const char *path,
 /* Snapshots and bitmaps of an image that nobody writes to are in its header. */
 static int note_what_stays(struct export_plan *p, const char *path, const char *format, const struct guest_disk *d, struct err *e)
 {
-	size_t snapshots = d ? d->snapshot_count : 0, bitmaps = d ? d->bitmap_count : 0;
+	size_t snapshots = d ? d->lacks.snapshots : 0, bitmaps = d ? d->lacks.bitmaps : 0;
 	struct qcow2_header h;
 
 	if (!strcmp(format, "qcow2") && !(d && d->block_device)) {
@@ -270,12 +270,12 @@ static int take_part(struct bundle *b, const struct guest *g, struct export_disk
 	size_t count = 0;
 	int r = disk_line_change(b->argv, b->argc, &c, &out, &count, &o, e);
 
-	if (r <= 0 && !from->live->begins_later)
+	if (r <= 0 && !from->live->bounds.begins_later)
 		return 0;
 	if (r <= 0)
 		return r ? err_prefix(e, "the disk %s is a part of its file", from->path)
 			 : err_set(e, ENOTSUP, "the guest's command line does not say which part of its file the disk %s is", from->path);
-	r = (g->pid ? from->live->begins_later : o.begins || o.shows) ? 1 : 0;
+	r = (g->pid ? from->live->bounds.begins_later : o.begins || o.shows) ? 1 : 0;
 	if (r && !g->pid)
 		r = note_part(from, from->live, &o, e) ?: 1;
 	if (r != 1) {

@@ -144,7 +144,7 @@ static void clear_qemu(struct recovery *v)
 	unsigned removed;
 	struct err e;
 
-	if (v->life.guest && export_recover(v->life.guest, &removed, &e))
+	if (v->life.subject.guest && export_recover(v->life.subject.guest, &removed, &e))
 		life_leftover(&v->life, "in the guest's QEMU, which it does not harm: %s", e.msg);
 }
 

@@ -471,8 +471,8 @@ static void tell_plan(struct export *x)
 
 	text_make_utf8(title);
 	life_emit(&x->life, "plan",
-		  json_pack("{s:s,s:s,s:s*,s:i,s:s*,s:o}", "title", title, "guest", x->life.guest, "state", x->b.state, "pid",
-			    (int)x->g.pid, "to", is_stream(x) ? NULL : x->life.to, "rows", plan_rows(x)));
+		  json_pack("{s:s,s:s,s:s*,s:i,s:s*,s:o}", "title", title, "guest", x->life.subject.guest, "state", x->b.state, "pid",
+			    (int)x->g.pid, "to", is_stream(x) ? NULL : x->life.subject.to, "rows", plan_rows(x)));
 }
 
 static void undo(struct export *x)

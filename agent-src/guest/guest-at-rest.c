@@ -215,7 +215,7 @@ static int add_disk(struct guest *g, const struct args_file *f, struct err *e)
 	d->format = xstrdup(format);
 	d->virtual_size = disk_padded(bytes);
 	d->inner_size = h.is_qcow2 ? h.bytes : bytes;
-	d->encrypted = h.encrypted;
+	d->lacks.encrypted = h.encrypted;
 	d->allocated = d->block_device ? bytes : path_allocated(d->real_path);
 	r = read_chain(d, f->path, &h, e);
 	qcow2_header_fini(&h);

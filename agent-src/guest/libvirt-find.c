@@ -283,21 +283,22 @@ static void add_disk(struct words *w, const struct libvirt_disk *d)
 /* Variables that were never written have no file: libvirt makes them at the guest's first start. */
 static void add_firmware(struct words *w, const struct libvirt_definition *d)
 {
-	AUTO_FREE char *code = d->loader ? doubled(d->loader) : NULL, *vars = is_there(d->nvram) ? doubled(d->nvram) : NULL;
+	AUTO_FREE char *code = d->firmware.loader ? doubled(d->firmware.loader) : NULL,
+		       *vars = is_there(d->firmware.nvram) ? doubled(d->firmware.nvram) : NULL;
 
-	if (code && d->nvram)
+	if (code && d->firmware.nvram)
 		add_option(w, "-drive", xasprintf("if=pflash,unit=0,format=raw,readonly=on,file=%s", code));
-	if (code && !d->loader_is_flash && !d->nvram)
-		add_option(w, "-bios", xstrdup(d->loader));
+	if (code && !d->firmware.loader_is_flash && !d->firmware.nvram)
+		add_option(w, "-bios", xstrdup(d->firmware.loader));
 	if (code && vars)
-		add_option(w, "-drive", xasprintf("if=pflash,unit=1,format=%s,file=%s", d->nvram_format ?: "raw", vars));
+		add_option(w, "-drive", xasprintf("if=pflash,unit=1,format=%s,file=%s", d->firmware.nvram_format ?: "raw", vars));
 }
 
 static void add_kernel(struct words *w, const struct libvirt_definition *d)
 {
 	const struct {
 		const char *option, *path;
-	} files[] = {{"-kernel", d->kernel}, {"-initrd", d->initrd}, {"-dtb", d->dtb}};
+	} files[] = {{"-kernel", d->boot.kernel}, {"-initrd", d->boot.initrd}, {"-dtb", d->boot.dtb}};
 
 	for (size_t i = 0; i < ARRAY_LEN(files); i++)
 		if (files[i].path)
@@ -321,7 +322,7 @@ static void make_words(struct words *w, const struct libvirt_definition *d)
 
 static bool tpm_is_2(const struct libvirt_definition *d)
 {
-	return !d->tpm_version || strcmp(d->tpm_version, "1.2");
+	return !d->tpm.version || strcmp(d->tpm.version, "1.2");
 }
 
 int libvirt_check_shareable(const struct libvirt_disk *d, struct err *e)
@@ -382,9 +383,9 @@ static int check_all_bases(const struct libvirt_definition *def, const struct gu
 
 static int check_firmware(const struct libvirt_definition *d, struct err *e)
 {
-	if (d->nvram_is_elsewhere)
+	if (d->firmware.nvram_is_elsewhere)
 		return err_set(e, ENOTSUP, "its UEFI variables are in no file of this host, and are not carried");
-	if (d->has_tpm && d->tpm_is_emulator && (d->tpm_path || geteuid()))
+	if (d->tpm.is_there && d->tpm.is_emulator && (d->tpm.path || geteuid()))
 		return err_set(e, ENOTSUP,
 			       "its TPM (swtpm) keeps its state in a place of its own, and not in " LIBVIRT_SWTPM_DIR
 			       ", from which vmferry could carry it");
@@ -397,7 +398,7 @@ static void add_tpm(struct words *w, const struct libvirt_guest *l)
 	const struct libvirt_definition *d = &l->def;
 	AUTO_FREE char *socket = l->tpm_socket ? doubled(l->tpm_socket) : libvirt_tpm_socket(d);
 
-	if (!d->has_tpm || !d->tpm_is_emulator)
+	if (!d->tpm.is_there || !d->tpm.is_emulator)
 		return;
 	add_option(w, "-chardev", xasprintf("socket,id=chrtpm,path=%s", socket));
 	add_option(w, "-tpmdev", xstrdup("emulator,id=tpm0,chardev=chrtpm"));
@@ -405,7 +406,7 @@ static void add_tpm(struct words *w, const struct libvirt_guest *l)
 
 static struct swtpm swtpm_of(const struct libvirt_definition *d)
 {
-	if (!d->has_tpm || !d->tpm_is_emulator)
+	if (!d->tpm.is_there || !d->tpm.is_emulator)
 		return (struct swtpm){.socket = NULL};
 	return (struct swtpm){.socket = libvirt_tpm_socket(d), .state = libvirt_tpm_state(d), .tpm2 = tpm_is_2(d), .terminates = true};
 }
@@ -413,12 +414,12 @@ static struct swtpm swtpm_of(const struct libvirt_definition *d)
 /* UEFI variables must exist: without libvirt no one makes them, and QEMU does not start without them. */
 static int check_variables(const struct libvirt_guest *l, struct err *e)
 {
-	return l->plain.argv && l->def.nvram && !is_there(l->def.nvram)
+	return l->plain.argv && l->def.firmware.nvram && !is_there(l->def.firmware.nvram)
 		       ? err_set(e, ENOENT,
 				 "its UEFI variables are not there yet, %s: libvirt makes them when it starts the guest for the first time "
 				 "(virsh "
 				 "start %s), so do that before it goes as a plain one",
-				 l->def.nvram, l->def.name)
+				 l->def.firmware.nvram, l->def.name)
 		       : 0;
 }
 
@@ -445,8 +446,9 @@ static void note_what_stays(const struct libvirt_definition *d, struct guest *g)
 				   d->disks[i].elsewhere ?: "no file");
 	for (size_t i = 0; i < d->file_count; i++)
 		guest_note(g, "the definition names %s, which is not carried: see that it is there", d->files[i]);
-	for (size_t i = 0; i < d->secret_count; i++)
-		guest_note(g, "it needs the secret %s, which is not carried (virsh secret-define, secret-set-value there)", d->secrets[i]);
+	for (size_t i = 0; i < d->secrets.count; i++)
+		guest_note(g, "it needs the secret %s, which is not carried (virsh secret-define, secret-set-value there)",
+			   d->secrets.names[i]);
 	if (d->has_qemu_words)
 		guest_note(g, "it has options of its own for QEMU (<qemu:commandline>), which go as they are");
 }
@@ -591,7 +593,7 @@ int libvirt_describe(const struct libvirt_guest *l, struct guest *g, struct err 
 	free(g->cwd);
 	g->cwd = xstrdup("/");
 	g->tpm = swtpm_of(&l->def);
-	g->vcpus = l->def.vcpus;
+	g->cpu.count = l->def.vcpus;
 	g->ram_bytes = l->def.ram_bytes;
 	if (r || check_all_bases(&l->def, g, e))
 		return err_prefix(e, "guest %s of libvirt", l->domain.name);

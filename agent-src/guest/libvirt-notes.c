@@ -225,12 +225,12 @@ static int note_blocking(struct libvirt_definition *d, const xmlNode *n, struct 
 
 static int add_secret(struct libvirt_definition *d, char *of, const char *type, struct err *e)
 {
-	size_t before = d->secret_count;
-	int r = add_word(&d->secrets, &d->secret_count, of, e);
+	size_t before = d->secrets.count;
+	int r = add_word(&d->secrets.names, &d->secrets.count, of, e);
 
-	if (d->secret_count > before) {
-		d->secret_types = xrealloc(d->secret_types, d->secret_count * sizeof(*d->secret_types));
-		d->secret_types[before] = xstrdup(type ? type : "");
+	if (d->secrets.count > before) {
+		d->secrets.types = xrealloc(d->secrets.types, d->secrets.count * sizeof(*d->secrets.types));
+		d->secrets.types[before] = xstrdup(type ? type : "");
 	}
 	return r;
 }

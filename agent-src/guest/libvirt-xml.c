@@ -107,10 +107,10 @@ static void read_nvram(struct libvirt_definition *d, const xmlNode *os)
 	const xmlNode *nvram = libvirt_child(os, "nvram");
 	enum libvirt_source kind = libvirt_source_of(nvram);
 
-	d->nvram = libvirt_nvram_name(nvram);
-	d->nvram_is_elsewhere = kind != LIBVIRT_NONE && kind != LIBVIRT_FILE;
-	d->nvram_template = libvirt_attr(nvram, "template");
-	d->nvram_format = libvirt_attr(nvram, "format");
+	d->firmware.nvram = libvirt_nvram_name(nvram);
+	d->firmware.nvram_is_elsewhere = kind != LIBVIRT_NONE && kind != LIBVIRT_FILE;
+	d->firmware.nvram_template = libvirt_attr(nvram, "template");
+	d->firmware.nvram_format = libvirt_attr(nvram, "format");
 }
 
 static int read_firmware(struct libvirt_definition *d, const xmlNode *domain, struct err *e)
@@ -119,20 +119,20 @@ static int read_firmware(struct libvirt_definition *d, const xmlNode *domain, st
 	AUTO_FREE char *firmware = libvirt_attr(os, "firmware"), *type = libvirt_attr_at(os, "loader", "type"),
 		       *secure = libvirt_attr_at(os, "loader", "secure");
 
-	d->loader = libvirt_text(libvirt_child(os, "loader"));
-	d->loader_format = libvirt_attr_at(os, "loader", "format");
-	d->loader_is_flash = type && !strcmp(type, "pflash");
-	d->loader_is_secure = secure && !strcmp(secure, "yes");
+	d->firmware.loader = libvirt_text(libvirt_child(os, "loader"));
+	d->firmware.loader_format = libvirt_attr_at(os, "loader", "format");
+	d->firmware.loader_is_flash = type && !strcmp(type, "pflash");
+	d->firmware.loader_is_secure = secure && !strcmp(secure, "yes");
 	read_nvram(d, os);
-	d->is_uefi = (firmware && !strcmp(firmware, "efi")) || (type && !strcmp(type, "pflash")) || libvirt_child(os, "nvram");
-	d->kernel = libvirt_text(libvirt_child(os, "kernel"));
-	d->initrd = libvirt_text(libvirt_child(os, "initrd"));
-	d->dtb = libvirt_text(libvirt_child(os, "dtb"));
-	d->acpi_table = libvirt_text(libvirt_at(os, "acpi/table"));
-	if (libvirt_path_check(d->loader, "its loader", e) || libvirt_path_check(d->nvram, "its nvram", e) ||
-	    libvirt_path_check(d->nvram_template, "its nvram's template", e) || libvirt_path_check(d->kernel, "its kernel", e) ||
-	    libvirt_path_check(d->initrd, "its initrd", e) || libvirt_path_check(d->dtb, "its device tree", e) ||
-	    libvirt_path_check(d->acpi_table, "its ACPI table", e))
+	d->firmware.is_uefi = (firmware && !strcmp(firmware, "efi")) || (type && !strcmp(type, "pflash")) || libvirt_child(os, "nvram");
+	d->boot.kernel = libvirt_text(libvirt_child(os, "kernel"));
+	d->boot.initrd = libvirt_text(libvirt_child(os, "initrd"));
+	d->boot.dtb = libvirt_text(libvirt_child(os, "dtb"));
+	d->boot.acpi_table = libvirt_text(libvirt_at(os, "acpi/table"));
+	if (libvirt_path_check(d->firmware.loader, "its loader", e) || libvirt_path_check(d->firmware.nvram, "its nvram", e) ||
+	    libvirt_path_check(d->firmware.nvram_template, "its nvram's template", e) ||
+	    libvirt_path_check(d->boot.kernel, "its kernel", e) || libvirt_path_check(d->boot.initrd, "its initrd", e) ||
+	    libvirt_path_check(d->boot.dtb, "its device tree", e) || libvirt_path_check(d->boot.acpi_table, "its ACPI table", e))
 		return -EINVAL;
 	return 0;
 }
@@ -142,11 +142,11 @@ static void read_tpm(struct libvirt_definition *d, const xmlNode *domain)
 	const xmlNode *tpm = libvirt_at(domain, "devices/tpm"), *backend = libvirt_child(tpm, "backend");
 	AUTO_FREE char *type = libvirt_attr(backend, "type");
 
-	d->has_tpm = tpm;
-	d->tpm_is_emulator = type && !strcmp(type, "emulator");
-	d->tpm_is_encrypted = libvirt_child(backend, "encryption");
-	d->tpm_version = libvirt_attr(backend, "version");
-	d->tpm_path = libvirt_attr_at(backend, "source", "path");
+	d->tpm.is_there = tpm;
+	d->tpm.is_emulator = type && !strcmp(type, "emulator");
+	d->tpm.is_encrypted = libvirt_child(backend, "encryption");
+	d->tpm.version = libvirt_attr(backend, "version");
+	d->tpm.path = libvirt_attr_at(backend, "source", "path");
 }
 
 /* ---- devices ---- */
@@ -232,9 +232,24 @@ int libvirt_definition_read(struct libvirt_definition *out, const char *xml, siz
 
 void libvirt_definition_fini(struct libvirt_definition *d)
 {
-	char *texts[] = {d->name,   d->uuid,   d->emulator,   d->arch,		 d->machine,	  d->virttype,
-			 d->cpu,    d->loader, d->nvram,      d->nvram_template, d->nvram_format, d->kernel,
-			 d->initrd, d->dtb,    d->acpi_table, d->tpm_version,	 d->tpm_path,	  d->loader_format};
+	char *texts[] = {d->name,
+			 d->uuid,
+			 d->emulator,
+			 d->arch,
+			 d->machine,
+			 d->virttype,
+			 d->cpu,
+			 d->firmware.loader,
+			 d->firmware.nvram,
+			 d->firmware.nvram_template,
+			 d->firmware.nvram_format,
+			 d->boot.kernel,
+			 d->boot.initrd,
+			 d->boot.dtb,
+			 d->boot.acpi_table,
+			 d->tpm.version,
+			 d->tpm.path,
+			 d->firmware.loader_format};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		free(texts[i]);
@@ -244,8 +259,8 @@ void libvirt_definition_fini(struct libvirt_definition *d)
 		libvirt_nic_fini(&d->nics[i]);
 	free(d->disks);
 	free(d->nics);
-	args_free_strings(d->secrets, d->secret_count);
-	args_free_strings(d->secret_types, d->secret_count);
+	args_free_strings(d->secrets.names, d->secrets.count);
+	args_free_strings(d->secrets.types, d->secrets.count);
 	args_free_strings(d->listens, d->listen_count);
 	args_free_strings(d->files, d->file_count);
 	args_free_strings(d->blocks_live, d->block_count);
@@ -263,7 +278,7 @@ void libvirt_plain_fini(struct libvirt_plain *p)
 
 char *libvirt_tpm_state(const struct libvirt_definition *d)
 {
-	bool is_1_2 = d->tpm_version && !strcmp(d->tpm_version, "1.2");
+	bool is_1_2 = d->tpm.version && !strcmp(d->tpm.version, "1.2");
 
 	return xasprintf(LIBVIRT_SWTPM_DIR "/%s/%s", d->uuid, is_1_2 ? "tpm1.2" : "tpm2");
 }

@@ -44,6 +44,32 @@ struct libvirt_nic {
 	char *source; /* name of network, bridge or device; NULL: it has none */
 };
 
+/* Firmware of a domain, and its variables. */
+struct libvirt_firmware {
+	bool is_uefi; /* the firmware is UEFI, even if libvirt chooses loader and nvram itself, and has not yet */
+	char *loader, *loader_format, *nvram, *nvram_template, *nvram_format;
+	bool loader_is_flash, loader_is_secure;
+	bool nvram_is_elsewhere; /* network or block */
+};
+
+/* TPM of a domain. */
+struct libvirt_tpm {
+	bool is_there, is_emulator, is_encrypted;
+	char *version, *path; /* path NULL: libvirt's own place */
+};
+
+/* Secrets that a domain needs. */
+struct libvirt_secrets {
+	char **names; /* UUIDs or usage names that anything of it needs */
+	char **types; /* type of each: "ceph", "iscsi", "passphrase" of LUKS, "vtpm"; "" where it does not say */
+	size_t count;
+};
+
+/* Files that a domain boots from without a disk. */
+struct libvirt_boot {
+	char *kernel, *initrd, *dtb, *acpi_table;
+};
+
 struct libvirt_definition {
 	char *name, *uuid, *emulator, *arch, *machine, *virttype;
 	char *cpu; /* the element <cpu>, as XML; NULL: there is none */
@@ -53,16 +79,10 @@ struct libvirt_definition {
 	size_t disk_count;
 	struct libvirt_nic *nics;
 	size_t nic_count;
-	bool is_uefi; /* the firmware is UEFI, even if libvirt chooses loader and nvram itself, and has not yet */
-	char *loader, *loader_format, *nvram, *nvram_template, *nvram_format;
-	bool loader_is_flash, loader_is_secure;
-	bool nvram_is_elsewhere; /* network or block */
-	char *kernel, *initrd, *dtb, *acpi_table;
-	bool has_tpm, tpm_is_emulator, tpm_is_encrypted;
-	char *tpm_version, *tpm_path; /* path NULL: libvirt's own place */
-	char **secrets;		      /* UUIDs or usage names that anything of it needs */
-	char **secret_types;	      /* type of each: "ceph", "iscsi", "passphrase" of LUKS, "vtpm"; "" where it does not say */
-	size_t secret_count;
+	struct libvirt_firmware firmware;
+	struct libvirt_boot boot;
+	struct libvirt_tpm tpm;
+	struct libvirt_secrets secrets;
 	char **listens; /* addresses of graphics, whatever they are */
 	size_t listen_count;
 	char **files; /* other host paths that it names: "<serial> /var/log/a", and devices of the host, in words */

@@ -30,6 +30,21 @@ struct guest_backing {
 #define GUEST_LIMITS 6
 
 /* An entry of query-block. Strings may be NULL where QEMU does not say. */
+/* What a plain copy of a disk's contents would lose. */
+struct disk_lacks {
+	unsigned snapshots; /* internal snapshots */
+	unsigned bitmaps;   /* persistent dirty bitmaps */
+	bool encrypted;
+	char *data_file; /* qcow2 external data file */
+};
+
+/* Whether a raw disk is all of its file. */
+struct disk_bounds {
+	bool begins_later; /* a raw disk that is not at the beginning of its file */
+	bool ends_by_size; /* a raw disk that may end before its file does: size= */
+	bool ends_below;   /* the image ends by size= of a raw driver below its format */
+};
+
 struct guest_disk {
 	char *node;	 /* node of its image: the device's node, or the one below filter */
 	char *filter;	 /* filter node between device and image (qemu-filters.h); NULL: none */
@@ -47,21 +62,16 @@ struct guest_disk {
 	bool read_only;
 	bool removable_empty; /* a drive without medium: node, file and format are NULL */
 	bool removable;
-	bool no_flush;		      /* cache=unsafe: what the guest has flushed may be in this host's memory only */
-	bool named_by_json;	      /* the file is named by a json: name, so file and format alone do not describe it */
-	bool begins_later;	      /* a raw disk that is not at the beginning of its file */
-	bool ends_by_size;	      /* a raw disk that may end before its file does: size= */
-	bool ends_below;	      /* the image ends by size= of a raw driver below its format */
+	bool no_flush;	    /* cache=unsafe: what the guest has flushed may be in this host's memory only */
+	bool named_by_json; /* the file is named by a json: name, so file and format alone do not describe it */
+	struct disk_bounds bounds;
 	int64_t limits[GUEST_LIMITS]; /* I/O limits, whoever set them: bps, bps_rd, bps_wr, iops, iops_rd, iops_wr; 0: none */
 	pid_t seen_by;		      /* the QEMU that alone sees the file, in a mount namespace of its own; 0: none */
 	bool block_device;	      /* real_path is a block device, not a regular file */
 	struct guest_backing *chain;  /* backing files, nearest first */
 	size_t chain_count;
 	/* things that a plain copy of the contents would lose: */
-	unsigned snapshot_count; /* internal snapshots */
-	unsigned bitmap_count;	 /* persistent dirty bitmaps */
-	bool encrypted;
-	char *data_file; /* qcow2 external data file */
+	struct disk_lacks lacks;
 };
 
 /* Command line that started QEMU. */
@@ -79,6 +89,13 @@ struct guest_monitors {
 	char *path; /* absolute; the first one, or the user's choice; NULL: none */
 	char **all;
 	size_t count;
+};
+
+/* Processors of a guest. */
+struct guest_cpu {
+	char *accel; /* "kvm" or "tcg" */
+	unsigned count;
+	char *model; /* "host", "qemu64", …; NULL if QEMU does not tell */
 };
 
 struct guest {
@@ -117,9 +134,7 @@ struct guest {
 	size_t disk_count;
 	char *status;	    /* query-status: "running", "paused", … */
 	uint64_t ram_bytes; /* base and plugged memory */
-	char *accel;	    /* "kvm" or "tcg" */
-	unsigned vcpus;
-	char *cpu_model; /* "host", "qemu64", …; NULL if QEMU does not tell */
+	struct guest_cpu cpu;
 };
 
 /*

@@ -383,7 +383,7 @@ static int change(struct guest *g, const char *path, const struct guest_disk *d,
 				     .to = *d->file == '/' ? d->file : d->real_path,
 				     .format = d->format,
 				     .to_device = d->block_device,
-				     .shows = d->ends_by_size ? d->virtual_size : 0,
+				     .shows = d->bounds.ends_by_size ? d->virtual_size : 0,
 				     .may_have_base = true};
 	int r = !d->format || (strcmp(d->format, "raw") && strcmp(d->format, "qcow2"))
 			? err_set(e, ENOTSUP, "it has a format that cannot be moved")

@@ -115,12 +115,12 @@ static void fill_image(const struct guest *g, struct guest_disk *d, json_t *imag
 	d->virtual_size = json_bytes(image, "virtual-size");
 	d->allocated = json_bytes(image, "actual-size");
 	d->cluster_size = (unsigned)json_bytes(image, "cluster-size");
-	d->snapshot_count = (unsigned)json_array_size(json_object_get(image, "snapshots"));
-	d->bitmap_count = (unsigned)json_array_size(json_object_get(specific, "bitmaps"));
-	d->data_file = dup_member(specific, "data-file");
+	d->lacks.snapshots = (unsigned)json_array_size(json_object_get(image, "snapshots"));
+	d->lacks.bitmaps = (unsigned)json_array_size(json_object_get(specific, "bitmaps"));
+	d->lacks.data_file = dup_member(specific, "data-file");
 	if (d->format && !strcmp(d->format, "qcow2"))
 		d->qcow2 = qcow2_options_of(specific);
-	d->encrypted = json_is_true(json_object_get(image, "encrypted"));
+	d->lacks.encrypted = json_is_true(json_object_get(image, "encrypted"));
 	fill_chain(g, d, image);
 }
 
@@ -154,13 +154,13 @@ static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block
 	d->read_only = json_is_true(json_object_get(inserted, "ro"));
 	d->no_flush = json_is_true(json_object_get(json_object_get(inserted, "cache"), "no-flush"));
 	fill_image(g, d, json_object_get(inserted, "image"));
-	d->encrypted |= json_is_true(json_object_get(inserted, "encrypted"));
+	d->lacks.encrypted |= json_is_true(json_object_get(inserted, "encrypted"));
 	d->file = image_name_file(file);
 	d->named_by_json = file && !image_is_plain(file);
 	d->network = network_name(file);
-	d->begins_later = image_begins_later(file);
-	d->ends_by_size = image_ends_by_size(file);
-	d->ends_below = image_ends_by_size_below(file);
+	d->bounds.begins_later = image_begins_later(file);
+	d->bounds.ends_by_size = image_ends_by_size(file);
+	d->bounds.ends_below = image_ends_by_size_below(file);
 	guest_disk_read_limits(inserted, d->limits);
 	look_at_file(g, d);
 }
@@ -262,8 +262,8 @@ static void query_cpu_model(struct guest *g, struct qmp *q, json_t *cpu)
 	if (!path || ask(g, q, "qom-get", json_pack("{s:s, s:s}", "path", path, "property", "type"), &type, &e) < 0)
 		return;
 	if (json_is_string(type))
-		g->cpu_model = xstrdup(json_string_value(type));
-	suffix = g->cpu_model ? strstr(g->cpu_model, "-x86_64-cpu") : NULL;
+		g->cpu.model = xstrdup(json_string_value(type));
+	suffix = g->cpu.model ? strstr(g->cpu.model, "-x86_64-cpu") : NULL;
 	if (suffix)
 		*suffix = '\0';
 	json_decref(type);
@@ -276,12 +276,12 @@ static int query_cpus(struct guest *g, struct qmp *q, struct err *e)
 
 	if (r < 0)
 		return r;
-	g->accel = xstrdup(json_is_true(json_object_get(kvm, "enabled")) ? "kvm" : "tcg");
+	g->cpu.accel = xstrdup(json_is_true(json_object_get(kvm, "enabled")) ? "kvm" : "tcg");
 	json_decref(kvm);
 	r = ask(g, q, "query-cpus-fast", NULL, &cpus, e);
 	if (r < 0)
 		return r;
-	g->vcpus = (unsigned)json_array_size(cpus);
+	g->cpu.count = (unsigned)json_array_size(cpus);
 	query_cpu_model(g, q, json_array_get(cpus, 0));
 	json_decref(cpus);
 	return 0;
@@ -302,7 +302,7 @@ static void free_disks(struct guest *g)
 
 		FREE_ALL(d->node, d->filter, d->file, d->network, d->real_path, d->format, d->qdev, d->drive_id);
 		free_chain(d);
-		free(d->data_file);
+		free(d->lacks.data_file);
 		json_decref(d->qcow2);
 	}
 	free(g->disks);
@@ -313,8 +313,8 @@ static void free_disks(struct guest *g)
 void guest_forget_query(struct guest *g)
 {
 	free_disks(g);
-	FREE_ALL(g->machine, g->status, g->accel, g->cpu_model);
-	g->machine = g->status = g->accel = g->cpu_model = NULL;
+	FREE_ALL(g->machine, g->status, g->cpu.accel, g->cpu.model);
+	g->machine = g->status = g->cpu.accel = g->cpu.model = NULL;
 }
 
 int guest_query(struct guest *g, struct qmp *q, struct err *e)
@@ -374,17 +374,17 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 			d->real_path, d->format);
 	else if (!d->format || (strcmp(d->format, "raw") && strcmp(d->format, "qcow2")))
 		why = "has a format that cannot be moved (raw and qcow2 can)";
-	else if (d->begins_later && (d->named_by_json || !(accept & DISK_ACCEPT_PART)))
+	else if (d->bounds.begins_later && (d->named_by_json || !(accept & DISK_ACCEPT_PART)))
 		why = "begins in the middle of its file (offset= of the raw driver): its copy would begin at 0, and the command line skip that";
-	else if (d->ends_below)
+	else if (d->bounds.ends_below)
 		why = "lies in a part of its file (size= of a raw driver below its format): its copy would be cut off there";
-	else if (d->snapshot_count && !(accept & DISK_ACCEPT_SNAPSHOTS))
+	else if (d->lacks.snapshots && !(accept & DISK_ACCEPT_SNAPSHOTS))
 		why = "has internal snapshots, which a copy of a running disk cannot carry (--drop=snapshots leaves them behind)";
-	else if (d->bitmap_count && !(accept & DISK_ACCEPT_BITMAPS))
+	else if (d->lacks.bitmaps && !(accept & DISK_ACCEPT_BITMAPS))
 		why = "has persistent dirty bitmaps, which would be lost (--drop=bitmaps leaves them behind)";
-	else if (d->encrypted)
+	else if (d->lacks.encrypted)
 		why = "is encrypted by QEMU";
-	else if (d->data_file && !(accept & DISK_ACCEPT_DATA_FILE))
+	else if (d->lacks.data_file && !(accept & DISK_ACCEPT_DATA_FILE))
 		why = "keeps its data in an external file (--drop=data-file brings them into the image)";
 	return why ? err_set(e, ENOTSUP, "disk %s %s", d->real_path ?: d->drive_id ?: d->node, why) : 0;
 }

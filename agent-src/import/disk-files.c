@@ -295,7 +295,7 @@ static int no_such_disk(const struct sources *s, const struct guest_description 
 		list = longer;
 	}
 	err_set(e, EINVAL, "--disk %.*s: %s describes no such disk; it has %s%s%.60s", (int)MIN(w->name_bytes, 60), w->name, s->description,
-		n ? list : "none", d->efi.label ? ", " : "", d->efi.label ?: "");
+		n ? list : "none", d->uefi.efi.label ? ", " : "", d->uefi.efi.label ?: "");
 	free(list);
 	return -EINVAL;
 }
@@ -311,7 +311,7 @@ static int all_known(const struct sources *s, const struct guest_description *d,
 
 		for (k = 0; k < d->disk_count; k++)
 			known |= !d->disks[k].cdrom && is_called(&d->disks[k], ++number, w->name, w->name_bytes);
-		if (!known && !(d->efi.file && is_called(&d->efi, 0, w->name, w->name_bytes)))
+		if (!known && !(d->uefi.efi.file && is_called(&d->uefi.efi, 0, w->name, w->name_bytes)))
 			return no_such_disk(s, d, w, e);
 	}
 	return 0;
@@ -371,10 +371,10 @@ static int leave_out(struct sources *s, struct guest_description *d, const struc
 /* The variables of its UEFI: the firmware begins with new ones, which line-decide.c notes. */
 static void leave_efi_out(struct sources *s, struct guest_description *d, const struct sources_named *named)
 {
-	if (!d->efi.file || !is_left_out(&d->efi, 0, named))
+	if (!d->uefi.efi.file || !is_left_out(&d->uefi.efi, 0, named))
 		return;
-	described_disk_fini(&d->efi);
-	d->efi = (struct described_disk){.file = NULL};
+	described_disk_fini(&d->uefi.efi);
+	d->uefi.efi = (struct described_disk){.file = NULL};
 	s->efi_number = 0;
 }
 
@@ -462,12 +462,12 @@ static int find_boot_files(struct sources *s, struct guest_description *d, struc
 				"%s: the guest is started from %.200s, which is not beside it: copy it there, or name it, too (vmferry "
 				"import %s FILE…)",
 				s->description, *each[i], described_base(s->description));
-	if (!d->nvram || find_boot_file(s, &d->nvram))
+	if (!d->uefi.nvram || find_boot_file(s, &d->uefi.nvram))
 		return 0;
 	description_note(d, "the variables of its UEFI, %.200s, are not beside its description, and are not named: it begins with new ones",
-			 d->nvram);
-	free(d->nvram);
-	d->nvram = NULL;
+			 d->uefi.nvram);
+	free(d->uefi.nvram);
+	d->uefi.nvram = NULL;
 	return 0;
 }
 
@@ -485,8 +485,8 @@ int disk_files_find(struct sources *s, struct guest_description *d, const struct
 		if (!r && s->disks[i].path)
 			r = is_another(s, d, i, e);
 	}
-	if (!r && d->efi.file && !s->efi_number)
-		r = find_efi(s, &d->efi, named, e);
+	if (!r && d->uefi.efi.file && !s->efi_number)
+		r = find_efi(s, &d->uefi.efi, named, e);
 	r = r ?: find_boot_files(s, d, e);
 	for (i = 0; !r && i < s->image_count; i++)
 		if (!s->image_used[i])

@@ -25,11 +25,11 @@ void described_disk_fini(struct described_disk *k)
 
 void description_fini(struct guest_description *d)
 {
-	FREE_ALL(d->origin, d->name, d->uuid, d->cpu_model, d->machine_type, d->nvram, d->video, d->tpm, d->genid, d->direct.kernel,
-		 d->direct.initrd, d->direct.append);
+	FREE_ALL(d->origin, d->name, d->uuid, d->cpu_model, d->machine_type, d->uefi.nvram, d->has.video, d->has.tpm, d->genid,
+		 d->direct.kernel, d->direct.initrd, d->direct.append);
 	for (size_t i = 0; i < d->disk_count; i++)
 		described_disk_fini(&d->disks[i]);
-	described_disk_fini(&d->efi);
+	described_disk_fini(&d->uefi.efi);
 	for (size_t i = 0; i < SMBIOS_COUNT; i++)
 		free(d->smbios[i]);
 	for (size_t i = 0; i < d->nic_count; i++) {
@@ -349,8 +349,8 @@ int described_system(struct guest_description *d, const char *text, struct err *
 	if (any_in(text, arm) || !strncasecmp(text, "arm-", 4) || !strncasecmp(text, "arm_", 4))
 		return err_set(e, EINVAL, "the processor is ARM ('%.60s'); only guests of x86 can be imported", text);
 	two_thousand = strcasestr(text, "/win/2k");
-	d->windows |= !strncasecmp(text, "win", 3) || any_in(text, windows);
-	d->old_windows |= d->windows && (any_in(text, old) || (two_thousand && !two_thousand[7]));
+	d->system.windows |= !strncasecmp(text, "win", 3) || any_in(text, windows);
+	d->system.old_windows |= d->system.windows && (any_in(text, old) || (two_thousand && !two_thousand[7]));
 	return 0;
 }
 

@@ -107,6 +107,44 @@ struct described_port {
 	struct described_pci pci;
 };
 
+/* What is known of the guest's operating system. */
+struct described_system {
+	bool windows;
+	bool old_windows;     /* this Windows has no driver for SATA: it is older than Vista */
+	bool of_qemu;	      /* guest ran in a QEMU: its devices were the same */
+	bool local_time, utc; /* time zone of the clock, where it is said */
+};
+
+/* Devices of a guest beside its disks and networks. */
+struct described_parts {
+	char *video; /* QEMU's device; "none" */
+	char *tpm;   /* QEMU's TPM device of a guest that goes on; NULL: none */
+	bool xhci, rng, balloon;
+	bool agent;	  /* guest has a port for QEMU's guest agent */
+	unsigned serials; /* ports; at most GUEST_SERIALS_MAX */
+};
+
+/* What the user said before. */
+struct described_wish {
+	const char *wish; /* said before: which of several guests it is to be, by name; NULL: the only one */
+	bool verbose;	  /* said before: settings that say nothing of the hardware are noted, too */
+	bool goes_on;	  /* said before: it is the guest itself, with its media, TPM and buses, and no copy of its machine */
+};
+
+/* Places of the guest's cards on PCI. */
+struct described_slots {
+	bool bridges_of_proxmox; /* cards are on bus 6 or 7, behind what Proxmox VE adds to q35 */
+	unsigned odd_bus;	 /* the lowest bus behind something that is no such port; 0: there is none */
+	bool no_slots;		 /* PCI slots have no number there: Linux calls a card enp0s3, and not ens3 */
+};
+
+/* Variables of a guest's UEFI. */
+struct described_uefi {
+	bool secure_boot;
+	char *nvram;		   /* a file of this host: the variables of its UEFI */
+	struct described_disk efi; /* variables of its UEFI in a disk image; file NULL: there is none */
+};
+
 struct guest_description {
 	char *origin; /* kind of file, for people */
 	char *name;
@@ -119,20 +157,11 @@ struct guest_description {
 	enum guest_machine machine;
 	char *machine_type; /* QEMU's, of a version or a distribution: "pc-q35-8.2"; NULL: the newest of this QEMU */
 	enum guest_firmware firmware;
-	bool secure_boot;
-	char *nvram;		    /* a file of this host: the variables of its UEFI */
-	struct described_disk efi;  /* variables of its UEFI in a disk image; file NULL: there is none */
+	struct described_uefi uefi;
 	char *smbios[SMBIOS_COUNT]; /* words for described_smbios[] about its maker; NULL: QEMU's own */
-	bool windows;
-	bool old_windows;     /* this Windows has no driver for SATA: it is older than Vista */
-	bool of_qemu;	      /* guest ran in a QEMU: its devices were the same */
-	bool local_time, utc; /* time zone of the clock, where it is said */
-	char *video;	      /* QEMU's device; "none" */
-	char *tpm;	      /* QEMU's TPM device of a guest that goes on; NULL: none */
-	bool xhci, rng, balloon;
-	bool agent;	  /* guest has a port for QEMU's guest agent */
-	unsigned serials; /* ports; at most GUEST_SERIALS_MAX */
-	char *genid;	  /* generation id, in the form of uuid: another one tells the guest that it is a copy; "": a new one; NULL: none */
+	struct described_system system;
+	struct described_parts has;
+	char *genid; /* generation id, in the form of uuid: another one tells the guest that it is a copy; "": a new one; NULL: none */
 	struct {
 		char *kernel, *initrd, *append; /* files of this host */
 	} direct;
@@ -142,12 +171,8 @@ struct guest_description {
 	size_t nic_count;
 	struct described_port ports[GUEST_PORTS_MAX];
 	size_t port_count;
-	bool bridges_of_proxmox; /* cards are on bus 6 or 7, behind what Proxmox VE adds to q35 */
-	unsigned odd_bus;	 /* the lowest bus behind something that is no such port; 0: there is none */
-	const char *wish;	 /* said before: which of several guests it is to be, by name; NULL: the only one */
-	bool no_slots;		 /* PCI slots have no number there: Linux calls a card enp0s3, and not ens3 */
-	bool verbose;		 /* said before: settings that say nothing of the hardware are noted, too */
-	bool goes_on;		 /* said before: it is the guest itself, with its media, TPM and buses, and no copy of its machine */
+	struct described_slots pci;
+	struct described_wish told;
 	char *notes[GUEST_NOTES_MAX + 1]; /* sentences about what was not understood, or is not mapped */
 	size_t note_count;
 };

@@ -20,7 +20,7 @@ static void tell_plan(struct life *l, const struct import_options *o, const stru
 {
 	json_t *plan = steps->plan(ctx);
 
-	json_object_update_new(plan, json_pack("{s:s,s:s}", "guest", l->guest, "to", l->to));
+	json_object_update_new(plan, json_pack("{s:s,s:s}", "guest", l->subject.guest, "to", l->subject.to));
 	if (o->dry_run) {
 		AUTO_FREE char *line = steps->line(ctx);
 
@@ -49,7 +49,7 @@ static int tell_success(struct life *l, const struct import_options *o, const st
 
 	life_row(rows, "start", "%s", start);
 	return life_end(l, "imported", life_leftovers(l) ? EXIT_LEFTOVERS : EXIT_DESTINATION, NULL,
-			json_pack("{s:s,s:s,s:i,s:o}", "title", title, "to", l->to, "pid", (int)pid, "rows", rows));
+			json_pack("{s:s,s:s,s:i,s:o}", "title", title, "to", l->subject.to, "pid", (int)pid, "rows", rows));
 }
 
 int import_carry_out(struct life *l, const struct import_options *o, const struct import_steps *steps, void *ctx)

@@ -86,7 +86,7 @@ int import_turn_wait(struct import_turn *u, struct life *l, const struct import_
 /* *others: NULL: that cannot be told, and the guest is more than its promise. */
 static void exchange(const struct import_turn *u, const struct life *l, json_t **others)
 {
-	json_auto_t *note = promised_note(l->guest, u->memory, 0, u->files ? json_incref(u->files) : json_array());
+	json_auto_t *note = promised_note(l->subject.guest, u->memory, 0, u->files ? json_incref(u->files) : json_array());
 	struct err ignored;
 
 	*others = NULL;

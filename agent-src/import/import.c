@@ -71,7 +71,7 @@ static int choose_name(struct import *m, struct err *e)
 
 static bool has_socket(const struct guest_description *d, size_t i)
 {
-	return i < SOCKET_AGENT || (i == SOCKET_AGENT ? d->agent : i - SOCKET_SERIAL < d->serials);
+	return i < SOCKET_AGENT || (i == SOCKET_AGENT ? d->has.agent : i - SOCKET_SERIAL < d->has.serials);
 }
 
 static void choose_files(struct import *m)
@@ -151,14 +151,14 @@ static int check_direct_boot(const struct guest_description *d, struct err *e)
 /* A guest that was started with secure boot starts without it, too. */
 static int find_firmware(struct import *m, struct err *e)
 {
-	int r = firmware_find(&m->uefi, m->machine, m->d.secure_boot, e);
+	int r = firmware_find(&m->uefi, m->machine, m->d.uefi.secure_boot, e);
 
-	if (r != -ENOENT || !m->d.secure_boot)
+	if (r != -ENOENT || !m->d.uefi.secure_boot)
 		return r;
 	r = firmware_find(&m->uefi, m->machine, false, e);
 	if (r)
 		return r;
-	m->d.secure_boot = false;
+	m->d.uefi.secure_boot = false;
 	description_note(&m->d, "there is no firmware with secure boot for %s here: it is off", m->machine);
 	return 0;
 }
@@ -177,7 +177,7 @@ static int read_vars(struct import *m, struct err *e)
 		own = m->s.vars;
 		own_bytes = m->s.vars_bytes;
 		m->s.vars = NULL;
-	} else if (!m->d.nvram || *m->d.nvram != '/' || uefi_vars_read(m->qemu.img, m->d.nvram, &own, &own_bytes, &why)) {
+	} else if (!m->d.uefi.nvram || *m->d.uefi.nvram != '/' || uefi_vars_read(m->qemu.img, m->d.uefi.nvram, &own, &own_bytes, &why)) {
 		return 0;
 	}
 	if (uefi_vars_fit(own, own_bytes, m->nvram.bytes)) {
@@ -373,7 +373,7 @@ static void add_nics(const struct import *m, json_t *rows)
 static json_t *plan_rows(const struct import *m)
 {
 	const struct guest_description *d = &m->d;
-	const char *vars = d->nvram ? d->nvram : d->efi.label;
+	const char *vars = d->uefi.nvram ? d->uefi.nvram : d->uefi.efi.label;
 	json_t *rows = json_array();
 
 	add_disks(m, rows);
@@ -408,7 +408,7 @@ static json_t *plan(const void *ctx)
 	char memory[24];
 	AUTO_FREE char *title = xasprintf("importing guest %s (%s): %s of memory, %u vCPU%s, %s%s, %s, %s", d->name, d->origin,
 					  format_bytes(memory, d->memory_bytes), d->cpu.count, d->cpu.count == 1 ? "" : "s",
-					  d->firmware == FIRMWARE_UEFI ? "UEFI" : "BIOS", d->secure_boot ? " with secure boot" : "",
+					  d->firmware == FIRMWARE_UEFI ? "UEFI" : "BIOS", d->uefi.secure_boot ? " with secure boot" : "",
 					  m->machine, m->kvm ? "KVM" : "TCG");
 
 	text_make_utf8(title);

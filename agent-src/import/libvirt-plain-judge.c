@@ -24,8 +24,8 @@ static bool is_of_definition(const struct libvirt_definition *d, const char *pat
 			if (text_equal(d->disks[i].backing[k], path))
 				return true;
 	}
-	return text_equal(d->loader, path) || text_equal(d->nvram, path) || text_equal(d->kernel, path) || text_equal(d->initrd, path) ||
-	       text_equal(d->dtb, path);
+	return text_equal(d->firmware.loader, path) || text_equal(d->firmware.nvram, path) || text_equal(d->boot.kernel, path) ||
+	       text_equal(d->boot.initrd, path) || text_equal(d->boot.dtb, path);
 }
 
 static bool is_expected(const struct libvirt_definition *d, const struct args_file *f)
@@ -35,7 +35,7 @@ static bool is_expected(const struct libvirt_definition *d, const struct args_fi
 	if (f->role == ARGS_LISTEN) /* the line's sockets are ours by now */
 		return true;
 	if (f->role == ARGS_TPM)
-		return d->has_tpm && d->tpm_is_emulator && text_starts_with(f->path, SWTPM_SOCKETS) && !strstr(f->path, "/../");
+		return d->tpm.is_there && d->tpm.is_emulator && text_starts_with(f->path, SWTPM_SOCKETS) && !strstr(f->path, "/../");
 	if (f->role == ARGS_HOST_DEVICE && word_index(devices, f->path) >= 0)
 		return true;
 	return args_role_is_content(f->role) && is_of_definition(d, f->path);

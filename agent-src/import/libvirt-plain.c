@@ -83,12 +83,12 @@ static void find_disks(char **found, const struct libvirt_definition *def)
 /* Variables fit the firmware that wrote them, so that both must be known. */
 static void find_firmware(char **found, const struct libvirt_definition *def)
 {
-	if (def->is_uefi && (!def->loader || !def->nvram))
+	if (def->firmware.is_uefi && (!def->firmware.loader || !def->firmware.nvram))
 		add_word(
 			found,
 			xstrdup("UEFI firmware, of which the definition does not name the file and that of its variables (<loader>, <nvram>)"));
-	else if (def->loader && !def->loader_is_flash)
-		add_word(found, xasprintf("firmware of its own that is not flash (<loader> %s)", def->loader));
+	else if (def->firmware.loader && !def->firmware.loader_is_flash)
+		add_word(found, xasprintf("firmware of its own that is not flash (<loader> %s)", def->firmware.loader));
 }
 
 int plain_check_soundness(const char *xml, const struct libvirt_definition *def, struct err *e)
@@ -104,7 +104,7 @@ int plain_check_soundness(const char *xml, const struct libvirt_definition *def,
 	xmlFreeDoc(doc);
 	find_disks(&found, def);
 	find_firmware(&found, def);
-	if (def->secret_count)
+	if (def->secrets.count)
 		add_word(&found, xstrdup("secrets that libvirt keeps"));
 	if (def->has_qemu_words)
 		add_word(&found, xstrdup("options of its own for QEMU (<qemu:commandline>)"));
@@ -222,7 +222,7 @@ static bool has_all(const void *ctx, const char *device)
 /* Values that go into options unchanged must be single words. */
 static int check_words(const struct libvirt_definition *def, struct err *e)
 {
-	const char *const words[] = {def->machine, def->loader_format, def->nvram_format};
+	const char *const words[] = {def->machine, def->firmware.loader_format, def->firmware.nvram_format};
 
 	if (!def->emulator)
 		return err_set(e, EINVAL, "it does not say which QEMU runs it (<emulator>)");
@@ -249,8 +249,10 @@ static int decide(struct plain *p, const char *dir, struct err *e)
 		free(p->d.genid);
 		p->d.genid = NULL;
 	}
-	p->uefi = (struct firmware){.code = def->loader, .code_format = def->loader_format, .smm = def->loader_is_secure};
-	p->tpm = def->has_tpm ? libvirt_tpm_socket(def) : NULL;
+	p->uefi = (struct firmware){.code = def->firmware.loader,
+				    .code_format = def->firmware.loader_format,
+				    .smm = def->firmware.loader_is_secure};
+	p->tpm = def->tpm.is_there ? libvirt_tpm_socket(def) : NULL;
 	name_sockets(p, dir);
 	return line_check_sectors(&p->d, e);
 }
@@ -260,8 +262,8 @@ static int make_line(struct plain *p, struct line *line, struct err *e)
 	struct line_host h = {.machine = p->def->machine,
 			      .kvm = !strcmp(p->def->virttype, "kvm"),
 			      .uefi = &p->uefi,
-			      .vars = p->def->nvram,
-			      .vars_format = p->def->nvram_format,
+			      .vars = p->def->firmware.nvram,
+			      .vars_format = p->def->firmware.nvram_format,
 			      .tpm = p->tpm,
 			      .formats = p->formats,
 			      .disks = p->disks,
@@ -359,7 +361,7 @@ int libvirt_plain_line(struct libvirt_plain *out, const char *xml, const struct 
 
 	*out = (struct libvirt_plain){.argv = NULL};
 	p->def = def;
-	p->d.goes_on = true;
+	p->d.told.goes_on = true;
 	r = compose(p, &line, xml, dir, e);
 	if (!r) {
 		take_line(out, &line, def->emulator);

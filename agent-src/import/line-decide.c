@@ -59,8 +59,8 @@ static void decide_firmware(struct guest_description *d, enum guest_firmware wis
 			disk_name(k));
 	}
 	if (d->firmware == FIRMWARE_BIOS)
-		d->secure_boot = false;
-	else if (!d->nvram && !d->efi.file)
+		d->uefi.secure_boot = false;
+	else if (!d->uefi.nvram && !d->uefi.efi.file)
 		description_note(
 			d,
 			"the UEFI begins with new variables: it finds the boot loader where removable media have theirs, or by its menu");
@@ -86,9 +86,9 @@ static void wish_bus(struct described_disk *k, enum disk_bus bus)
 /* VMware's and VirtualBox's LSI Logic is a 53c1030, and QEMU's a 53c895a, whose driver such a Windows does not start. */
 static void decide_windows_bus(struct guest_description *d, struct described_disk *k)
 {
-	if (k->cdrom || d->of_qemu || !d->windows)
+	if (k->cdrom || d->system.of_qemu || !d->system.windows)
 		return;
-	if (d->old_windows && (k->bus == BUS_LSILOGIC || k->bus == BUS_UNSAID)) {
+	if (d->system.old_windows && (k->bus == BUS_LSILOGIC || k->bus == BUS_UNSAID)) {
 		wish_bus(k, BUS_IDE);
 		description_note(
 			d,
@@ -111,7 +111,7 @@ static bool all_there(const struct line_bus *b, line_has_fn has, const void *ctx
 
 static bool firmware_knows(const struct guest_description *d, enum disk_bus bus)
 {
-	return d->firmware != FIRMWARE_UEFI || !line_buses[bus].without_uefi_driver || d->goes_on;
+	return d->firmware != FIRMWARE_UEFI || !line_buses[bus].without_uefi_driver || d->told.goes_on;
 }
 
 /* The first of those that the description allows that QEMU and the firmware have. */
@@ -172,15 +172,15 @@ static void decide_disks(struct guest_description *d, enum disk_bus wish, line_h
 		decide_sectors(d, &d->disks[i]);
 	}
 	/* a guest that boots from IDE may know no AHCI */
-	if (d->machine == MACHINE_UNSAID || ((wish == BUS_IDE || d->old_windows) && d->machine == MACHINE_Q35))
+	if (d->machine == MACHINE_UNSAID || ((wish == BUS_IDE || d->system.old_windows) && d->machine == MACHINE_Q35))
 		d->machine = any_disk_on(d, BUS_IDE) ? MACHINE_PC : MACHINE_Q35;
-	if (d->secure_boot && d->machine == MACHINE_PC) {
+	if (d->uefi.secure_boot && d->machine == MACHINE_PC) {
 		description_note(d, "secure boot needs q35: the machine is one");
 		d->machine = MACHINE_Q35;
 	}
 	for (size_t i = 0; i < d->disk_count; i++)
 		decide_bus(d, &d->disks[i], wish != BUS_UNSAID, has, ctx);
-	if (any_disk_on(d, BUS_LSILOGIC) && !d->of_qemu)
+	if (any_disk_on(d, BUS_LSILOGIC) && !d->system.of_qemu)
 		description_note(d,
 				 "QEMU's lsi53c895a is an older chip of that family: if the guest does not find its disk, import it with "
 				 "--bus sata");
@@ -276,10 +276,10 @@ static bool keeps_pci(const struct guest_description *d, size_t i)
 		return false;
 	if (!a->bus) /* behind what the machine has itself, and before ICH9 */
 		return a->slot > 1 && a->slot < (d->machine == MACHINE_Q35 ? 0x1d : 0x20);
-	if (d->bridges_of_proxmox)
+	if (d->pci.bridges_of_proxmox)
 		return d->machine == MACHINE_Q35 && (a->bus == 6 || a->bus == 7) && a->slot && a->slot < 0x20;
-	return d->of_qemu && d->machine == MACHINE_Q35 && !a->slot && is_port(d, a->bus) && ports_fit(d) &&
-	       (!d->odd_bus || a->bus < d->odd_bus);
+	return d->system.of_qemu && d->machine == MACHINE_Q35 && !a->slot && is_port(d, a->bus) && ports_fit(d) &&
+	       (!d->pci.odd_bus || a->bus < d->pci.odd_bus);
 }
 
 /* A port of PCI Express has the number of its slot in 13 bits. */
@@ -301,7 +301,7 @@ static void make_ports(struct guest_description *d)
 	for (i = 0; i < d->nic_count; i++)
 		if (d->nics[i].has_pci && !d->nics[i].pci.domain && !d->nics[i].pci.slot)
 			last = MAX(last, d->nics[i].pci.bus);
-	if (!d->of_qemu || d->machine != MACHINE_Q35 || d->port_count || d->odd_bus || last > GUEST_PORTS_MAX)
+	if (!d->system.of_qemu || d->machine != MACHINE_Q35 || d->port_count || d->pci.odd_bus || last > GUEST_PORTS_MAX)
 		return;
 	for (i = 0; i < last; i++)
 		d->ports[d->port_count++] = (struct described_port){.bus = i + 1,
@@ -335,7 +335,8 @@ static void decide_addresses(struct guest_description *d)
 
 		n->keeps_pci = keeps_pci(d, i);
 		n->keeps_slot = !n->keeps_pci && keeps_slot(d, i);
-		if (n->keeps_pci || n->keeps_slot || (!n->has_pci && (d->of_qemu || (!n->model && !n->has_mac && !n->network && !n->kind))))
+		if (n->keeps_pci || n->keeps_slot ||
+		    (!n->has_pci && (d->system.of_qemu || (!n->model && !n->has_mac && !n->network && !n->kind))))
 			continue;
 		longer = xasprintf("%s%s#%zu%s", cards, count++ ? ", " : "", i + 1, there);
 		free(cards);
@@ -352,7 +353,7 @@ static void decide_addresses(struct guest_description *d)
 static void note_unplugged(struct guest_description *d)
 {
 	for (size_t i = 0; i < d->nic_count; i++)
-		if (d->nics[i].unplugged && !d->goes_on)
+		if (d->nics[i].unplugged && !d->told.goes_on)
 			description_note(
 				d, "network card #%zu was not plugged in there (link down), and is here: --net '#%zu=none' leaves it so",
 				i + 1, i + 1);
@@ -360,13 +361,13 @@ static void note_unplugged(struct guest_description *d)
 
 static void decide_video(struct guest_description *d, line_has_fn has, const void *ctx)
 {
-	if (d->video && strcmp(d->video, "none") && !has(ctx, d->video)) {
-		description_note(d, "this QEMU has no display adapter %s: it becomes a standard VGA", d->video);
-		free(d->video);
-		d->video = NULL;
+	if (d->has.video && strcmp(d->has.video, "none") && !has(ctx, d->has.video)) {
+		description_note(d, "this QEMU has no display adapter %s: it becomes a standard VGA", d->has.video);
+		free(d->has.video);
+		d->has.video = NULL;
 	}
-	if (!d->video)
-		d->video = xstrdup("VGA");
+	if (!d->has.video)
+		d->has.video = xstrdup("VGA");
 }
 
 void line_decide(struct guest_description *d, const struct line_wishes *w, line_has_fn has, const void *ctx)

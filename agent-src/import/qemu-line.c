@@ -108,14 +108,14 @@ static void add_slots(struct line *l, const struct guest_description *d)
 	}
 	if (numbered)
 		option(l, "global", "driver=ICH9-LPC,property=acpi-pci-hotplug-with-bridge-support,value=off");
-	else if (placed && d->no_slots && d->machine == MACHINE_PC)
+	else if (placed && d->pci.no_slots && d->machine == MACHINE_PC)
 		option(l, "global", "driver=PIIX4_PM,property=acpi-root-pci-hotplug,value=off");
 }
 
 static void add_machine(struct line *l, const struct guest_description *d, const struct line_host *h)
 {
 	bool smm = d->firmware == FIRMWARE_UEFI && h->uefi->smm;
-	const char *hyperv = d->windows ? ",hv-relaxed=on,hv-vapic=on,hv-spinlocks=0x1fff,hv-time=on" : "";
+	const char *hyperv = d->system.windows ? ",hv-relaxed=on,hv-vapic=on,hv-spinlocks=0x1fff,hv-time=on" : "";
 	AUTO_FREE char *name = quoted(d->name);
 
 	option(l, "name", "guest=%s", name);
@@ -138,7 +138,7 @@ static void add_machine(struct line *l, const struct guest_description *d, const
 	if (d->uuid)
 		option(l, "uuid", "%s", d->uuid);
 	add_smbios(l, d);
-	option(l, "rtc", "base=%s", d->local_time || (d->windows && !d->utc) ? "localtime" : "utc");
+	option(l, "rtc", "base=%s", d->system.local_time || (d->system.windows && !d->system.utc) ? "localtime" : "utc");
 	words_add(&l->argv, &l->argc, xstrdup("-nodefaults"));
 	words_add(&l->argv, &l->argc, xstrdup("-no-user-config"));
 	if (h->sandbox && !needs_programs(h, d)) /* libvirt does the same */
@@ -360,7 +360,7 @@ static void add_bridges(struct line *l, const struct guest_description *d)
 {
 	unsigned last = 0, i;
 
-	for (i = 0; d->bridges_of_proxmox && i < d->nic_count; i++)
+	for (i = 0; d->pci.bridges_of_proxmox && i < d->nic_count; i++)
 		if (d->nics[i].keeps_pci)
 			last = MAX(last, d->nics[i].pci.bus);
 	if (last < 6)
@@ -378,19 +378,19 @@ static bool needs_usb2(const struct guest_description *d)
 	for (size_t i = 0; i < d->disk_count; i++)
 		if (!d->disks[i].cdrom && d->disks[i].bus == BUS_USB)
 			return true;
-	return d->xhci;
+	return d->has.xhci;
 }
 
 /* Channels as libvirt and Proxmox give them to their guests; each has its socket beside the others. */
 static void add_channels(struct line *l, const struct guest_description *d, const struct line_host *h)
 {
-	for (size_t i = 0; i < d->serials; i++) {
+	for (size_t i = 0; i < d->has.serials; i++) {
 		AUTO_FREE char *path = quoted(h->serials[i]);
 
 		option(l, "chardev", "socket,id=serial%zu,path=%s,server=on,wait=off", i, path);
 		option(l, "serial", "chardev:serial%zu", i);
 	}
-	if (d->agent) {
+	if (d->has.agent) {
 		AUTO_FREE char *path = quoted(h->agent);
 
 		option(l, "chardev", "socket,id=agent0,path=%s,server=on,wait=off", path);
@@ -403,27 +403,27 @@ static void add_channels(struct line *l, const struct guest_description *d, cons
 
 static void add_tpm(struct line *l, const struct guest_description *d, const struct line_host *h)
 {
-	AUTO_FREE char *path = d->tpm && h->tpm ? quoted(h->tpm) : NULL;
+	AUTO_FREE char *path = d->has.tpm && h->tpm ? quoted(h->tpm) : NULL;
 
 	if (!path)
 		return;
 	option(l, "chardev", "socket,id=chrtpm,path=%s", path);
 	option(l, "tpmdev", "emulator,id=tpm0,chardev=chrtpm");
-	option(l, "device", "%s,tpmdev=tpm0", d->tpm);
+	option(l, "device", "%s,tpmdev=tpm0", d->has.tpm);
 }
 
 static void add_rest(struct line *l, const struct guest_description *d, const struct line_host *h)
 {
 	AUTO_FREE char *qmp = quoted(h->qmp), *vnc = quoted(h->vnc);
 
-	if (strcmp(d->video, "none"))
-		option(l, "device", "%s,id=video0", d->video);
+	if (strcmp(d->has.video, "none"))
+		option(l, "device", "%s,id=video0", d->has.video);
 	option(l, "device", "usb-tablet,id=tablet0,bus=usb.0"); /* the pointer is where the viewer's is */
 	add_channels(l, d, h);
 	add_tpm(l, d, h);
-	if (d->balloon)
+	if (d->has.balloon)
 		option(l, "device", "virtio-balloon-pci,id=balloon0");
-	if (d->rng) {
+	if (d->has.rng) {
 		option(l, "object", "rng-builtin,id=rng0-source");
 		option(l, "device", "virtio-rng-pci,id=rng0,rng=rng0-source");
 	}

@@ -57,7 +57,7 @@ static int read_guest(struct guest_description *d, const json_t *o, struct err *
 	if (r)
 		return r;
 	d->origin = xstrdup("Vagrant box");
-	d->of_qemu = true;
+	d->system.of_qemu = true;
 	d->machine = MACHINE_PC;
 	nic = description_add_nic(d);
 	described_nic_model(d, nic, "virtio");

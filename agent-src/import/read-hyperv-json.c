@@ -127,7 +127,7 @@ static int read_vm(struct guest_description *d, json_t *vm, struct err *e)
 	d->machine = second ? MACHINE_Q35 : MACHINE_PC;
 	d->firmware = second ? FIRMWARE_UEFI : FIRMWARE_BIOS;
 	d->uuid = described_uuid(json_string_value(json_object_get(vm, "Id")));
-	d->local_time = true; /* Hyper-V's clock is the host's local time for every guest */
+	d->system.local_time = true; /* Hyper-V's clock is the host's local time for every guest */
 	d->memory_bytes = memory >= GUEST_MEMORY_MIN ? memory : 0;
 	d->cpu.count = (unsigned)cpus;
 	if (json_is_true(json_object_get(vm, "DynamicMemoryEnabled")))

@@ -138,9 +138,9 @@ static int read_configuration(struct guest_description *d, const xmlNode *root, 
 	d->name = xml_text_at(properties, "name");
 	d->machine = second ? MACHINE_Q35 : MACHINE_PC;
 	d->firmware = second ? FIRMWARE_UEFI : FIRMWARE_BIOS;
-	d->secure_boot = second && is_yes(xml_text_at(settings, "secure_boot_enabled"));
+	d->uefi.secure_boot = second && is_yes(xml_text_at(settings, "secure_boot_enabled"));
 	d->uuid = described_uuid(guid ? guid : own);
-	d->local_time = true; /* Hyper-V's clock is the host's local time for every guest */
+	d->system.local_time = true; /* Hyper-V's clock is the host's local time for every guest */
 	if (size && described_memory(&d->memory_bytes, size, MIB, e))
 		return -EINVAL;
 	if (count && described_number(&n, count, 1, GUEST_CPUS_MAX, "the number of processors", e))

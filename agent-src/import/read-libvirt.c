@@ -276,8 +276,8 @@ static void add_pci_controller(struct domain *x, const xmlNode *node)
 	    hex_number(&port.chassis, target, "chassis", 0xff) && hex_number(&port.port, target, "port", 0xff) &&
 	    x->d->port_count < GUEST_PORTS_MAX)
 		x->d->ports[x->d->port_count++] = port;
-	else if (!x->d->odd_bus || port.bus < x->d->odd_bus)
-		x->d->odd_bus = port.bus;
+	else if (!x->d->pci.odd_bus || port.bus < x->d->pci.odd_bus)
+		x->d->pci.odd_bus = port.bus;
 }
 
 /* Elements of a card that are not mapped; the known ones are mapped, or are the host's side of it. */
@@ -339,9 +339,9 @@ static void add_video(struct domain *x, const xmlNode *node)
 	};
 	AUTO_FREE char *model = xml_attr_at(node, "model", "type");
 
-	if (!x->d->video)
-		x->d->video = xstrdup(PAIR_OF(models, model));
-	if (!x->d->video)
+	if (!x->d->has.video)
+		x->d->has.video = xstrdup(PAIR_OF(models, model));
+	if (!x->d->has.video)
 		description_note(x->d, "the display adapter '%.40s' is not known: it becomes a standard VGA", model ? model : "?");
 }
 
@@ -363,7 +363,7 @@ static bool is_idle(const xmlNode *n)
 static void add_serial(struct domain *x, const xmlNode *n)
 {
 	AUTO_FREE char *kind = xml_attr_at(n, "target", "type");
-	bool is_first = xml_is(n, "console") && !xml_child(x->devices, "serial") && !x->d->serials;
+	bool is_first = xml_is(n, "console") && !xml_child(x->devices, "serial") && !x->d->has.serials;
 
 	if (xml_is(n, "console") && kind && strcmp(kind, "serial") != 0)
 		description_note(x->d, "its console of kind %.40s is not mapped", kind);
@@ -371,8 +371,8 @@ static void add_serial(struct domain *x, const xmlNode *n)
 		description_note(x->d, "its serial port of kind %.40s is not mapped", kind);
 	else if (xml_is(n, "console") && !is_first)
 		return;
-	else if (x->d->serials < GUEST_SERIALS_MAX)
-		x->d->serials++;
+	else if (x->d->has.serials < GUEST_SERIALS_MAX)
+		x->d->has.serials++;
 	else
 		description_note(x->d, "a PC has %d serial ports: a further one is left out", GUEST_SERIALS_MAX);
 }
@@ -396,23 +396,23 @@ static int add_device(struct domain *x, const xmlNode *n, struct err *e)
 	if (xml_is(n, "video")) {
 		add_video(x, n);
 	} else if (xml_is(n, "controller")) {
-		x->d->xhci |= model && strstr(model, "xhci");
+		x->d->has.xhci |= model && strstr(model, "xhci");
 		add_pci_controller(x, n);
 	} else if (xml_is(n, "serial") || xml_is(n, "console")) {
 		add_serial(x, n);
 	} else if (xml_is(n, "channel") && xml_attr_is(xml_child(n, "target"), "name", "org.qemu.guest_agent.0")) {
-		x->d->agent = true;
+		x->d->has.agent = true;
 	} else if (xml_is(n, "rng")) {
-		x->d->rng = true;
-	} else if (xml_is(n, "tpm") && x->d->goes_on) {
-		x->d->tpm = xstrdup(model && !strcmp(model, "tpm-crb") ? "tpm-crb" : "tpm-tis");
+		x->d->has.rng = true;
+	} else if (xml_is(n, "tpm") && x->d->told.goes_on) {
+		x->d->has.tpm = xstrdup(model && !strcmp(model, "tpm-crb") ? "tpm-crb" : "tpm-tis");
 	} else if (xml_is(n, "tpm")) {
 		description_note(x->d, "its TPM is not mapped: what is sealed in it (BitLocker's keys, say) is not there");
 	} else if (!is_idle(n)) {
 		note_device(x, n);
 	}
 	if (xml_is(n, "memballoon"))
-		x->d->balloon = model && !strncmp(model, "virtio", 6);
+		x->d->has.balloon = model && !strncmp(model, "virtio", 6);
 	return 0;
 }
 
@@ -446,7 +446,7 @@ static int cpus_of(struct domain *x, struct err *e)
 	x->d->cpu.count = (unsigned)n;
 	if (current && strcmp(current, text ? text : "1") != 0)
 		description_note(x->d, "%.20s of its %u processors were in use there: here all are%s", current, (unsigned)n,
-				 x->d->goes_on ? "" : " (--cpus)");
+				 x->d->told.goes_on ? "" : " (--cpus)");
 	for (size_t i = 0; topology && i < ARRAY_LEN(names); i++) {
 		AUTO_FREE char *value = xml_attr(topology, names[i]);
 
@@ -506,15 +506,15 @@ static int machine_of(struct domain *x, struct err *e)
 		x->d->machine = MACHINE_PC;
 	else
 		description_note(x->d, "the machine '%.60s' is not known", machine);
-	if (machine && x->d->of_qemu)
+	if (machine && x->d->system.of_qemu)
 		described_machine_type(x->d, machine);
 	x->d->firmware = (firmware && !strcmp(firmware, "efi")) || xml_attr_is(loader, "type", "pflash") ||
 					 (path && (strcasestr(path, "OVMF") || strcasestr(path, "edk2")))
 				 ? FIRMWARE_UEFI
 				 : FIRMWARE_BIOS;
-	x->d->secure_boot = xml_attr_is(loader, "secure", "yes");
+	x->d->uefi.secure_boot = xml_attr_is(loader, "secure", "yes");
 	if (x->d->firmware == FIRMWARE_UEFI)
-		x->d->nvram = libvirt_nvram_name(xml_child(os, "nvram"));
+		x->d->uefi.nvram = libvirt_nvram_name(xml_child(os, "nvram"));
 	x->d->direct.kernel = xml_text_at(os, "kernel");
 	x->d->direct.initrd = xml_text_at(os, "initrd");
 	x->d->direct.append = xml_text_at(os, "cmdline");
@@ -604,13 +604,13 @@ static int read_domain(struct domain *x, struct err *e)
 	if (xml_child(x->root, "genid"))
 		x->d->genid = described_uuid(genid) ?: xstrdup("");
 	x->is_xen = xml_attr_is(x->root, "type", "xen");
-	x->d->of_qemu = !type || !strcmp(type, "kvm") || !strcmp(type, "qemu") || !strcmp(type, "hvf");
-	x->d->windows = xml_at(x->root, "features/hyperv") != NULL;
-	x->d->local_time = xml_attr_is(xml_child(x->root, "clock"), "offset", "localtime");
-	x->d->utc = xml_attr_is(xml_child(x->root, "clock"), "offset", "utc");
-	if (xml_child(x->root, "clock") && !x->d->local_time && !x->d->utc)
+	x->d->system.of_qemu = !type || !strcmp(type, "kvm") || !strcmp(type, "qemu") || !strcmp(type, "hvf");
+	x->d->system.windows = xml_at(x->root, "features/hyperv") != NULL;
+	x->d->system.local_time = xml_attr_is(xml_child(x->root, "clock"), "offset", "localtime");
+	x->d->system.utc = xml_attr_is(xml_child(x->root, "clock"), "offset", "utc");
+	if (xml_child(x->root, "clock") && !x->d->system.local_time && !x->d->system.utc)
 		description_note(x->d, "its clock, which is neither UTC nor local time there, is %s here",
-				 x->d->windows ? "local time" : "UTC");
+				 x->d->system.windows ? "local time" : "UTC");
 	if (described_system(x->d, os, e) || machine_of(x, e) || memory_of(x, e) || cpus_of(x, e))
 		return -EINVAL;
 	cpu_model(x);

@@ -403,8 +403,8 @@ static void add_nic(struct ovf *o, const struct item *it)
 
 static void add_video(struct ovf *o)
 {
-	if (!o->d->video)
-		o->d->video = xstrdup("VGA");
+	if (!o->d->has.video)
+		o->d->has.video = xstrdup("VGA");
 }
 
 static void leave_out(struct ovf *o, const struct item *it)
@@ -449,7 +449,7 @@ static int add_item(struct ovf *o, const struct item *it, struct err *e)
 	case RES_STORAGE:
 		return 0; /* with what is on it */
 	case RES_USB:
-		o->d->xhci |= it->sub && strcasestr(it->sub, "xhci");
+		o->d->has.xhci |= it->sub && strcasestr(it->sub, "xhci");
 		return 0;
 	default:
 		leave_out(o, it);
@@ -471,7 +471,7 @@ static void vmware_extras(struct ovf *o)
 		if (!strcmp(key, expected[0]))
 			o->d->firmware = strcmp(value, "efi") ? FIRMWARE_BIOS : FIRMWARE_UEFI;
 		else if (!strcmp(key, expected[1]))
-			o->d->secure_boot = !strcmp(value, "true");
+			o->d->uefi.secure_boot = !strcmp(value, "true");
 		else if (strcasecmp(value, "false"))
 			description_note(o->d, "the setting %.60s=%.60s is not mapped", key, value);
 	}
@@ -484,10 +484,10 @@ static void system_by_number(struct ovf *o, const char *id)
 	unsigned n = id ? (unsigned)atoi(id) : 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(old); i++)
-		o->d->old_windows |= n == old[i];
+		o->d->system.old_windows |= n == old[i];
 	for (size_t i = 0; i < ARRAY_LEN(windows); i++)
-		o->d->windows |= n == windows[i];
-	o->d->windows |= o->d->old_windows;
+		o->d->system.windows |= n == windows[i];
+	o->d->system.windows |= o->d->system.old_windows;
 }
 
 static int name_and_system(struct ovf *o, struct err *e)
@@ -632,7 +632,7 @@ int read_ovf(struct guest_description *d, const char *text, size_t n, struct err
 	if (!xml_is(o.envelope, "Envelope"))
 		r = err_set(e, EINVAL, "not an OVF: its outermost element is not <Envelope>");
 	else
-		r = choose_system(&o, d->wish, e);
+		r = choose_system(&o, d->told.wish, e);
 	o.vbox = xml_child(o.system, "Machine");
 	r = r ?: read_system(&o, e);
 	for (size_t i = 0; i < o.n; i++) {

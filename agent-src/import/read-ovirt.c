@@ -65,11 +65,11 @@ void ovirt_machine(struct guest_description *d, const xmlNode *system)
 	struct err ignored;
 	uint64_t n = 0;
 
-	d->of_qemu = true;
+	d->system.of_qemu = true;
 	if (type && !described_number(&n, type, 0, ARRAY_LEN(types) - 1, "BiosType", &ignored)) {
 		d->machine = types[n].machine;
 		d->firmware = types[n].firmware;
-		d->secure_boot = n == 4;
+		d->uefi.secure_boot = n == 4;
 	}
 	if (machine) {
 		d->machine = strstr(machine, "q35") ? MACHINE_Q35 : MACHINE_PC;
@@ -176,9 +176,9 @@ static void take_video(struct guest_description *d, const char *device)
 						{"bochs", "bochs-display"},
 						{"virtio", "virtio-vga"}};
 
-	for (size_t i = 0; !d->video && i < ARRAY_LEN(models); i++)
+	for (size_t i = 0; !d->has.video && i < ARRAY_LEN(models); i++)
 		if (!strcasecmp(device, models[i][0]))
-			d->video = xstrdup(models[i][1]);
+			d->has.video = xstrdup(models[i][1]);
 }
 
 /* Devices that come with something else, or are the host's side of it. */
@@ -202,15 +202,15 @@ void ovirt_device(struct guest_description *d, const xmlNode *item)
 	if (!strcasecmp(type, "video"))
 		take_video(d, is);
 	else if (!strcasecmp(type, "rng"))
-		d->rng = true;
+		d->has.rng = true;
 	else if (!strcasecmp(type, "console"))
-		d->serials = MAX(d->serials, 1u);
+		d->has.serials = MAX(d->has.serials, 1u);
 	else if (!strcasecmp(type, "channel") && !strcasecmp(is, "unix"))
-		d->agent = true; /* the engine gives every guest this one, and its own agent's */
+		d->has.agent = true; /* the engine gives every guest this one, and its own agent's */
 	else if (!strcasecmp(type, "tpm"))
 		description_note(d, "the TPM is not mapped: what is sealed in it (BitLocker's keys, say) is not there");
 	else if (!is_idle(type) && strcasecmp(is, "spicevmc") != 0)
 		description_note(d, "'%.60s' (%.40s %.40s) is not mapped", name ? name : "?", type, is);
-	d->balloon |= !strcasecmp(type, "balloon");
-	d->xhci |= !strcasecmp(type, "controller") && strcasestr(is, "xhci");
+	d->has.balloon |= !strcasecmp(type, "balloon");
+	d->has.xhci |= !strcasecmp(type, "controller") && strcasestr(is, "xhci");
 }

@@ -175,13 +175,13 @@ static void take_states(struct conf *c)
 	if (tpm)
 		description_note(c->d, "the TPM does not come along: have the recovery key of a disk that is unlocked by it (BitLocker)");
 	if (volume && c->d->firmware == FIRMWARE_UEFI) {
-		c->d->efi.label = xstrdup("efidisk0");
-		name_file(&c->d->efi, volume, efi);
+		c->d->uefi.efi.label = xstrdup("efidisk0");
+		name_file(&c->d->uefi.efi, volume, efi);
 		volume = NULL;
 	}
 	free(volume);
-	c->d->secure_boot = c->d->firmware == FIRMWARE_UEFI && conf_is_true(keys) && c->d->machine == MACHINE_Q35;
-	if (conf_is_true(keys) && c->d->firmware == FIRMWARE_UEFI && !c->d->secure_boot)
+	c->d->uefi.secure_boot = c->d->firmware == FIRMWARE_UEFI && conf_is_true(keys) && c->d->machine == MACHINE_Q35;
+	if (conf_is_true(keys) && c->d->firmware == FIRMWARE_UEFI && !c->d->uefi.secure_boot)
 		description_note(c->d, "secure boot, which needs q35, is off: its machine is a pc");
 }
 
@@ -221,7 +221,7 @@ static void place_nic(struct conf *c, struct described_nic *nic, unsigned number
 			c->d->nic_count);
 		return;
 	}
-	c->d->bridges_of_proxmox = is_q35;
+	c->d->pci.bridges_of_proxmox = is_q35;
 	nic->has_pci = true;
 	nic->pci.bus = (is_first ? 0 : 1) + (is_q35 ? 6 : 0);
 	nic->pci.slot = is_first ? 18 + number : number - 5;

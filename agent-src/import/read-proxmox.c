@@ -194,11 +194,11 @@ static void take_system(struct conf *c)
 	const char *type = conf_get(c, "ostype"), *name = conf_get(c, "name"), *local = conf_get(c, "localtime");
 	__auto_type system = ROW_OF(systems, word, type);
 
-	c->d->windows = system && system->windows;
-	c->d->old_windows = system && system->old;
+	c->d->system.windows = system && system->windows;
+	c->d->system.old_windows = system && system->old;
 	c->d->name = xstrdup(name);
-	c->d->local_time = conf_is_true(local);
-	c->d->utc = local && !c->d->local_time;
+	c->d->system.local_time = conf_is_true(local);
+	c->d->system.utc = local && !c->d->system.local_time;
 }
 
 static int take_machine(struct conf *c, struct err *e)
@@ -295,7 +295,7 @@ static int take_memory(struct conf *c, struct err *e)
 	const char *text = conf_get(c, "memory"), *balloon = conf_get(c, "balloon");
 	AUTO_FREE char *mib = text ? conf_main_property(text, "current") : xasprintf("%u", MEMORY_DEFAULT);
 
-	c->d->balloon = !balloon || strcmp(balloon, "0") != 0;
+	c->d->has.balloon = !balloon || strcmp(balloon, "0") != 0;
 	return described_memory(&c->d->memory_bytes, mib, MIB, e);
 }
 
@@ -335,14 +335,14 @@ static void take_ports(struct conf *c)
 	const char *agent = conf_get(c, "agent"), *rng = conf_get(c, "rng0");
 	AUTO_FREE char *on = agent ? conf_main_property(agent, "enabled") : NULL;
 
-	c->d->agent = conf_is_true(on);
-	c->d->rng = rng != NULL;
+	c->d->has.agent = conf_is_true(on);
+	c->d->has.rng = rng != NULL;
 	for (unsigned i = 0; i < GUEST_SERIALS_MAX; i++) {
 		const char *port = conf_get(c, "serial%u", i);
 
 		if (!port)
 			continue;
-		c->d->serials = i + 1;
+		c->d->has.serials = i + 1;
 		if (strcmp(port, "socket") != 0)
 			description_note(c->d, "the serial port #%u was %.60s of its host: here it is a socket", i + 1, port);
 	}
@@ -360,10 +360,10 @@ static void take_display(struct conf *c)
 
 	for (i = 0; type && i < ARRAY_LEN(types); i++)
 		if (strlen(types[i][0]) == n && !strncmp(type, types[i][0], n))
-			c->d->video = xstrdup(types[i][1]);
-	if (!type && c->d->old_windows)
-		c->d->video = xstrdup("cirrus-vga");
-	if (type && !c->d->video)
+			c->d->has.video = xstrdup(types[i][1]);
+	if (!type && c->d->system.old_windows)
+		c->d->has.video = xstrdup("cirrus-vga");
+	if (type && !c->d->has.video)
 		description_note(c->d, "the display adapter '%.40s' is not known: it becomes a standard VGA", type);
 }
 
@@ -470,7 +470,7 @@ void conf_idle(struct conf *c, const char *name)
 {
 	char *longer;
 
-	if (c->idle_count++ >= 8 && !c->d->verbose)
+	if (c->idle_count++ >= 8 && !c->d->told.verbose)
 		return;
 	longer = xasprintf("%s%s%.40s", c->idle ? c->idle : "", c->idle ? ", " : "", name);
 	free(c->idle);
@@ -489,7 +489,7 @@ static void say_the_rest(struct conf *c)
 	if (c->idle_count)
 		description_note(c->d, "%zu setting%s of Proxmox VE's that say%s nothing of the hardware %s left out: %s%s", c->idle_count,
 				 c->idle_count == 1 ? "" : "s", c->idle_count == 1 ? "s" : "", c->idle_count == 1 ? "is" : "are", c->idle,
-				 c->idle_count > 8 && !c->d->verbose ? " … (--verbose)" : "");
+				 c->idle_count > 8 && !c->d->told.verbose ? " … (--verbose)" : "");
 }
 
 static int read_guest(struct conf *c, struct err *e)
@@ -497,7 +497,7 @@ static int read_guest(struct conf *c, struct err *e)
 	if (conf_get(c, "rootfs"))
 		return err_set(e, EINVAL, "a container (LXC), not a virtual machine");
 	c->d->origin = xstrdup("Proxmox VE");
-	c->d->of_qemu = true;
+	c->d->system.of_qemu = true;
 	take_system(c);
 	if (take_machine(c, e) || take_memory(c, e) || take_cpus(c, e))
 		return -EINVAL;

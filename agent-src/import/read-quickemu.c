@@ -164,12 +164,12 @@ static int take_machine(struct settings *s, const char *os, struct err *e)
 	if (cores && described_number(&n, cores, 1, GUEST_CPUS_MAX, "cpu_cores", e))
 		return -EINVAL;
 	s->d->cpu.count = cores ? (unsigned)n : 0;
-	s->d->windows = !strncmp(os, "windows", 7);
+	s->d->system.windows = !strncmp(os, "windows", 7);
 	s->d->machine = is_old(os) ? MACHINE_PC : MACHINE_Q35;
 	s->d->firmware = boot && !strcmp(boot, "legacy") ? FIRMWARE_BIOS : FIRMWARE_UEFI;
-	s->d->secure_boot = is_on(s, "secureboot") && s->d->firmware == FIRMWARE_UEFI;
-	s->d->local_time = true;
-	s->d->xhci = s->d->rng = !is_old(os);
+	s->d->uefi.secure_boot = is_on(s, "secureboot") && s->d->firmware == FIRMWARE_UEFI;
+	s->d->system.local_time = true;
+	s->d->has.xhci = s->d->has.rng = !is_old(os);
 	if (is_on(s, "tpm"))
 		description_note(s->d, "the TPM does not come along: have the recovery key of a disk that is unlocked by it (BitLocker)");
 	return take_memory(s, e);
@@ -184,9 +184,9 @@ static void take_variables(struct settings *s, const char *disk)
 
 	if (s->d->firmware != FIRMWARE_UEFI)
 		return;
-	s->d->efi.label = xstrdup("OVMF_VARS.fd");
-	s->d->efi.file = xasprintf("%.*sOVMF_VARS.fd", (int)dir, disk);
-	s->d->efi.format = "raw";
+	s->d->uefi.efi.label = xstrdup("OVMF_VARS.fd");
+	s->d->uefi.efi.file = xasprintf("%.*sOVMF_VARS.fd", (int)dir, disk);
+	s->d->uefi.efi.format = "raw";
 }
 
 static int take_disks(struct settings *s, const char *os, struct err *e)
@@ -274,7 +274,7 @@ static void say_the_rest(struct settings *s)
 		said = PAIR_OF(seen, s->all[i].name);
 		if (said && *value)
 			description_note(s->d, "%s (%.100s): %s", s->all[i].name, value, said);
-		else if (s->d->verbose)
+		else if (s->d->told.verbose)
 			description_note(s->d, "the setting %.60s=%.60s is left out", s->all[i].name, value);
 		else
 			idle++;
@@ -293,7 +293,7 @@ static int read_guest(struct settings *s, struct err *e)
 	if (!strcmp(os, "macos"))
 		return err_set(e, EINVAL, "a guest with macOS, whose boot loader and key quickemu adds: it cannot be imported");
 	s->d->origin = xstrdup("quickemu");
-	s->d->of_qemu = true;
+	s->d->system.of_qemu = true;
 	get(s, "disk_size");
 	get(s, "macos_release");
 	if (take_machine(s, os, e) || take_disks(s, os, e))

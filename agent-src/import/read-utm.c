@@ -106,24 +106,24 @@ static void take_firmware(struct utm *u, const xmlNode *qemu)
 {
 	u->d->firmware = is_on(qemu, "UEFIBoot") ? FIRMWARE_UEFI : FIRMWARE_BIOS;
 	if (is_on(qemu, "TPMDevice")) { /* UTM has secure boot with a TPM */
-		u->d->secure_boot = u->d->firmware == FIRMWARE_UEFI;
+		u->d->uefi.secure_boot = u->d->firmware == FIRMWARE_UEFI;
 		description_note(u->d, "the TPM does not come along: have the recovery key of a disk that is unlocked by it (BitLocker)");
 	}
 	if (u->d->firmware != FIRMWARE_UEFI)
 		return;
-	u->d->efi.label = xstrdup("efi_vars.fd");
-	u->d->efi.file = xstrdup(DATA "efi_vars.fd");
-	u->d->efi.format = "raw";
+	u->d->uefi.efi.label = xstrdup("efi_vars.fd");
+	u->d->uefi.efi.file = xstrdup(DATA "efi_vars.fd");
+	u->d->uefi.efi.format = "raw";
 }
 
 static void take_tweaks(struct utm *u, const xmlNode *qemu)
 {
 	AUTO_FREE char *machine = text_in(qemu, "MachinePropertyOverride");
 
-	u->d->rng = is_on(qemu, "RNGDevice");
-	u->d->balloon = is_on(qemu, "BalloonDevice");
-	u->d->local_time = is_on(qemu, "RTCLocalTime");
-	u->d->utc = !u->d->local_time;
+	u->d->has.rng = is_on(qemu, "RNGDevice");
+	u->d->has.balloon = is_on(qemu, "BalloonDevice");
+	u->d->system.local_time = is_on(qemu, "RTCLocalTime");
+	u->d->system.utc = !u->d->system.local_time;
 	if (machine)
 		description_note(u->d, "properties of its machine (%.100s) are left out", machine);
 	if (first_in(qemu, "AdditionalArguments"))
@@ -147,8 +147,8 @@ static int take_machine(struct utm *u, struct err *e)
 	take_tweaks(u, qemu);
 	u->d->name = text_in(info, "Name");
 	u->d->uuid = described_uuid(uuid);
-	u->d->xhci = usb && !strcmp(usb, "3.0");
-	u->d->agent = true; /* every PC of UTM's has that port */
+	u->d->has.xhci = usb && !strcmp(usb, "3.0");
+	u->d->has.agent = true; /* every PC of UTM's has that port */
 	if (share && strcmp(share, "None") != 0)
 		description_note(u->d, "the directory that it shares with its host (%.20s) is not mapped", share);
 	return 0;
@@ -303,10 +303,10 @@ static void take_display(struct utm *u)
 	AUTO_FREE char *model = text_in(first, "Hardware");
 
 	if (!first)
-		u->d->video = xstrdup("none");
+		u->d->has.video = xstrdup("none");
 	if (PAIR_OF(known, model))
-		u->d->video = xstrdup(PAIR_OF(known, model));
-	if (!u->d->video)
+		u->d->has.video = xstrdup(PAIR_OF(known, model));
+	if (!u->d->has.video)
 		description_note(u->d, "the display adapter '%.40s' is not known: it becomes a standard VGA", model ? model : "?");
 	if (first && xml_after(first))
 		description_note(u->d, "the guest has several displays, of which the first is mapped");
@@ -319,8 +319,8 @@ static void take_serials(struct utm *u)
 	for (port = first_in(u->root, "Serial"); port; port = xml_after(port)) {
 		AUTO_FREE char *target = text_in(port, "Target");
 
-		if ((!target || !strcmp(target, "Auto")) && u->d->serials < GUEST_SERIALS_MAX)
-			u->d->serials++;
+		if ((!target || !strcmp(target, "Auto")) && u->d->has.serials < GUEST_SERIALS_MAX)
+			u->d->has.serials++;
 		else
 			description_note(u->d, "a serial port (%.20s) is not mapped", target ? target : "Auto");
 	}
@@ -355,7 +355,7 @@ static int read_guest(struct utm *u, struct err *e)
 	if (r)
 		return r;
 	u->d->origin = xstrdup("UTM");
-	u->d->of_qemu = true;
+	u->d->system.of_qemu = true;
 	for (n = first_in(u->root, "Drive"); n; n = xml_after(n))
 		add_drive(u, n);
 	for (n = first_in(u->root, "Network"); n; n = xml_after(n))

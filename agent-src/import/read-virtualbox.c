@@ -45,8 +45,8 @@ static void take_serials(struct guest_description *d, const xmlNode *hw)
 	const xmlNode *p;
 
 	for (p = xml_child(xml_child(hw, "UART"), "Port"); p; p = xml_next(p, "Port"))
-		if (is_on(p) && d->serials < GUEST_SERIALS_MAX)
-			d->serials++;
+		if (is_on(p) && d->has.serials < GUEST_SERIALS_MAX)
+			d->has.serials++;
 }
 
 static int take_system(struct guest_description *d, const xmlNode *machine, const xmlNode *platform, struct err *e)
@@ -71,9 +71,9 @@ int virtualbox_machine(struct guest_description *d, const xmlNode *machine, stru
 		return -EINVAL;
 	d->firmware = firmware && !strncasecmp(firmware, "EFI", 3) ? FIRMWARE_UEFI : FIRMWARE_BIOS;
 	d->machine = chipset && !strcasecmp(chipset, "ICH9") ? MACHINE_Q35 : MACHINE_PC;
-	d->secure_boot = is_on(xml_at(hw, "BIOS/SecureBoot"));
-	d->local_time |= clock && !strcmp(clock, "local");
-	d->utc |= clock && !strcmp(clock, "UTC");
+	d->uefi.secure_boot = is_on(xml_at(hw, "BIOS/SecureBoot"));
+	d->system.local_time |= clock && !strcmp(clock, "local");
+	d->system.utc |= clock && !strcmp(clock, "UTC");
 	d->uuid = described_uuid(uuid);
 	note_devices(d, hw);
 	take_serials(d, hw);
@@ -150,7 +150,7 @@ static void take_place(struct guest_description *d, struct described_nic *to, co
 
 	if (described_number(&n, slot ? slot : "", 0, ARRAY_LEN(slots) - 1, "a slot", &ignored))
 		return;
-	d->no_slots = to->has_pci = true;
+	d->pci.no_slots = to->has_pci = true;
 	to->pci = (struct described_pci){.slot = slots[n]};
 }
 
@@ -312,7 +312,7 @@ static void take_usb_and_sound(struct vbox *x)
 	const xmlNode *c = xml_child(xml_at(x->hardware, "USB/Controllers"), "Controller");
 
 	for (; c; c = xml_next(c, "Controller"))
-		x->d->xhci |= xml_attr_is(c, "type", "XHCI");
+		x->d->has.xhci |= xml_attr_is(c, "type", "XHCI");
 	if (is_on(xml_child(x->hardware, "AudioAdapter")))
 		description_note(x->d, "the sound card is not mapped");
 }

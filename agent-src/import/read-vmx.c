@@ -306,9 +306,9 @@ static int add_system(struct vmx *v, struct err *e)
 	if (described_system(v->d, os, e))
 		return -EINVAL;
 	v->d->firmware = firmware && !strcasecmp(firmware, "efi") ? FIRMWARE_UEFI : FIRMWARE_BIOS;
-	v->d->secure_boot = is_true(get(v, "uefi.secureBoot.enabled"));
+	v->d->uefi.secure_boot = is_true(get(v, "uefi.secureBoot.enabled"));
 	v->d->uuid = described_uuid(get(v, "uuid.bios"));
-	v->d->xhci = is_true(get(v, "usb_xhci.present"));
+	v->d->has.xhci = is_true(get(v, "usb_xhci.present"));
 	get(v, "nvram"); /* told of with the firmware */
 	if (get(v, "checkpoint.vmState"))
 		description_note(
@@ -429,7 +429,7 @@ static void add_serials(struct vmx *v)
 		get(v, "serial%u.fileName", i);
 		get(v, "serial%u.yieldOnMsrRead", i);
 		if (is_true(get(v, "serial%u.present", i)) && (!kind || strcasecmp(kind, "thinprint") != 0))
-			v->d->serials++;
+			v->d->has.serials++;
 	}
 }
 
@@ -497,7 +497,7 @@ static void note_the_rest(struct vmx *v)
 	for (size_t i = 0; i < v->n; i++) {
 		if (v->lines[i].known || is_idle(&v->lines[i]))
 			continue;
-		if (v->d->verbose || is_seen(&v->lines[i]))
+		if (v->d->told.verbose || is_seen(&v->lines[i]))
 			description_note(v->d, "the setting %.60s = \"%.60s\" is not mapped", v->lines[i].key, v->lines[i].value);
 		else
 			others++;

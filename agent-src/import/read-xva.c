@@ -141,7 +141,7 @@ static int take_system(struct xva_text *x, struct err *e)
 
 	if (described_system(x->d, template, e) || described_system(x->d, name, e))
 		return -EINVAL;
-	x->d->windows |= flag_of(struct_of(v, "platform"), "viridian");
+	x->d->system.windows |= flag_of(struct_of(v, "platform"), "viridian");
 	return 0;
 }
 
@@ -152,7 +152,7 @@ static void take_firmware(struct xva_text *x)
 
 	x->d->firmware = firmware && !strcasecmp(firmware, "uefi") ? FIRMWARE_UEFI : FIRMWARE_BIOS;
 	x->d->machine = x->d->firmware == FIRMWARE_UEFI ? MACHINE_Q35 : MACHINE_PC;
-	x->d->secure_boot = flag_of(platform, "secureboot");
+	x->d->uefi.secure_boot = flag_of(platform, "secureboot");
 	if ((domain && !strncmp(domain, "pv", 2)) || (!domain && !policy)) {
 		x->d->firmware = FIRMWARE_UNSAID;
 		description_note(

@@ -280,7 +280,7 @@ int sources_open(struct sources *s, struct guest_description *d, const struct so
 	int r;
 
 	*s = (struct sources){.bases = n->bases};
-	*d = (struct guest_description){.verbose = n->verbose, .wish = n->guest};
+	*d = (struct guest_description){.told.verbose = n->verbose, .told.wish = n->guest};
 	r = sort_files(s, &kind, n, e);
 	if (!r && (kind == KIND_OVA || kind == KIND_PACKED))
 		r = box_open(s, &kind, n->dir ? n->dir : ".", e);
@@ -419,7 +419,7 @@ static void read_efi(struct sources *s, const struct guest_description *d, const
 {
 	struct err ignored;
 
-	if (!s->efi.path || image_examine(&s->efi, d->efi.elsewhere ? NULL : d->efi.format, &ignored))
+	if (!s->efi.path || image_examine(&s->efi, d->uefi.efi.elsewhere ? NULL : d->uefi.efi.format, &ignored))
 		return;
 	s->vars = xmalloc(EFI_VARS_MAX);
 	if (image_start(qemu_img, &s->efi, EFI_VARS_MAX, s->vars, &s->vars_bytes, &ignored))

@@ -42,7 +42,7 @@ static bool is_configured(const struct guest_description *d, const char *name)
 	for (size_t i = 0; i < d->disk_count; i++)
 		if (d->disks[i].label && !strcmp(d->disks[i].label, label))
 			return true;
-	return (d->efi.label && !strcmp(d->efi.label, label)) || !strcmp(name, "vmstate");
+	return (d->uefi.efi.label && !strcmp(d->uefi.efi.label, label)) || !strcmp(name, "vmstate");
 }
 
 static void note_others(const struct sources *s, struct guest_description *d)
@@ -58,12 +58,12 @@ static void note_others(const struct sources *s, struct guest_description *d)
 /* Leaves out those disks of d that are neither in it nor named by the user. */
 static void find(struct sources *s, struct guest_description *d, const struct sources_named *named)
 {
-	const struct packed_disk *efi = d->efi.label && !disk_is_said(&d->efi, named) ? in_vma(s, d->efi.label) : NULL;
+	const struct packed_disk *efi = d->uefi.efi.label && !disk_is_said(&d->uefi.efi, named) ? in_vma(s, d->uefi.efi.label) : NULL;
 	size_t i = 0;
 
 	number_disks(d);
 	note_others(s, d);
-	s->efi_number = efi ? take(&d->efi, efi) : 0;
+	s->efi_number = efi ? take(&d->uefi.efi, efi) : 0;
 	while (i < d->disk_count) {
 		struct described_disk *k = &d->disks[i];
 		bool is_given = k->cdrom || disk_is_said(k, named);

@@ -184,8 +184,8 @@ void life_begin_on(struct life *l, struct loop *loop, const char *how, const str
 			   .loop = loop,
 			   .begin_ns = now_ns(),
 			   .progress.percent = -1,
-			   .notes = json_array(),
-			   .leftovers = json_array()};
+			   .told.notes = json_array(),
+			   .told.leftovers = json_array()};
 	report_init(&l->report, o->json, o->json_fine);
 	l->report.stdout_is_data = o->stdout_is_data;
 	l->report.block &= !o->stdout_is_data; /* the reader may use the same terminal */
@@ -229,7 +229,7 @@ static void tell_skipped_late(void *ctx, const char *path)
 
 static struct hook_about about(struct life *l, void (*skipped)(void *ctx, const char *path))
 {
-	return (struct hook_about){.guest = l->guest, .destination = l->to, .how = l->how, .skipped = skipped, .ctx = l};
+	return (struct hook_about){.guest = l->subject.guest, .destination = l->subject.to, .how = l->how, .skipped = skipped, .ctx = l};
 }
 
 /* A hook's words of an end change nothing about it. */
@@ -238,7 +238,8 @@ static void tell_hooks(struct life *l)
 	struct hook_about hooks_about = about(l, tell_skipped_late);
 	struct err e;
 
-	if (!l->is_trial && l->result && hooks_run(report_is_success(l->result) ? "after.d" : "failed.d", &hooks_about, l->result, &e))
+	if (!l->is_trial && l->told.result &&
+	    hooks_run(report_is_success(l->told.result) ? "after.d" : "failed.d", &hooks_about, l->told.result, &e))
 		fprintf(stderr, "vmferry: a hook has failed: %s\n", e.msg);
 }
 
@@ -249,11 +250,11 @@ void life_fini(struct life *l)
 	tell_hooks(l);
 	if (now == l)
 		now = NULL;
-	FREE_ALL(l->guest, l->to, l->stage);
-	json_decref(l->plan);
-	json_decref(l->result);
-	json_decref(l->notes);
-	json_decref(l->leftovers);
+	FREE_ALL(l->subject.guest, l->subject.to, l->stage);
+	json_decref(l->told.plan);
+	json_decref(l->told.result);
+	json_decref(l->told.notes);
+	json_decref(l->told.leftovers);
 	if (l->loop_is_ours)
 		loop_free(l->loop);
 	*l = (struct life){.how = l->how};
@@ -288,9 +289,9 @@ static void on_follow(void *ctx, const char *line)
 
 void life_about(struct life *l, const char *guest, const char *to, pid_t pid)
 {
-	set_text(&l->guest, guest);
-	set_text(&l->to, to);
-	l->pid = pid;
+	set_text(&l->subject.guest, guest);
+	set_text(&l->subject.to, to);
+	l->subject.pid = pid;
 }
 
 int life_open(struct life *l, pid_t known_as, uint64_t start_time, struct err *e)
@@ -339,8 +340,8 @@ static int create_journal(struct life *l, struct err *e)
 {
 	uint8_t id[ATTEMPT_ID_LEN];
 	AUTO_FREE char *boot = boot_id();
-	json_t *begin = json_pack("{s:s*,s:s*,s:{s:s,s:s*,s:i}}", "guest", l->guest, "boot_id", boot, "here", "how", l->how, "to", l->to,
-				  "pid", (int)l->pid);
+	json_t *begin = json_pack("{s:s*,s:s*,s:{s:s,s:s*,s:i}}", "guest", l->subject.guest, "boot_id", boot, "here", "how", l->how, "to",
+				  l->subject.to, "pid", (int)l->subject.pid);
 
 	return attempt_id_new(id, e) ?: life_create_journal(l, id, begin, e);
 }
@@ -468,8 +469,8 @@ void life_emit(struct life *l, const char *event, json_t *members)
 	json_decref(members);
 	if (!strcmp(event, "plan")) {
 		stamp(l, ev);
-		json_decref(l->plan);
-		l->plan = json_incref(ev);
+		json_decref(l->told.plan);
+		l->told.plan = json_incref(ev);
 	}
 	report_emit(&l->report, ev);
 }
@@ -560,8 +561,9 @@ static json_t *status_of(const struct life *l)
 {
 	json_t *out = tell_pace(l);
 
-	json_object_update_new(out, json_pack("{s:s,s:s*,s:i,s:s*,s:s*}", "how", l->how, "guest", l->guest, "pid", (int)l->pid,
-					      "destination", l->to, "attempt", *l->attempt ? l->attempt : NULL));
+	json_object_update_new(out,
+			       json_pack("{s:s,s:s*,s:i,s:s*,s:s*}", "how", l->how, "guest", l->subject.guest, "pid", (int)l->subject.pid,
+					 "destination", l->subject.to, "attempt", *l->attempt ? l->attempt : NULL));
 	if (l->progress.percent < 0)
 		json_object_set(out, "disk_left", json_object_get(out, "left"));
 	if (l->ahead)
@@ -620,7 +622,7 @@ void life_note(struct life *l, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	add_sentence(l, l ? l->notes : NULL, "", fmt, ap);
+	add_sentence(l, l ? l->told.notes : NULL, "", fmt, ap);
 	va_end(ap);
 }
 
@@ -629,13 +631,13 @@ void life_leftover(struct life *l, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	add_sentence(l, l ? l->leftovers : NULL, "left behind: ", fmt, ap);
+	add_sentence(l, l ? l->told.leftovers : NULL, "left behind: ", fmt, ap);
 	va_end(ap);
 }
 
 size_t life_leftovers(const struct life *l)
 {
-	return l ? json_array_size(l->leftovers) : 0;
+	return l ? json_array_size(l->told.leftovers) : 0;
 }
 
 /* ---- the end ---- */
@@ -643,9 +645,9 @@ size_t life_leftovers(const struct life *l)
 /* A command line may have secrets in it, and is left out of the plan. */
 static void remember(const struct life *l, json_t *result)
 {
-	json_t *plan = l->plan ? json_copy(l->plan) : NULL;
-	json_auto_t *entry = json_pack("{s:s*,s:s*,s:s,s:o*,s:O}", "guest", l->guest, "destination", l->to, "how", l->how, "plan", plan,
-				       "result", result);
+	json_t *plan = l->told.plan ? json_copy(l->told.plan) : NULL;
+	json_auto_t *entry = json_pack("{s:s*,s:s*,s:s,s:o*,s:O}", "guest", l->subject.guest, "destination", l->subject.to, "how", l->how,
+				       "plan", plan, "result", result);
 	struct err e;
 
 	json_object_del(plan, "command_line");
@@ -658,7 +660,7 @@ int life_ask_hooks(struct life *l, struct err *e)
 {
 	struct hook_about hooks_about = about(l, tell_skipped);
 
-	return l->is_trial || !l->plan ? 0 : hooks_run("before.d", &hooks_about, l->plan, e);
+	return l->is_trial || !l->told.plan ? 0 : hooks_run("before.d", &hooks_about, l->told.plan, e);
 }
 
 void life_over(struct life *l, json_t *result)
@@ -666,15 +668,15 @@ void life_over(struct life *l, json_t *result)
 	stamp(l, result);
 	if (json_integer_value(json_object_get(result, "exit_code")) != EXIT_REFUSED)
 		remember(l, result);
-	json_decref(l->result);
-	l->result = json_incref(result);
+	json_decref(l->told.result);
+	l->told.result = json_incref(result);
 	report_emit(&l->report, result);
 }
 
 int life_end(struct life *l, const char *outcome, int exit_code, const struct err *why, json_t *members)
 {
 	json_t *r = json_pack("{s:s,s:s,s:s,s:i,s:s*,s:O,s:O,s:I}", "event", "result", "how", l->how, "outcome", outcome, "exit_code",
-			      exit_code, "guest", l->guest, "notes", l->notes, "leftovers", l->leftovers, "total_ms",
+			      exit_code, "guest", l->subject.guest, "notes", l->told.notes, "leftovers", l->told.leftovers, "total_ms",
 			      (json_int_t)((now_ns() - l->begin_ns) / 1000000));
 
 	life_end_journal(l);

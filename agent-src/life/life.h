@@ -24,6 +24,20 @@ struct life_progress {
 	double percent;		   /* share of the stage that is done, where bytes are not counted; negative: they are */
 };
 
+/* What was told so far. */
+struct life_told {
+	json_t *plan;		   /* the event, for the history; NULL: not told yet */
+	json_t *result;		   /* result event, for hooks; NULL: not told yet */
+	json_t *notes, *leftovers; /* sentences for the result */
+};
+
+/* What a command is about. */
+struct life_subject {
+	char *guest; /* the guest's name; NULL: not known yet */
+	char *to;    /* destination of the guest or its disks; NULL: not known yet */
+	pid_t pid;   /* pid of the guest's QEMU; 0: none */
+};
+
 struct life {
 	const char *how; /* name of the command in events and history */
 	const char *state_dir, *runtime_dir;
@@ -32,24 +46,20 @@ struct life {
 	bool loop_is_ours;
 	struct life_signals *signals; /* state of life_hear_signals(); NULL: not called */
 	struct control *control;
-	int claim;			      /* claim on the guest's QEMU; not above 0: none */
-	struct journal *journal;	      /* journal of files that were made; NULL: none */
-	bool journal_is_kept;		      /* keep the journal for a while after the end */
-	bool is_trial;			      /* the command only looks (`--dry-run`): no journal, no hooks */
-	bool is_frequent;		      /* the command runs all day: its caller keeps a history, and this host only counts it */
-	bool undecided;			      /* the journal stays unchanged: another command must go on from it */
-	char *guest;			      /* the guest's name; NULL: not known yet */
-	char *to;			      /* destination of the guest or its disks; NULL: not known yet */
-	pid_t pid;			      /* pid of the guest's QEMU; 0: none */
+	int claim;		 /* claim on the guest's QEMU; not above 0: none */
+	struct journal *journal; /* journal of files that were made; NULL: none */
+	bool journal_is_kept;	 /* keep the journal for a while after the end */
+	bool is_trial;		 /* the command only looks (`--dry-run`): no journal, no hooks */
+	bool is_frequent;	 /* the command runs all day: its caller keeps a history, and this host only counts it */
+	bool undecided;		 /* the journal stays unchanged: another command must go on from it */
+	struct life_subject subject;
 	char attempt[2 * ATTEMPT_ID_LEN + 1]; /* attempt id in hex; "": none yet */
 	bool cancelled;
 	unsigned ahead; /* moves to this host that it waits for; 0: it does not wait */
 	char *stage;
 	struct life_progress progress;
 	uint64_t begin_ns;
-	json_t *plan;		   /* the event, for the history; NULL: not told yet */
-	json_t *result;		   /* result event, for hooks; NULL: not told yet */
-	json_t *notes, *leftovers; /* sentences for the result */
+	struct life_told told;
 	/* Answers a request on the control socket: a new reference. NULL: life.c answers `status` and `cancel`. */
 	json_t *(*request)(void *ctx, const char *command, const json_t *args);
 	void *ctx;

@@ -66,8 +66,8 @@ int ahead_take_back(struct transfer *t, struct err *e)
 
 bool ahead_has_brought(const struct transfer *t)
 {
-	bool here = t->a.handoff.qemu_alive && !t->a.over && (!t->src.shut_down || t->src.stays_shut) && !t->end.migrated_away &&
-		    t->a.exit_code != EXIT_PAUSED;
+	bool here = t->a.handoff.qemu_alive && !t->a.over && (!t->src.end.has_shut_down || t->src.end.stays_shut) &&
+		    !t->end.migrated_away && t->a.exit_code != EXIT_PAUSED;
 
 	return t->end.brought && here && t->peer.aborted && !t->peer.forgotten && t->peer.kept == t->disks.count &&
 	       t->peer.told == t->peer.kept && !json_array_size(t->a.leftovers);

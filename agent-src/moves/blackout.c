@@ -48,7 +48,7 @@ static int send_ends(struct transfer *t, struct err *e)
 {
 	int r = guest_watch_result(&t->src.watch, e);
 
-	if (!r && t->disks.stays) /* the destination's QEMU opens them by the same names */
+	if (!r && t->disks.uncopied.stays) /* the destination's QEMU opens them by the same names */
 		r = source_images_named(&t->src.guest, t->src.images, e);
 	r = r ?: attempt_step(&t->a, EV_END_SENT, HO_NONE, e);
 	if (r)
@@ -163,7 +163,7 @@ struct converge_fixed switchover_takes(const struct transfer *t)
 void switchover_predict(struct transfer *t)
 {
 	const struct converge_fixed *f = &t->pace.converge.fixed;
-	double stood_ms = t->src.stopped && t->blackout.stop_ns ? (double)(now_ns() - t->blackout.stop_ns) / 1e6 : 0;
+	double stood_ms = t->src.run.stopped && t->blackout.stop_ns ? (double)(now_ns() - t->blackout.stop_ns) / 1e6 : 0;
 
 	/* a move that is over so soon that no rate was measured has next to nothing left */
 	t->blackout.predicted_ms = stood_ms + (t->pace.best_rate > 0 ? t->pace.converge.predicted_ms : converge_fixed_ms(f));
@@ -189,7 +189,8 @@ int switchover_stopped(struct transfer *t, uint64_t at_ns, struct err *e)
 	data_plane_limit(&t->data, 0); /* a limit would only keep the guest stopped for longer */
 	t->blackout.moved_ns = now_ns();
 	if (t->a.con.stage != ST_SWITCHOVER) {
-		if (copy_was_to_hold(t) && t->src.traits.carries_memory && !t->src.paused && !t->src.stopped && !t->src.suspended)
+		if (copy_was_to_hold(t) && t->src.traits.carries_memory && !t->src.run.paused && !t->src.run.stopped &&
+		    !t->src.run.suspended)
 			return err_set(e, EBUSY,
 				       "QEMU %d.%d.%d has stopped the guest for its switchover though it was held; it does not wait as "
 				       "the versions do that vmferry knows (move it without --hold and --at)",
@@ -225,14 +226,14 @@ static bool waits_for_qemu(const struct transfer *t)
 	const struct blackout *b = &t->blackout;
 
 	return t->a.con.stage == ST_SWITCHOVER && t->src.traits.carries_memory && !t->outage.missing && !b->stopped &&
-	       (b->stop_ns || t->src.stopped || t->src.paused);
+	       (b->stop_ns || t->src.run.stopped || t->src.run.paused);
 }
 
 int switchover_watch(struct transfer *t, struct err *e)
 {
 	struct blackout *b = &t->blackout;
 	uint64_t moved = data_plane_moved(&t->data), now = now_ns(), ms = fault_point("src-patience-is-short") ? SHORT_MS : BLACKOUT_MS;
-	bool stands = b->stopped || t->src.stopped;
+	bool stands = b->stopped || t->src.run.stopped;
 
 	if (moved != b->moved || !(waits_for_destination(t) || waits_for_qemu(t)))
 		b->moved_ns = now;

@@ -129,10 +129,10 @@ static void tell_held(struct transfer *t)
 
 	if (t->opt->at)
 		report_notice(&t->life.report, "ready to switch over; the guest %s here until %s (`vmferry switch %s` switches now)",
-			      t->src.paused ? "stays paused" : "runs on", moment_text(at, t->opt->at), name);
+			      t->src.run.paused ? "stays paused" : "runs on", moment_text(at, t->opt->at), name);
 	else
 		report_notice(&t->life.report, "ready to switch over; the guest %s here until you say: vmferry switch %s",
-			      t->src.paused ? "stays paused" : "runs on", name);
+			      t->src.run.paused ? "stays paused" : "runs on", name);
 }
 
 static void hold(struct transfer *t)
@@ -148,7 +148,7 @@ static void hold(struct transfer *t)
 static int throttle(struct transfer *t, struct err *e)
 {
 	ram_throttle(&t->ram);
-	if (t->disks.throttled || disks_left(&t->disks) <= t->ram.left)
+	if (t->disks.throttled || disks_left(&t->disks) <= t->ram.load.left)
 		return 0;
 	return disks_throttle(&t->disks, (uint64_t)t->pace.best_rate / 4, e);
 }
@@ -168,7 +168,7 @@ static int stalled(struct transfer *t, struct err *e)
 		report_notice(&t->life.report,
 			      "the guest writes as fast as it can be copied: %s are left after %llu rounds at %s/s; switching "
 			      "now would stop it for about %.0f ms, more than the %u allowed: %s",
-			      format_bytes(left, t->ram.left + disks_left(&t->disks)), (unsigned long long)t->ram.pass.number,
+			      format_bytes(left, t->ram.load.left + disks_left(&t->disks)), (unsigned long long)t->ram.pass.number,
 			      format_bytes(rate, (uint64_t)t->pace.best_rate), t->pace.converge.dry_ms, t->opt->max_downtime_ms,
 			      doing[t->opt->on_stall]);
 	}
@@ -192,7 +192,7 @@ static char *reasons(const struct transfer *t)
 	const struct converge_fixed *f = &t->pace.converge.fixed;
 	double recheck_ms = converge_recheck_ms(f);
 	AUTO_FREE char *recheck = recheck_ms >= 1 ? xasprintf("%.0f of them a check of memory%s, ", recheck_ms,
-							      !strcmp(t->src.accel, "tcg") ? " that only TCG needs" : "")
+							      !strcmp(t->src.machine.accel, "tcg") ? " that only TCG needs" : "")
 						  : xstrdup("");
 
 	return xasprintf("%sround trip %.1f ms%s", recheck, f->round_trip_ms,
@@ -270,14 +270,14 @@ static bool still_fits(const struct transfer *t)
 static int decide(struct transfer *t, struct err *e)
 {
 	/* a held migration is stalled most of the time, and QEMU's backlog is read before QEMU is told to switch */
-	struct converge_sample s = {.ram_left = t->ram.left + (t->blackout.drain_ns ? ram_unread(&t->ram) : 0),
+	struct converge_sample s = {.ram_left = t->ram.load.left + (t->blackout.drain_ns ? ram_unread(&t->ram) : 0),
 				    .disk_left = disks_left(&t->disks),
 				    .pass = t->ram.pass.number,
 				    .queue_left = data_plane_queued(&t->data),
 				    .wire_left = data_plane_unacked(&t->data),
 				    .wire_bps = t->pace.best_wire_rate,
 				    .rate_bps = t->pace.best_rate,
-				    .dirty_bps = t->ram.dirty_per_s,
+				    .dirty_bps = t->ram.load.dirty_per_s,
 				    .now_ms = (double)now_ns() / 1e6,
 				    .fixed = switchover_takes(t)};
 	enum converge_verdict verdict;
@@ -316,7 +316,7 @@ static uint64_t worth_a_round(const struct transfer *t)
 {
 	if (!t->src.migrating)
 		return 1;
-	return t->ram.pass.number >= 2 && disks_left(&t->disks) > t->ram.left ? DISK_PRE_ROUND : DISK_WORTH_A_ROUND;
+	return t->ram.pass.number >= 2 && disks_left(&t->disks) > t->ram.load.left ? DISK_PRE_ROUND : DISK_WORTH_A_ROUND;
 }
 
 static bool is_near_the_end(const struct transfer *t)
@@ -370,7 +370,7 @@ static int stop_first(struct transfer *t, struct err *e)
 
 	guard_tell(&t->guard, true);
 	r = source_stop(&t->src, false, e);
-	if (!r && t->src.stopped)
+	if (!r && t->src.run.stopped)
 		report_notice(&t->life.report, "the guest is stopped now, and goes on at the destination when all of it is there");
 	return r;
 }

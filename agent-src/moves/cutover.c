@@ -51,7 +51,7 @@ int cutover_send_state(struct attempt *a, struct err *e)
 	if (!attempt_can_tell(a))
 		return 0;
 	handoff_message_send(a->control, a->id, a->handoff.state,
-			     json_pack("{s:b,s:s*,s:b,s:b}", "paused", t->src.paused, "error", t->end.why.code ? t->end.why.msg : NULL,
+			     json_pack("{s:b,s:s*,s:b,s:b}", "paused", t->src.run.paused, "error", t->end.why.code ? t->end.why.msg : NULL,
 				       "keep", cutover_keeps_partial(t), "lost", a->handoff.restarted && !a->handoff.qemu_alive));
 	return 0;
 }
@@ -119,7 +119,7 @@ int live_take_back(struct transfer *t, struct err *e)
 	if (r || source_runs(state))
 		return r;
 	if (!strcmp(state, "shutdown")) { /* nobody's doing but the guest's, whether its end was heard or not */
-		s->shut_down = s->stays_shut = true;
+		s->end.has_shut_down = s->end.stays_shut = true;
 		return 0;
 	}
 	is_left_so = !strcmp(state, "postmigrate");
@@ -128,10 +128,10 @@ int live_take_back(struct transfer *t, struct err *e)
 		t->end.migrated_away = true;
 		return err_set(e, ECANCELED, MIGRATED_AWAY);
 	}
-	t->end.stands_migrated = s->paused && is_left_so;
-	if (s->paused) /* a person's `cont` opens its disks then */
+	t->end.stands_migrated = s->run.paused && is_left_so;
+	if (s->run.paused) /* a person's `cont` opens its disks then */
 		return t->end.stands_migrated ? images_are_there(t, e) : 0;
-	if (!was_completed && !(s->stopped && (is_left_so || !strcmp(state, "paused"))))
+	if (!was_completed && !(s->run.stopped && (is_left_so || !strcmp(state, "paused"))))
 		return err_set(e, ECANCELED, "the guest was stopped at the source by another client, or by itself (QEMU says: %s)", state);
 	/* a QEMU that cannot lock its disks again goes on all the same, and ends at its first write */
 	r = !is_left_so ? 0 : images_are_there(t, e) ?: shared_disks_let_go(t, LET_GO_MS, e);
@@ -404,7 +404,7 @@ static int cont_source(struct attempt *a, struct err *e)
 		shared_disks_are_ours(t);
 		if (t->src.migrating && !t->end.stands_migrated)
 			source_note_migration(&t->src, false, false, e);
-		if (t->src.stopped)
+		if (t->src.run.stopped)
 			source_note_stopped(&t->src, false, e);
 	}
 	return 0;

@@ -101,8 +101,8 @@ static enum ending_kind without_qemu(const struct transfer *t)
 		return ENDING_QEMU_OF_THEN_GONE;
 	if (t->end.started_again)
 		return ENDING_RUNS_ANEW;
-	if (t->src.shut_down)
-		return t->src.was_ended ? ENDING_ENDED : ENDING_SHUT_DOWN;
+	if (t->src.end.has_shut_down)
+		return t->src.end.was_ended ? ENDING_ENDED : ENDING_SHUT_DOWN;
 	return t->entry == &entry_recover && t->peer.forgotten ? ENDING_FORGOTTEN : ENDING_QEMU_GONE;
 }
 
@@ -112,9 +112,9 @@ static enum ending_kind rolled_back(const struct transfer *t)
 		return without_qemu(t);
 	if (t->a.over)
 		return ENDING_LEFT_AS_IT_WAS;
-	if (t->src.shut_down && !t->src.stays_shut)
-		return t->src.was_ended ? ENDING_ENDED : ENDING_SHUT_DOWN;
-	if (t->power.by_itself || t->src.stays_shut)
+	if (t->src.end.has_shut_down && !t->src.end.stays_shut)
+		return t->src.end.was_ended ? ENDING_ENDED : ENDING_SHUT_DOWN;
+	if (t->power.by_itself || t->src.end.stays_shut)
 		return ENDING_SHUT_DOWN_IN_QEMU;
 	if (t->end.migrated_away)
 		return ENDING_MIGRATED_BY_ANOTHER;
@@ -124,10 +124,10 @@ static enum ending_kind rolled_back(const struct transfer *t)
 		return ENDING_MAY_GO_DOWN;
 	if (t->recipe->back)
 		return ENDING_AT_REST_HERE;
-	if (t->src.was_shut)
+	if (t->src.end.was_shut)
 		return ENDING_STILL_SHUT_DOWN_HERE;
-	if (t->src.paused)
-		return t->src.broken ? ENDING_BROKEN_HERE : ENDING_STILL_PAUSED_HERE;
+	if (t->src.run.paused)
+		return t->src.run.broken ? ENDING_BROKEN_HERE : ENDING_STILL_PAUSED_HERE;
 	return ENDING_RUNS_HERE;
 }
 
@@ -147,7 +147,7 @@ static enum ending_kind kind_of(const struct transfer *t)
 	if (t->a.undecided || handoff_is_given_up(&t->a.handoff))
 		return undecided(t);
 	if (t->a.handoff.state == HO_SRC_RELEASED)
-		return t->src.paused ? ENDING_MIGRATED_PAUSED : ENDING_MIGRATED;
+		return t->src.run.paused ? ENDING_MIGRATED_PAUSED : ENDING_MIGRATED;
 	return rolled_back(t);
 }
 

@@ -141,7 +141,7 @@ static bool dirty_begin(struct transfer *t)
 	uint64_t per_gib = MAX(SAMPLES_MIN, MIN(SAMPLES_MAX, SAMPLES * GIB / MAX(t->src.guest.ram_bytes, MIB)));
 	struct err e;
 
-	return t->src.was_running && t->src.traits.carries_memory && !t->src.traits.stops_first &&
+	return t->src.run.was_running && t->src.traits.carries_memory && !t->src.traits.stops_first &&
 	       !qmp_call(t->src.qmp, "calc-dirty-rate", json_pack("{s:i,s:I}", "calc-time", SAMPLE_S, "sample-pages", (json_int_t)per_gib),
 			 NULL, &e);
 }
@@ -185,7 +185,7 @@ static void look_at_disks(struct sampler *s, const struct disks *ds)
 
 	for (i = 0; i < ds->count; i++) {
 		const struct guest_disk *g = ds->list[i]->guest;
-		bool plain = !strcmp(g->format, "raw") || (!strcmp(g->format, "qcow2") && !g->encrypted && !g->data_file);
+		bool plain = !strcmp(g->format, "raw") || (!strcmp(g->format, "qcow2") && !g->lacks.encrypted && !g->lacks.data_file);
 
 		if (ds->list[i]->by_word)
 			continue;
@@ -368,7 +368,7 @@ static json_t *kinds_of(const struct transfer *t, const struct model_input *in, 
 	shut_down = stopped;
 	shut_down.ram.bytes = shut_down.seeded = 0;
 	model_estimate(in, &r);
-	if (t->src.paused) { /* no other kind is shorter for a paused guest, and it cannot shut down */
+	if (t->src.run.paused) { /* no other kind is shorter for a paused guest, and it cannot shut down */
 		add_kind(kinds, "live", &r, -1, true, "it is paused, and stays so there");
 		return kinds;
 	}
@@ -377,7 +377,7 @@ static json_t *kinds_of(const struct transfer *t, const struct model_input *in, 
 	add_kind(kinds, "live", &r, away_ms, live, live ? "it runs on meanwhile" : "it writes faster than can be carried (see --on-stall)");
 	model_estimate(&stopped, &r);
 	add_kind(kinds, "quick", &r, r.seconds * 1000, !live, "it is stopped, sent once, and goes on there (--how quick)");
-	if (t->disks.stays) /* shared disks need a guest that runs on both sides */
+	if (t->disks.uncopied.stays) /* shared disks need a guest that runs on both sides */
 		return kinds;
 	model_estimate(&shut_down, &r);
 	if (t->opt->cold.as != AS_PLAIN && !guest_is_libvirts(&t->src.guest)) /* they go live, quick or cold */
@@ -447,7 +447,7 @@ int estimate(struct transfer *t, struct err *e)
 		json_object_set_new(ev, "store_bps", json_real(in.store_bps));
 	if (has_old_copy(&t->disks))
 		json_object_set_new(ev, "old_copy_not_counted", json_true());
-	if (t->src.paused && t->src.traits.carries_memory)
+	if (t->src.run.paused && t->src.traits.carries_memory)
 		json_object_set_new(ev, "paused", json_true());
 	if (t->src.traits.carries_memory && !t->src.traits.stops_first) {
 		json_object_set_new(ev, "max_downtime_ms", json_integer(t->opt->max_downtime_ms));

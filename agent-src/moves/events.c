@@ -122,7 +122,7 @@ static int stopped_by_error(struct transfer *t, const char *state, struct err *e
 {
 	int r = source_set_paused(&t->src, true, e);
 
-	t->src.broken = state;
+	t->src.run.broken = state;
 	report_notice(&t->life.report, "the guest was stopped by %s (run state %s)", error_stop_cause(state), state);
 	if (r || t->src.traits.stays_here)
 		return r;
@@ -145,7 +145,7 @@ static int shut_itself_down(struct transfer *t, struct err *e)
 
 static int stopped_by_somebody(struct transfer *t, const char *state, struct err *e)
 {
-	if (!t->src.paused && !t->src.shut_down && !strcmp(state, "paused"))
+	if (!t->src.run.paused && !t->src.end.has_shut_down && !strcmp(state, "paused"))
 		report_notice(&t->life.report, "another client has stopped the guest (QMP stop): it stays so, wherever it is");
 	return source_set_paused(&t->src, true, e);
 }
@@ -164,7 +164,7 @@ static int note_stop(struct transfer *t, struct err *e)
 		return 0;
 	snprintf(is, sizeof(is), "%s", json_text(status, "status") ?: "?");
 	json_decref(status);
-	broken = error_stop_state(is) ?: t->src.broken;
+	broken = error_stop_state(is) ?: t->src.run.broken;
 	if (broken)
 		r = stopped_by_error(t, broken, e);
 	else if (strcmp(is, "finish-migrate"))
@@ -180,14 +180,15 @@ static int note_found_state(struct transfer *t, struct err *e)
 {
 	enum qemu_runstate found = capture_runstate(t->ram.capture);
 
-	if (found == RUNSTATE_STOPPED_BY_ERROR && (t->src.ran || !t->src.paused)) /* the guest stood so before otherwise, and is moved so */
-		return stopped_by_error(t, t->src.broken ?: "internal-error", e);
-	if (t->src.stopped) /* we stopped it, whatever else was done to it */
+	if (found == RUNSTATE_STOPPED_BY_ERROR &&
+	    (t->src.run.ran || !t->src.run.paused)) /* the guest stood so before otherwise, and is moved so */
+		return stopped_by_error(t, t->src.run.broken ?: "internal-error", e);
+	if (t->src.run.stopped) /* we stopped it, whatever else was done to it */
 		return 0;
-	if (found == RUNSTATE_UNKNOWN || (found != RUNSTATE_LIVE) == t->src.paused)
+	if (found == RUNSTATE_UNKNOWN || (found != RUNSTATE_LIVE) == t->src.run.paused)
 		return 0;
-	log_info("QEMU says that the guest %s before its switchover", t->src.paused ? "ran" : "was stopped");
-	return source_set_paused(&t->src, !t->src.paused, e);
+	log_info("QEMU says that the guest %s before its switchover", t->src.run.paused ? "ran" : "was stopped");
+	return source_set_paused(&t->src, !t->src.run.paused, e);
 }
 
 /* The paused state must be right before LOADED is answered: only then the destination can promise anything, and it may hear nothing more
@@ -198,7 +199,7 @@ static int loaded(struct transfer *t, struct err *e)
 
 	if (r)
 		return r; /* QEMU knows itself whether the guest is to run, until it is let go */
-	if (t->src.paused == t->src.was_running && t->a.handoff.state == HO_SRC_BEGUN) /* the description had the old state */
+	if (t->src.run.paused == t->src.run.was_running && t->a.handoff.state == HO_SRC_BEGUN) /* the description had the old state */
 		r = attempt_step(&t->a, EV_RESEND, HO_NONE, e);
 	capture_end_streams(t->ram.capture);
 	return r;
@@ -224,12 +225,12 @@ static const char *ended_by(const char *reason)
 static void note_end(struct transfer *t, const char *reason)
 {
 	bool has_gone = handoff_is_given_up(&t->a.handoff) || t->a.handoff.state == HO_SRC_RELEASED;
-	bool is_ours = t->src.shut_down || (t->a.handing_off && has_gone);
+	bool is_ours = t->src.end.has_shut_down || (t->a.handing_off && has_gone);
 
-	t->src.shut_down = true;
+	t->src.end.has_shut_down = true;
 	if (is_ours || !ended_by(reason))
 		return;
-	t->src.was_ended = true;
+	t->src.end.was_ended = true;
 	report_notice(&t->life.report, "another client ended the guest's QEMU (%s)", ended_by(reason));
 }
 
@@ -250,11 +251,11 @@ static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 	const char *status = json_text(ev->json, "status");
 
 	guest_watch_event(&t->src.watch, ev->name, ev->json);
-	t->src.broken = error_stop_announced(ev->name, ev->json) ?: t->src.broken;
+	t->src.run.broken = error_stop_announced(ev->name, ev->json) ?: t->src.run.broken;
 	if (!strcmp(ev->name, "RESUME")) { /* somebody may have started it again */
-		t->src.shut_down = t->src.was_ended = t->src.stays_shut = t->src.was_shut = false;
-		t->src.broken = NULL;
-		t->src.ran = true;
+		t->src.end.has_shut_down = t->src.end.was_ended = t->src.end.stays_shut = t->src.end.was_shut = false;
+		t->src.run.broken = NULL;
+		t->src.run.ran = true;
 	}
 	if (!strcmp(ev->name, "MIGRATION") && status)
 		return on_migration(t, status, ev->at_ns, e);
@@ -262,23 +263,23 @@ static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 		ram_on_pass(&t->ram, ev);
 	} else if (!strcmp(ev->name, "STOP")) {
 		t->blackout.stop_ns = ev->at_ns;
-		t->src.stays_shut = t->src.shut_down; /* a QEMU that is about to end does not say so */
-		if (t->src.broken && may_still_stay(t))
-			return stopped_by_error(t, t->src.broken, e);
-		if (t->src.stays_shut && t->src.traits.carries_memory && may_still_stay(t))
+		t->src.end.stays_shut = t->src.end.has_shut_down; /* a QEMU that is about to end does not say so */
+		if (t->src.run.broken && may_still_stay(t))
+			return stopped_by_error(t, t->src.run.broken, e);
+		if (t->src.end.stays_shut && t->src.traits.carries_memory && may_still_stay(t))
 			return shut_itself_down(t, e);
-		if (t->a.con.stage < ST_SWITCHOVER && !t->src.stopped)
+		if (t->a.con.stage < ST_SWITCHOVER && !t->src.run.stopped)
 			return note_stop(t, e);
 	} else if (!strcmp(ev->name, "RESUME") && (t->a.con.stage < ST_SWITCHOVER || t->a.handoff.state == HO_SRC_BEGUN)) {
 		/* a migration that failed says so before it resumes the guest */
-		if (t->blackout.stopped || t->src.stopped)
+		if (t->blackout.stopped || t->src.run.stopped)
 			return err_set(e, ECANCELED, RESUMED_BY_SOMEBODY);
 		t->blackout.stop_ns = 0;
 		urgent_end();
 		return source_set_paused(&t->src, false, e);
 	} else if (!strcmp(ev->name, "SUSPEND") || !strcmp(ev->name, "WAKEUP")) {
-		t->src.suspended = *ev->name == 'S';
-		if (t->src.suspended && may_still_stay(t))
+		t->src.run.suspended = *ev->name == 'S';
+		if (t->src.run.suspended && may_still_stay(t))
 			return check_suspended_moves(t, e);
 	} else if (!strcmp(ev->name, "SHUTDOWN")) {
 		note_end(t, json_text(ev->json, "reason"));
@@ -291,15 +292,15 @@ static int qemu_gone(struct transfer *t, struct err *e)
 	if (!source_has_ended(&t->src)) /* libvirt may be started again while the guest may be had back */
 		return t->revert.open ? 0
 				      : err_set(e, EPIPE,
-						t->src.libvirt_uuid ? "libvirt closed the connection by which the guest's QEMU is reached"
+						t->src.libvirt.uuid ? "libvirt closed the connection by which the guest's QEMU is reached"
 								    : "the source QEMU closed its monitor");
 	if (!t->a.handing_off)
 		return err_set(e, EPIPE, "the guest's QEMU has ended");
 	if (!t->end.why.code || t->end.why_is_vague)
 		err_set(&t->end.why, EPIPE,
-			t->src.was_ended   ? "another client ended the source QEMU during the move"
-			: t->src.shut_down ? "the guest shut down by itself during the move"
-					   : "the source QEMU ended during the move");
+			t->src.end.was_ended	   ? "another client ended the source QEMU during the move"
+			: t->src.end.has_shut_down ? "the guest shut down by itself during the move"
+						   : "the source QEMU ended during the move");
 	return attempt_step(&t->a, EV_QEMU_DEAD, HO_NONE, e) ?: revert_qemu_gone(t, e);
 }
 

@@ -58,13 +58,13 @@ int live_become_plain(struct transfer *t, struct err *e)
 		return err_prefix(e, "guest %s of libvirt%s", l->domain.name,
 				  t->opt->replica ? ", as a plain one at its replica's host" : "");
 	libvirt_describe_plain(l, &t->src.guest);
-	t->src.goes_plain = true;
+	t->src.libvirt.goes_plain = true;
 	return 0;
 }
 
 int live_check_as(const struct transfer *t, struct err *e)
 {
-	return t->opt->cold.as != AS_PLAIN || t->src.goes_plain
+	return t->opt->cold.as != AS_PLAIN || t->src.libvirt.goes_plain
 		       ? 0
 		       : err_set(e, EINVAL,
 				 "--as plain is for a guest of libvirt's, and %s is none: it arrives as a plain one without that",

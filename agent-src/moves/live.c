@@ -31,9 +31,9 @@ static int plan_plain_line(struct transfer *t, struct err *e)
 
 	if (libvirt_plain_line(&plain, l->xml ?: l->live_xml, &l->def, NULL, e))
 		return err_prefix(e, "guest %s of libvirt, as a plain one at its replica's host", t->src.guest.name);
-	t->src.line_there = json_array();
+	t->src.libvirt.line_there = json_array();
 	for (size_t i = 0; i < plain.argc; i++)
-		json_array_append_new(t->src.line_there, json_string(plain.argv[i]));
+		json_array_append_new(t->src.libvirt.line_there, json_string(plain.argv[i]));
 	libvirt_plain_fini(&plain);
 	return 0;
 }
@@ -77,7 +77,7 @@ int live_find(struct transfer *t, struct err *e)
 	if (!r)
 		r = transfer_open(t, e); /* keeps other clients from moving the guest */
 	r = r ?: source_query(&t->src, e);
-	if (!r && t->src.libvirt_uuid)
+	if (!r && t->src.libvirt.uuid)
 		libvirt_name_disks(&t->definition.guest, &t->src.guest);
 	return r;
 }
@@ -144,7 +144,7 @@ static int ask_libvirt(const struct transfer *t, bool *runs, struct err *e)
 
 	if (r)
 		return r;
-	r = lv_lookup_text(v, t->src.libvirt_uuid, &domain, e);
+	r = lv_lookup_text(v, t->src.libvirt.uuid, &domain, e);
 	if (!r) {
 		poll(NULL, 0, VCPU_HEAR_MS);
 		r = lv_state_of(v, &domain, &state, NULL, e);
@@ -159,7 +159,7 @@ static int ask_libvirt(const struct transfer *t, bool *runs, struct err *e)
 static int still_unheard(struct transfer *t, struct err *e)
 {
 	bool runs = true;
-	int r = t->src.libvirt_uuid ? ask_libvirt(t, &runs, e) : err_set(e, EAGAIN, "its monitor does not answer while it is held");
+	int r = t->src.libvirt.uuid ? ask_libvirt(t, &runs, e) : err_set(e, EAGAIN, "its monitor does not answer while it is held");
 
 	if (r)
 		return cannot_tell(t, e);
@@ -193,7 +193,7 @@ static int still_held(struct transfer *t, struct err *e)
 		return cannot_tell(t, e);
 	if (!note_heard(t, true, e))
 		return 0;
-	if (!t->src.libvirt_uuid) /* the next recovery could not tell whether the guest has run, so leave it as it was found */
+	if (!t->src.libvirt.uuid) /* the next recovery could not tell whether the guest has run, so leave it as it was found */
 		kill(g->pid, SIGCONT);
 	return -e->code;
 }

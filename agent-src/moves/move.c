@@ -307,18 +307,18 @@ static int describe_more(struct transfer *t, const struct event *ev, struct err 
 		json_decref(wanted);
 		return r;
 	}
-	if (!t->src.cpu) {
+	if (!t->src.machine.cpu) {
 		json_decref(wanted);
 		return err_set(e, EPROTO, "the destination asks for the CPU of a guest that does not run there with it");
 	}
-	known = json_is_true(json_object_get(wanted, "cpu_features")) && !json_object_get(t->src.cpu, "features");
+	known = json_is_true(json_object_get(wanted, "cpu_features")) && !json_object_get(t->src.machine.cpu, "features");
 	json_decref(wanted);
 	if (!known)
 		return err_set(e, EPROTO, "the destination asks for what this vmferry does not know");
-	r = qemu_cpu_names(t->src.qmp, NULL, t->src.cpu, e);
+	r = qemu_cpu_names(t->src.qmp, NULL, t->src.machine.cpu, e);
 	if (r)
 		return r;
-	json_object_set(t->description, "cpu", t->src.cpu);
+	json_object_set(t->description, "cpu", t->src.machine.cpu);
 	expect_plan(t);
 	return json_message_send(t->a.control, MSG_DESCRIBE, t->a.id, json_incref(t->description), e);
 }
@@ -449,7 +449,7 @@ static bool may_go_warm(const struct transfer *t)
 	for (size_t i = 0; i < g->disk_count; i++)
 		if (guest_disk_movable(&g->disks[i], t->opt->disks.accept, &e))
 			return false;
-	return t->src.examined && t->src.was_running && t->src.traits.carries_memory;
+	return t->src.examined && t->src.run.was_running && t->src.traits.carries_memory;
 }
 
 static void tell_other_ways(struct transfer *t)

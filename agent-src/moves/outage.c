@@ -86,7 +86,7 @@ static void look(struct timer *timer)
 	if (!o->told && now - o->since_ns > TELL_MS * 1000000ULL) {
 		o->told = true;
 		report_notice(&t->life.report, "no connection to the destination (%s): %s, and it is tried again for up to %.0f s",
-			      o->why.msg, t->blackout.stopped || t->src.stopped ? "the guest stands still" : "the guest runs on here",
+			      o->why.msg, t->blackout.stopped || t->src.run.stopped ? "the guest stands still" : "the guest runs on here",
 			      (double)patience_ms(t) / 1000);
 	}
 	if (now - from <= patience_ms(t) * 1000000) {

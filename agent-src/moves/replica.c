@@ -19,7 +19,7 @@ static int make_point(struct transfer *t, struct err *e)
 	struct replica_sync *s = t->opt->replica;
 
 	t->pace.held = true;
-	s->shut_down = s->store ? s->shut_down : t->src.was_shut;
+	s->shut_down = s->store ? s->shut_down : t->src.end.was_shut;
 	fault_point("src-point");
 	return json_message_send(t->a.control, MSG_POINT, t->a.id,
 				 json_pack("{s:I,s:I,s:I,s:b,s:b,s:I,s:o*}", "number", (json_int_t)s->number, "term", (json_int_t)s->term,

@@ -59,11 +59,11 @@ int revert_agreed(const struct transfer *t, struct err *e)
 		for (k = 0; g->disks[i].real_path && transfer_has_disk(t, g->disks[i].real_path) && k < g->disks[i].chain_count; k++)
 			if (g->disks[i].chain[k].real_path && check_tells(g->disks[i].chain[k].real_path, e))
 				return -e->code;
-	if (t->disks.stays)
+	if (t->disks.uncopied.stays)
 		return err_set(e, ENOTSUP,
 			       "both hosts use %s, and what the guest writes to it at the destination cannot be undone: move without "
 			       "--revert-within, or with --disk DISK=copy",
-			       disk_name(t->disks.stay[0]));
+			       disk_name(t->disks.uncopied.stay[0]));
 	return 0;
 }
 
@@ -255,7 +255,7 @@ void revert_done(struct transfer *t)
 	    qmp_call(t->src.qmp, "announce-self", json_pack("{s:i,s:i,s:i,s:i}", "initial", 50, "max", 550, "rounds", 5, "step", 50), NULL,
 		     &e))
 		log_info("%s", e.msg);
-	t->src.shut_down = t->src.was_ended = t->src.stays_shut = false;
+	t->src.end.has_shut_down = t->src.end.was_ended = t->src.end.stays_shut = false;
 	err_set(&t->end.why, ECANCELED,
 		"taken back as asked; what it did at the destination is lost, and its clock is behind by that time");
 }

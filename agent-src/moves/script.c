@@ -45,15 +45,15 @@ static void put_disks(const struct transfer *t)
 		if (reuse)
 			put("reuse", reuse);
 	}
-	for (unsigned i = 0; i < t->disks.stays; i++) {
-		const struct disk *d = t->disks.stay[i];
+	for (unsigned i = 0; i < t->disks.uncopied.stays; i++) {
+		const struct disk *d = t->disks.uncopied.stay[i];
 		const char *to = strcmp(d->to, disk_name(d)) ? d->to : "shared";
 		AUTO_FREE char *stays = xasprintf("%s=%s", d->by_word ? d->guest->drive_id ?: d->guest->node : disk_name(d), to);
 
 		put("disk", stays);
 	}
-	for (unsigned i = 0; i < t->disks.lefts; i++) {
-		AUTO_FREE char *empty = xasprintf("%s=empty", disk_name(t->disks.left[i]));
+	for (unsigned i = 0; i < t->disks.uncopied.behinds; i++) {
+		AUTO_FREE char *empty = xasprintf("%s=empty", disk_name(t->disks.uncopied.behind[i]));
 
 		put("disk", empty);
 	}

@@ -208,7 +208,7 @@ static void predict_stopped(const struct transfer *t, uint64_t left, json_t *ev)
 	struct converge_fixed fixed = switchover_takes(t);
 	double eta_s = report_eta_s(left, t->pace.rate);
 
-	if (t->src.stopped && t->blackout.stop_ns && (eta_s > 0 || !left))
+	if (t->src.run.stopped && t->blackout.stop_ns && (eta_s > 0 || !left))
 		set_real(ev, "predicted_downtime_ms", ms(t->blackout.stop_ns, now_ns()) + eta_s * 1000 + converge_fixed_ms(&fixed));
 }
 
@@ -251,7 +251,7 @@ static void set_pace(struct transfer *t, json_t *ev)
 	if (t->pace.most_left)
 		set_real(ev, "percent", 100.0 * (double)(t->pace.most_left - left) / (double)t->pace.most_left);
 	set_real(ev, "rate_bps", t->pace.rate);
-	set_real(ev, "dirty_bps", t->ram.dirty_per_s);
+	set_real(ev, "dirty_bps", t->ram.load.dirty_per_s);
 	set_real(ev, "eta_s", t->pace.held ? 0 : report_eta_s(left, t->pace.rate));
 	set_flag(ev, "held", t->pace.held);
 	set_silence(t, ev);
@@ -276,7 +276,7 @@ void tell_progress(struct transfer *t, bool second)
 
 json_t *tell_status(struct transfer *t)
 {
-	json_t *status = json_pack("{s:s,s:s*,s:s*}", "how", t->recipe->how, "destination", t->life.to, "attempt",
+	json_t *status = json_pack("{s:s,s:s*,s:s*}", "how", t->recipe->how, "destination", t->life.subject.to, "attempt",
 				   *t->life.attempt ? t->life.attempt : NULL);
 
 	set_pace(t, status);
@@ -298,7 +298,7 @@ static json_t *downtime(const struct transfer *t)
 	json_t *d = json_object();
 
 	set_real(d, "total", ms(b->stop_ns, b->started_ns));
-	set_real(d, "disk", t->disks.count ? ms(b->stop_ns, t->disks.durable_ns) : 0);
+	set_real(d, "disk", t->disks.count ? ms(b->stop_ns, t->disks.end.durable_ns) : 0);
 	set_real(d, "ram", ms(b->stop_ns, t->ram.done_ns));
 	set_real(d, "recheck", ms(t->ram.done_ns, __atomic_load_n(&t->data.shared.rechecked_ns, __ATOMIC_RELAXED)));
 	set_real(d, "device_state", t->peer.load_ms);
@@ -323,7 +323,8 @@ static json_t *cpu_used(const struct transfer *t)
 static bool holds_more(const struct guest *g, const char *path)
 {
 	for (size_t i = 0; i < g->disk_count; i++)
-		if ((g->disks[i].begins_later || g->disks[i].ends_by_size) && g->disks[i].real_path && !strcmp(g->disks[i].real_path, path))
+		if ((g->disks[i].bounds.begins_later || g->disks[i].bounds.ends_by_size) && g->disks[i].real_path &&
+		    !strcmp(g->disks[i].real_path, path))
 			return true;
 	return false;
 }
@@ -493,8 +494,8 @@ void tell_result(struct transfer *t)
 	set_text(ev, "guest_text", o.text);
 	set_text(ev, "where", o.where);
 	set_text(ev, "how", t->recipe->how);
-	if (t->src.broken && t->src.paused)
-		set_text(ev, "stopped_by", t->src.broken);
+	if (t->src.run.broken && t->src.run.paused)
+		set_text(ev, "stopped_by", t->src.run.broken);
 	if (t->opt->in_place)
 		set_flag(ev, "in_place", true);
 	set_number(ev, "exit_code", (uint64_t)t->a.exit_code);

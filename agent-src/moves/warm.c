@@ -154,7 +154,7 @@ static int switchover_warm_enter(void *ctx, struct err *e)
 		return r;
 	if (t->blackout.stopped)
 		return switchover_event(t, &(struct event){.kind = EVENT_TICK}, e);
-	if (t->src.paused)
+	if (t->src.run.paused)
 		return err_set(e, EBUSY,
 			       "the guest cannot shut down, as another client has paused it: resume it (QMP cont), then move it again");
 	report_notice(&t->life.report, "the guest is told to shut down now (ACPI power button)");

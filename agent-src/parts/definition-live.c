@@ -40,7 +40,7 @@
 /* A definition of a transient guest would be somebody else's. */
 static uint32_t flags_of(const struct definition *d)
 {
-	return d->src->is_transient ? FLAGS : FLAGS | LV_MIGRATE_UNDEFINE_SOURCE;
+	return d->src->libvirt.is_transient ? FLAGS : FLAGS | LV_MIGRATE_UNDEFINE_SOURCE;
 }
 
 bool definition_is_live(const struct definition *d)
@@ -60,9 +60,9 @@ int definition_find_running(struct definition *d, const char *vm, struct err *e)
 		guest_fini(&g);
 	}
 	if (found > 0) {
-		d->src->is_libvirts = true;
-		d->src->libvirt_uuid = xstrdup(d->guest.def.uuid);
-		d->src->is_transient = d->guest.is_transient;
+		d->src->libvirt.is_its = true;
+		d->src->libvirt.uuid = xstrdup(d->guest.def.uuid);
+		d->src->libvirt.is_transient = d->guest.is_transient;
 	} else {
 		libvirt_guest_fini(&d->guest);
 		d->guest = (struct libvirt_guest){.xml = NULL};
@@ -83,10 +83,10 @@ static int check_own_file(const struct definition *d, struct err *e)
 {
 	AUTO_FREE char *path = own_file(d);
 
-	if (geteuid() && d->guest.def.has_tpm)
+	if (geteuid() && d->guest.def.tpm.is_there)
 		return err_set(e, ENOTSUP, "guest %s of a user's own libvirt (qemu:///session) has a TPM, which is not carried so far",
 			       d->guest.def.name);
-	return !d->src->is_transient && access(path, W_OK)
+	return !d->src->libvirt.is_transient && access(path, W_OK)
 		       ? err_sys(e, errno, "libvirt's own file of the guest's definition, %s, is to be set aside during the move", path)
 		       : 0;
 }
@@ -94,7 +94,7 @@ static int check_own_file(const struct definition *d, struct err *e)
 /* libvirt forgets a transient guest once it is shut down. */
 static const char *way_cold(const struct definition *d)
 {
-	return d->src->is_transient ? "define it (virsh define), and then --how cold" : "--how cold";
+	return d->src->libvirt.is_transient ? "define it (virsh define), and then --how cold" : "--how cold";
 }
 
 static int check_snapshots(const struct definition *d, struct err *e)
@@ -119,7 +119,7 @@ static int check_shareable(const struct definition *d, struct err *e)
 
 static int check_secrets(const struct definition *d, struct err *e)
 {
-	return d->guest.def.secret_count
+	return d->guest.def.secrets.count
 		       ? err_set(e, ENOTSUP,
 				 "guest %s of libvirt needs secrets, which are not carried: %s moves it, and they are to be there before it "
 				 "is started (virsh secret-define, secret-set-value)",
@@ -217,7 +217,7 @@ static int ask_whether_defined(const char *uuid, bool *yes, struct err *e)
 static int check_stays_transient(const struct definition *d, struct err *e)
 {
 	bool is_defined;
-	int r = ask_whether_defined(d->src->libvirt_uuid, &is_defined, e);
+	int r = ask_whether_defined(d->src->libvirt.uuid, &is_defined, e);
 
 	return r || !is_defined
 		       ? r
@@ -238,7 +238,7 @@ static int note_owners(const struct definition *d, struct err *e)
 			json_array_append_new(list, owner);
 	}
 	if (json_array_size(list))
-		return attempt_note(d->part.a, OWNERS, json_pack("{s:o,s:I}", "files", list, "given", (json_int_t)d->src->libvirt_user), e);
+		return attempt_note(d->part.a, OWNERS, json_pack("{s:o,s:I}", "files", list, "given", (json_int_t)d->src->libvirt.user), e);
 	json_decref(list);
 	return 0;
 }
@@ -280,7 +280,7 @@ int definition_set_aside(struct definition *d, struct err *e)
 	r = note_owners(d, e);
 	if (r)
 		return r;
-	if (d->src->is_transient)
+	if (d->src->libvirt.is_transient)
 		return check_stays_transient(d, e);
 	r = definition_is_as_found(d, e);
 	if (r)
@@ -431,8 +431,8 @@ static void tell_if_defined(const struct definition *d)
 	struct err ignored;
 	bool yes;
 
-	if (!ask_whether_defined(d->src->libvirt_uuid, &yes, &ignored) && yes)
-		definition_tell_defined(d, d->src->guest.name, d->src->libvirt_uuid);
+	if (!ask_whether_defined(d->src->libvirt.uuid, &yes, &ignored) && yes)
+		definition_tell_defined(d, d->src->guest.name, d->src->libvirt.uuid);
 }
 
 static int compare_with(const struct definition *d, const json_t *kept, json_t *changed, char **xml, struct err *e)
@@ -483,7 +483,7 @@ static int forget(struct definition *d, bool *noted, struct err *e)
 	if (r)
 		return err_prefix(e, "what was changed of the guest in libvirt here since it went");
 	*noted = true;
-	return undefine(d->src->libvirt_uuid, d->src->guest.pid, e);
+	return undefine(d->src->libvirt.uuid, d->src->guest.pid, e);
 }
 
 static int forget_without_qemu(struct definition *d, bool *noted, struct err *e)
@@ -506,11 +506,11 @@ static int forget_without_qemu(struct definition *d, bool *noted, struct err *e)
 
 int definition_let_go(struct definition *d, struct err *e)
 {
-	bool noted = d->src->is_transient;
+	bool noted = d->src->libvirt.is_transient;
 	struct err why;
 	int r;
 
-	if (!d->src->libvirt_uuid)
+	if (!d->src->libvirt.uuid)
 		return 0;
 	r = noted ? 0 : note_changes(d, e);
 	noted = !r;
@@ -520,7 +520,7 @@ int definition_let_go(struct definition *d, struct err *e)
 		log_info("%s", why.msg);
 	definition_end_job(d);
 	fault_point("src-confirmed");
-	if (d->src->is_transient) {
+	if (d->src->libvirt.is_transient) {
 		tell_if_defined(d);
 		return 0;
 	}
@@ -541,9 +541,9 @@ void definition_is_gone(const struct definition *d)
 	json_t *owner;
 	size_t i;
 
-	if (!owners || !d->src->libvirt_uuid)
+	if (!owners || !d->src->libvirt.uuid)
 		return;
-	while (ask_whether_defined(d->src->libvirt_uuid, &is_defined, &e) != -ENOENT && now_ns() < until)
+	while (ask_whether_defined(d->src->libvirt.uuid, &is_defined, &e) != -ENOENT && now_ns() < until)
 		poll(NULL, 0, LOOK_MS);
 	json_array_foreach((json_t *)(uintptr_t)owners, i, owner)
 		if (owner_give_back(owner, (uid_t)json_integer_value(json_object_get(note, "given")), &e))

@@ -91,8 +91,8 @@ static json_t *secrets_of(const struct libvirt_definition *def)
 {
 	json_t *out = json_array();
 
-	for (size_t i = 0; i < def->secret_count; i++)
-		json_array_append_new(out, json_string(def->secrets[i]));
+	for (size_t i = 0; i < def->secrets.count; i++)
+		json_array_append_new(out, json_string(def->secrets.names[i]));
 	return out;
 }
 
@@ -181,8 +181,9 @@ static const struct libvirt_disk *disk_at(const struct libvirt_definition *def, 
 
 static void change_disks(struct definition *d, struct changes *c, const json_t *accept, char **names)
 {
-	for (unsigned i = 0; i < d->disks->count + d->disks->stays; i++) { /* the list has each disk until it is agreed which stay */
-		const struct disk *one = i < d->disks->count ? d->disks->list[i] : d->disks->stay[i - d->disks->count];
+	for (unsigned i = 0; i < d->disks->count + d->disks->uncopied.stays;
+	     i++) { /* the list has each disk until it is agreed which stay */
+		const struct disk *one = i < d->disks->count ? d->disks->list[i] : d->disks->uncopied.stay[i - d->disks->count];
 		const struct libvirt_disk *disk = disk_at(&d->guest.def, one->guest->file);
 		const json_t *plan = plan_of(accept, one->object);
 		const char *to = json_text(plan, "path"), *type = json_is_true(json_object_get(plan, "device")) ? "block" : "file";
@@ -238,7 +239,7 @@ static size_t most_changes(const struct definition *d)
 
 	for (i = 0; i < d->guest.def.disk_count; i++)
 		names += d->guest.def.disks[i].backing_count;
-	return d->disks->count + d->disks->stays + carried * names + 1;
+	return d->disks->count + d->disks->uncopied.stays + carried * names + 1;
 }
 
 /* The definition as libvirt there can read it: an older one does not know all that one here has written into it. */
@@ -293,7 +294,7 @@ typedef int use_changes(struct definition *d, const struct libvirt_changes *c, v
 static int by_plan(struct definition *d, use_changes *use, void *ctx, struct err *e)
 {
 	AUTO_FREE struct libvirt_change *list = xcalloc(most_changes(d), sizeof(*list));
-	AUTO_FREE char **names = xcalloc(d->disks->count + d->disks->stays + 1U, sizeof(*names));
+	AUTO_FREE char **names = xcalloc(d->disks->count + d->disks->uncopied.stays + 1U, sizeof(*names));
 	const char *emulator = json_text(d->accepted, "qemu");
 	struct changes c = {list, 0};
 	size_t cards;
@@ -310,7 +311,7 @@ static int by_plan(struct definition *d, use_changes *use, void *ctx, struct err
 					  .may_miss = definition_is_live(d), /* plugged-in devices are missing at the next start */
 					  .emulator = emulator && strcmp(emulator, d->guest.def.emulator) ? emulator : NULL},
 		ctx, e);
-	for (size_t i = 0; i < d->disks->count + d->disks->stays; i++)
+	for (size_t i = 0; i < d->disks->count + d->disks->uncopied.stays; i++)
 		free(names[i]);
 	d->told = true;
 	return r;

@@ -83,12 +83,12 @@ void disks_agree_alike(struct disks *ds, const json_t *accept)
 {
 	const json_t *offer = json_object_get(accept, "alike");
 
-	ds->alike.images = (unsigned)MAX(json_integer_value(json_object_get(offer, "images")), 0);
-	ds->alike.ms = ds->alike.images && disks_ask_alike(ds) ? worth_ms(ds, accept) : 0;
+	ds->others.alike.images = (unsigned)MAX(json_integer_value(json_object_get(offer, "images")), 0);
+	ds->others.alike.ms = ds->others.alike.images && disks_ask_alike(ds) ? worth_ms(ds, accept) : 0;
 	for (unsigned i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
 
-		d->alike = d->alike && ds->alike.ms;
+		d->alike = d->alike && ds->others.alike.ms;
 		if (d->alike && !d->have)
 			d->have = have_new(d->guest->virtual_size, ALIKE_SHIFT);
 	}
@@ -96,8 +96,8 @@ void disks_agree_alike(struct disks *ds, const json_t *accept)
 
 void disks_decide(const struct disks *ds, json_t *prepare)
 {
-	if (ds->alike.ms)
-		json_object_set_new(prepare, "alike", json_pack("{s:i}", "ms", (int)ds->alike.ms));
+	if (ds->others.alike.ms)
+		json_object_set_new(prepare, "alike", json_pack("{s:i}", "ms", (int)ds->others.alike.ms));
 }
 
 int disks_want(struct disks *ds, void (*where)(const struct disks *ds, const struct disk *d, struct want_disk *out), struct err *e)
@@ -109,18 +109,18 @@ int disks_want(struct disks *ds, void (*where)(const struct disks *ds, const str
 	for (i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
 
-		d->in_flight = true; /* keeps another round from starting, and the disk from counting as finished */
+		d->progress.in_flight = true; /* keeps another round from starting, and the disk from counting as finished */
 		if (!d->alike)
 			continue;
 		list[n] = (struct want_disk){.object = d->object, .bytes = d->guest->virtual_size};
 		where(ds, d, &list[n++]);
 	}
-	return want_start(&ds->want, list, n, dp->senders[dp->streams], &dp->shared, e);
+	return want_start(&ds->others.want, list, n, dp->senders[dp->streams], &dp->shared, e);
 }
 
 bool disks_wait_for_alike(const struct disks *ds)
 {
-	for (unsigned i = 0; i < ds->count && ds->want; i++)
+	for (unsigned i = 0; i < ds->count && ds->others.want; i++)
 		if (ds->list[i]->alike && !have_covers(ds->list[i]->have, ds->list[i]->guest->virtual_size))
 			return true;
 	return false;

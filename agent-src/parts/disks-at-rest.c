@@ -167,7 +167,7 @@ void disks_read_at_rest(struct disks *ds)
 					   .fills = d->begun || d->alike ? DISK_SECTOR : 0,
 					   .detect_zeros = true};
 
-		d->in_flight = true;
+		d->progress.in_flight = true;
 		disk_reader_round(ds->reader, &round);
 	}
 }
@@ -185,12 +185,12 @@ static int begin(struct part *p, struct err *e)
 	for (unsigned i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
 
-		d->started = d->final = true;
+		d->progress.started = d->progress.final = true;
 		d->notes = is_written_to(ds) ? have_new(d->guest->virtual_size, HAVE_SHIFT) : NULL;
 	}
 	if (ds->src->opt->cold.head) /* the contents there change now, so what was known about them is no longer true */
 		disks_forget_known(ds->src->opt->cold.head);
-	if (ds->alike.ms)
+	if (ds->others.alike.ms)
 		return disks_want(ds, where_file_is, e);
 	disks_read_at_rest(ds);
 	return 0;

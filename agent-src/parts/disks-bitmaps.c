@@ -23,7 +23,7 @@
 
 bool disks_carry_bitmaps(const struct disks *ds)
 {
-	return !ds->rests && !ds->src->is_libvirts && !ds->src->traits.stays_here && !(ds->src->opt->disks.accept & DISK_ACCEPT_BITMAPS);
+	return !ds->rests && !ds->src->libvirt.is_its && !ds->src->traits.stays_here && !(ds->src->opt->disks.accept & DISK_ACCEPT_BITMAPS);
 }
 
 static struct disk *disk_of_node(struct disks *ds, const json_t *node)

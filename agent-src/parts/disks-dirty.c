@@ -18,10 +18,10 @@ static void note_bitmap(struct disk *d, const json_t *bitmap)
 {
 	const json_t *count = json_object_get(bitmap, "count");
 
-	d->dirty = (uint64_t)json_integer_value(count);
-	d->looked_at = true;
-	d->recording = json_is_integer(count) && json_is_true(json_object_get(bitmap, "recording")) &&
-		       !json_is_true(json_object_get(bitmap, "inconsistent"));
+	d->progress.dirty = (uint64_t)json_integer_value(count);
+	d->progress.looked_at = true;
+	d->progress.recording = json_is_integer(count) && json_is_true(json_object_get(bitmap, "recording")) &&
+				!json_is_true(json_object_get(bitmap, "inconsistent"));
 }
 
 /* Nodes below filters are no drive's. */
@@ -68,7 +68,7 @@ static void note_dirty(struct disks *ds, json_t *drives)
 				continue;
 			if (!ds->throttled && inserted != entry)
 				note_limits(ds, d, inserted);
-			disk_bitmap_name(ds, name, d, d->bitmap);
+			disk_bitmap_name(ds, name, d, d->progress.bitmap);
 			bitmap = json_find(json_object_get(inserted, "dirty-bitmaps"), "name", name);
 			if (bitmap)
 				note_bitmap(d, bitmap);
@@ -82,7 +82,7 @@ int disks_look_at_bitmaps(struct disks *ds, struct err *e)
 	int r;
 
 	for (unsigned i = 0; i < ds->count; i++)
-		ds->list[i]->looked_at = false;
+		ds->list[i]->progress.looked_at = false;
 	r = qmp_call(ds->src->qmp, "query-block", NULL, &drives, e);
 	if (r)
 		return r;
@@ -96,7 +96,7 @@ int disks_look_at_bitmaps(struct disks *ds, struct err *e)
 		json_decref(drives);
 	}
 	for (unsigned i = 0; i < ds->count; i++)
-		if (ds->list[i]->looked_at && !ds->list[i]->recording)
+		if (ds->list[i]->progress.looked_at && !ds->list[i]->progress.recording)
 			return err_set(e, EBUSY,
 				       "another client switched off the dirty bitmap by which vmferry knows what is written to disk %s",
 				       ds->list[i]->guest->real_path);

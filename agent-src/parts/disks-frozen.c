@@ -207,7 +207,7 @@ static int begin_frozen(struct disks *ds, json_t *actions, struct err *e)
 	struct replica_sync *sync = ds->since.sync;
 	AUTO_FREE char *path = sync->freezes ? guest_agent_path(&ds->src->guest) : NULL;
 	struct freeze agent = {.thaws = {.pid = 0}};
-	bool asks = path && !ds->src->paused;
+	bool asks = path && !ds->src->run.paused;
 	json_auto_t *entry = asks ? freeze_entry(path, ds->src->guest.pid) : NULL;
 	struct err why;
 	bool stuck;
@@ -376,13 +376,13 @@ static void send_delta(struct disks *ds, unsigned i)
 				   .detect_zeros = true};
 
 	if (!ds->since.from) {
-		d->bitmap++;
-		d->round++;
+		d->progress.bitmap++;
+		d->progress.round++;
 	}
-	round.number = d->round;
-	d->started = d->final = d->in_flight = true;
-	d->queued = false;
-	d->dirty = 0;
+	round.number = d->progress.round;
+	d->progress.started = d->progress.final = d->progress.in_flight = true;
+	d->progress.queued = false;
+	d->progress.dirty = 0;
 	disk_reader_round(ds->reader, &round);
 }
 

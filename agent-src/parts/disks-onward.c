@@ -110,7 +110,7 @@ static void take_guest(const struct disks_onward *w, struct guest *g)
 			    .cwd = xstrdup("/"),
 			    .machine = xstrdup(json_text(is, "machine")),
 			    .ram_bytes = (uint64_t)json_integer_value(json_object_get(is, "ram_bytes")),
-			    .vcpus = (unsigned)json_integer_value(json_object_get(is, "vcpus"))};
+			    .cpu.count = (unsigned)json_integer_value(json_object_get(is, "vcpus"))};
 	g->disks = xcalloc(POINT_DISKS_MAX + 1, sizeof(*g->disks));
 	for (size_t i = 0; point_disk(w->point, i) && i < MIN(POINT_DISKS_MAX, DISKS_MAX); i++)
 		take_disk(w, g, i);
@@ -401,7 +401,7 @@ static void read_disk(struct disks *ds, struct disk *d)
 		round.at.select = "qemu:allocation-depth";
 		round.at.depth = ds->onward->depth[i];
 	}
-	d->started = d->final = d->in_flight = true;
+	d->progress.started = d->progress.final = d->progress.in_flight = true;
 	disk_reader_round(ds->reader, &round);
 }
 
@@ -421,7 +421,7 @@ static int on_point(struct disks *ds, const struct event *ev, struct err *e)
 	struct replica_sync *sync = ds->since.sync;
 
 	for (unsigned i = 0; i < ds->count && ds->since.from; i++)
-		sync->delta_bytes += ds->list[i]->last_dirty;
+		sync->delta_bytes += ds->list[i]->progress.last_dirty;
 	return disks_reached(&ds->part) & M_DISKS_DURABLE
 		       ? disks_take_point(ds, ev, e)
 		       : err_set(e, EPROTO, "the destination has made a point before all of it was sent");

@@ -66,10 +66,10 @@ int disks_check_left(const struct disks *ds, const struct guest_disk *g, struct 
 	bool boots = !ds->src->traits.carries_memory, known = !strcmp(g->format, "raw") || !strcmp(g->format, "qcow2");
 	const char *why = ds->src->traits.stays_here && !ds->makes_point ? "nothing of it would be brought"
 			  : !boots ? "a guest that runs on needs what is in it; one that boots there may not (--how warm, --how cold)"
-			  : g->chain_count	      ? "it has backing files"
-			  : ds->rests && g->encrypted ? "it is encrypted by QEMU"
-			  : !known		      ? "it is neither raw nor qcow2"
-						      : NULL;
+			  : g->chain_count		    ? "it has backing files"
+			  : ds->rests && g->lacks.encrypted ? "it is encrypted by QEMU"
+			  : !known			    ? "it is neither raw nor qcow2"
+							    : NULL;
 
 	return disk_is_left_behind(ds, g) && why
 		       ? err_set(e, ENOTSUP, "an empty disk cannot take the place of %s at the destination: %s", g->real_path, why)
@@ -91,7 +91,7 @@ static int check_contents(const struct disks *ds, const struct guest_disk *g, st
 static int check_read_only(const struct guest_disk *g, struct err *e)
 {
 	const char *why = g->chain_count		     ? "is an image that is based on another"
-			  : g->data_file		     ? "keeps its data in an external file"
+			  : g->lacks.data_file		     ? "keeps its data in an external file"
 			  : g->block_device && !g->removable ? "is a block device"
 							     : NULL;
 
@@ -327,7 +327,7 @@ static const char *what_keeps_it_from_staying(const struct disks *ds, const stru
 		return "the guest is shut down";
 	if (!g->network && !g->real_path)
 		return "it is not a regular file, and no block device";
-	if (g->data_file)
+	if (g->lacks.data_file)
 		return "its data is in another file";
 	if (g->no_flush && !is_seen_unflushed(ds, g))
 		return "it is used with cache=unsafe: what the guest has written may be in this host's memory only";
@@ -441,7 +441,7 @@ static json_t *describe_by_word(const struct disk *d)
  * that. */
 static bool is_part(const struct disks *ds, const struct disk *d)
 {
-	return d->guest->begins_later && !ds->rests && !disk_is_to(ds, d->guest, "shared");
+	return d->guest->bounds.begins_later && !ds->rests && !disk_is_to(ds, d->guest, "shared");
 }
 
 static json_t *describe_disk(const struct disks *ds, const struct disk *d)
@@ -554,7 +554,7 @@ static void agree_on(const struct disks *ds, struct disk *d, const json_t *said)
 /* The file that a qcow2 image keeps its data in is as good as the image; its name is read where QEMU was started. */
 static void add_data_file(struct disks *ds, const struct guest_disk *g)
 {
-	AUTO_FREE char *file = image_name_file(g->data_file), *path = file ? guest_path(&ds->src->guest, file) : NULL;
+	AUTO_FREE char *file = image_name_file(g->lacks.data_file), *path = file ? guest_path(&ds->src->guest, file) : NULL;
 	AUTO_FREE char *real = path ? realpath(path, NULL) : NULL;
 
 	if (real && process_has_open(ds->src->guest.pid, real))
@@ -572,7 +572,7 @@ static void part_from_those_not_copied(struct disks *ds)
 		struct disk *d = ds->list[i];
 
 		if (d->left_behind) {
-			ds->left[ds->lefts++] = d;
+			ds->uncopied.behind[ds->uncopied.behinds++] = d;
 			continue;
 		}
 		json_array_append_new(d->by_word ? ds->src->disks_by_word
@@ -580,7 +580,7 @@ static void part_from_those_not_copied(struct disks *ds)
 						 : ds->src->disk_paths,
 				      json_string(d->by_word ? disk_name(d) : d->guest->real_path));
 		if (d->stays)
-			ds->stay[ds->stays++] = d;
+			ds->uncopied.stay[ds->uncopied.stays++] = d;
 		else
 			ds->list[n++] = d;
 	}
@@ -641,8 +641,8 @@ int disks_agree(struct part *p, const json_t *accept, struct err *e)
 	}
 	part_from_those_not_copied(ds);
 	disks_agree_alike(ds, accept);
-	if (!r && ds->lefts && !ds->count)
-		r = err_set(e, EINVAL, "all disks of the guest would be left behind (--disk %s=empty)", disk_name(ds->left[0]));
+	if (!r && ds->uncopied.behinds && !ds->count)
+		r = err_set(e, EINVAL, "all disks of the guest would be left behind (--disk %s=empty)", disk_name(ds->uncopied.behind[0]));
 	if (json_array_size(ds->src->disks_by_word))
 		report_notice(ds->src->report, "nothing keeps two QEMUs from writing to %s at once: when the guest is %s",
 			      json_string_value(json_array_get(ds->src->disks_by_word, 0)),

@@ -64,7 +64,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	int r;
 
 	for (unsigned i = 0; i < ds->count; i++)
-		ds->list[i]->left_out = disk_is_left_out(ds, ds->list[i]->guest);
+		ds->list[i]->since.left_out = disk_is_left_out(ds, ds->list[i]->guest);
 	r = disks_describe(p, out, e) ?: point_bitmaps_look(ds, e) ?: say_formats(ds, out, e);
 	point_bitmaps_describe(ds, out);
 	return r;

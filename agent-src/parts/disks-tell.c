@@ -9,11 +9,11 @@ static json_t *tell_progress(const struct disks *ds, const struct disk *d)
 	uint64_t done, left, whole;
 
 	disk_reader_progress(ds->reader, d->object, &done, &left);
-	whole = d->round ? d->last_dirty : d->guest->allocated;
-	if (!d->round && !d->queued && !done) /* reading has not begun */
+	whole = d->progress.round ? d->progress.last_dirty : d->guest->allocated;
+	if (!d->progress.round && !d->progress.queued && !done) /* reading has not begun */
 		left = whole;
-	return json_pack("{s:s,s:s,s:i,s:I,s:f}", "node", d->guest->node, "name", path_base(d->guest->real_path), "round", (int)d->round,
-			 "left", (json_int_t)(left + d->dirty), "percent",
+	return json_pack("{s:s,s:s,s:i,s:I,s:f}", "node", d->guest->node, "name", path_base(d->guest->real_path), "round",
+			 (int)d->progress.round, "left", (json_int_t)(left + d->progress.dirty), "percent",
 			 whole > left ? 100.0 - 100.0 * (double)left / (double)whole
 			 : left	      ? 0.0
 				      : 100.0);
@@ -24,7 +24,7 @@ static json_t *tell_result(const struct disks *ds, const struct disk *d)
 	const struct send_stats *sent = &ds->data->sent;
 
 	return json_pack("{s:s,s:s,s:s*,s:i,s:I,s:I,s:I,s:s,s:s*,s:o*}", "node", d->guest->node, "from", d->guest->real_path, "to", d->to,
-			 "rounds", (int)d->round + 1, "bytes_read", (json_int_t)d->read_bytes, "bytes_wire",
+			 "rounds", (int)d->progress.round + 1, "bytes_read", (json_int_t)d->progress.read_bytes, "bytes_wire",
 			 (json_int_t)sent->disk_bytes[d->object], "bytes_kept", (json_int_t)sent->kept_bytes[d->object], "format",
 			 d->guest->format, "reuse", d->old, "alike", d->alike ? json_true() : NULL);
 }
@@ -35,7 +35,7 @@ static void tell_compared(const struct disks *ds, json_t *out)
 	uint64_t told = 0, all = 0;
 
 	for (unsigned i = 0; i < ds->count; i++)
-		if (ds->list[i]->have && !ds->list[i]->round) {
+		if (ds->list[i]->have && !ds->list[i]->progress.round) {
 			told += have_told(ds->list[i]->have);
 			all += ds->list[i]->guest->virtual_size;
 		}
@@ -54,16 +54,16 @@ void disks_tell(const struct part *p, enum part_tale tale, json_t *out)
 		json_object_set_new(out, "disk_left", json_integer((json_int_t)disks_left(ds)));
 	if (tale == TELL_PROGRESS || tale == TELL_STATUS)
 		tell_compared(ds, out);
-	if (tale == TELL_PLAN && ds->alike.ms)
-		json_object_set_new(out, "alike", json_pack("{s:i}", "images", (int)ds->alike.images));
+	if (tale == TELL_PLAN && ds->others.alike.ms)
+		json_object_set_new(out, "alike", json_pack("{s:i}", "images", (int)ds->others.alike.images));
 	if (!of_one[tale])
 		return;
 	list = json_array();
 	for (unsigned i = 0; i < ds->count; i++)
 		json_array_append_new(list, of_one[tale](ds, ds->list[i]));
-	for (unsigned i = 0; i < ds->stays && tale == TELL_PLAN; i++)
-		json_array_append_new(list, disk_tell_plan(ds, ds->stay[i]));
-	for (unsigned i = 0; i < ds->lefts && tale == TELL_PLAN; i++)
-		json_array_append_new(list, disk_tell_plan(ds, ds->left[i]));
+	for (unsigned i = 0; i < ds->uncopied.stays && tale == TELL_PLAN; i++)
+		json_array_append_new(list, disk_tell_plan(ds, ds->uncopied.stay[i]));
+	for (unsigned i = 0; i < ds->uncopied.behinds && tale == TELL_PLAN; i++)
+		json_array_append_new(list, disk_tell_plan(ds, ds->uncopied.behind[i]));
 	json_object_set_new(out, "disks", list);
 }

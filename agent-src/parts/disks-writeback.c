@@ -26,13 +26,13 @@ static void close_once(struct writeback *w)
 static void on_synced(struct disk_req *req, int res)
 {
 	struct writeback *w = container_of(req, struct writeback, req);
-	const char *path = w->ds->list[w - w->ds->writeback]->guest->real_path;
+	const char *path = w->ds->list[w - w->ds->writing.jobs]->guest->real_path;
 
 	if (res)
 		log_info("disk %s cannot be brought to stable storage here: %s", path, strerror(-res));
 	else
 		log_info("disk %s is on stable storage here", path);
-	w->ds->writebacks_left--;
+	w->ds->writing.left--;
 	close_once(w);
 }
 
@@ -40,10 +40,10 @@ static void begin(struct disks *ds)
 {
 	struct err e;
 
-	ds->writeback = xcalloc(ds->count, sizeof(*ds->writeback));
-	ds->writeback_ns = now_ns();
+	ds->writing.jobs = xcalloc(ds->count, sizeof(*ds->writing.jobs));
+	ds->writing.began_ns = now_ns();
 	for (unsigned i = 0; i < ds->count; i++) {
-		struct writeback *w = &ds->writeback[i];
+		struct writeback *w = &ds->writing.jobs[i];
 
 		w->ds = ds;
 		w->req.done = on_synced;
@@ -51,7 +51,7 @@ static void begin(struct disks *ds)
 			log_info("%s", e.msg);
 			continue;
 		}
-		ds->writebacks_left++;
+		ds->writing.left++;
 		disk_io_sync(w->io, &w->req);
 	}
 }
@@ -60,15 +60,15 @@ bool disks_written_back(struct disks *ds)
 {
 	if (!ds->count || !loop_has_io_uring(ds->part.a->loop)) /* writeback without io_uring would hold up everything */
 		return true;
-	if (!ds->writeback)
+	if (!ds->writing.jobs)
 		begin(ds);
-	return !ds->writebacks_left || now_ns() - ds->writeback_ns > WAIT_MS * 1000000ULL;
+	return !ds->writing.left || now_ns() - ds->writing.began_ns > WAIT_MS * 1000000ULL;
 }
 
 void disks_end_writeback(struct disks *ds)
 {
-	for (unsigned i = 0; ds->writeback && i < ds->count; i++)
-		close_once(&ds->writeback[i]);
-	free(ds->writeback);
-	ds->writeback = NULL;
+	for (unsigned i = 0; ds->writing.jobs && i < ds->count; i++)
+		close_once(&ds->writing.jobs[i]);
+	free(ds->writing.jobs);
+	ds->writing.jobs = NULL;
 }

@@ -114,27 +114,27 @@ static bool all(const struct disks *ds, bool (*is)(const struct disk *d))
 
 static bool is_idle(const struct disk *d)
 {
-	return !d->in_flight;
+	return !d->progress.in_flight;
 }
 
 static bool was_read(const struct disk *d)
 {
-	return d->round || d->queued;
+	return d->progress.round || d->progress.queued;
 }
 
 static bool has_arrived(const struct disk *d)
 {
-	return d->bulk_read && d->arrived;
+	return d->progress.bulk_read && d->progress.arrived;
 }
 
 static bool is_finished(const struct disk *d)
 {
-	return d->finished;
+	return d->progress.finished;
 }
 
 static bool is_durable(const struct disk *d)
 {
-	return d->finished && !d->in_flight;
+	return d->progress.finished && !d->progress.in_flight;
 }
 
 bool disks_have_begun(const struct disks *d)
@@ -203,13 +203,13 @@ static int rotate(struct disks *ds, bool final, struct err *e)
 	for (unsigned i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
 
-		if (d->finished)
+		if (d->progress.finished)
 			continue;
 		if (!final) {
-			disk_bitmap_name(ds, name, d, d->bitmap + 1);
+			disk_bitmap_name(ds, name, d, d->progress.bitmap + 1);
 			json_array_append_new(actions, action_add(d, name));
 		}
-		disk_bitmap_name(ds, name, d, d->bitmap);
+		disk_bitmap_name(ds, name, d, d->progress.bitmap);
 		json_array_append_new(actions, action_disable(d, name));
 	}
 	return qmp_call(ds->src->qmp, "transaction", json_pack("{s:o}", "actions", actions), NULL, e);
@@ -219,16 +219,16 @@ static void export_id(const struct disks *ds, char out[48], const struct disk *d
 {
 	char prefix[QEMU_PREFIX_MAX];
 
-	snprintf(out, 48, "%s%u-r%u", qemu_prefix(prefix, ds->part.a->id), d->object, d->round);
+	snprintf(out, 48, "%s%u-r%u", qemu_prefix(prefix, ds->part.a->id), d->object, d->progress.round);
 }
 
 /* Sets out to the bitmap that says what is in the round; false: there is none, and the round has everything. */
 static bool round_bitmap(const struct disks *ds, char out[POINT_BITMAP_NAME], const struct disk *d)
 {
-	if (!d->round && (!point_bitmaps_are_round_0(ds) || d->left_out))
+	if (!d->progress.round && (!point_bitmaps_are_round_0(ds) || d->since.left_out))
 		return false;
-	if (d->round)
-		disk_bitmap_name(ds, out, d, d->bitmap - 1);
+	if (d->progress.round)
+		disk_bitmap_name(ds, out, d, d->progress.bitmap - 1);
 	else
 		point_bitmap_name(ds, out, ds->since.from);
 	return true;
@@ -255,16 +255,16 @@ static void read_round(struct disks *ds, struct disk *d)
 {
 	char id[48], bitmap[POINT_BITMAP_NAME], context[96];
 	struct disk_round round = {.object = d->object,
-				   .number = d->round,
+				   .number = d->progress.round,
 				   .at = {.path = ds->nbd_socket, .export_name = id},
 				   .name = d->guest->real_path,
 				   .size = d->guest->virtual_size,
-				   .have = d->round ? NULL : d->have,
+				   .have = d->progress.round ? NULL : d->have,
 				   .compares = ds->makes_point,
 				   .alike = d->alike,
 				   .detect_zeros = !strcmp(d->guest->format, "raw") || d->fills};
 
-	if ((d->begun || d->alike) && !d->round)
+	if ((d->begun || d->alike) && !d->progress.round)
 		round.fills = !strcmp(d->guest->format, "raw") ? DISK_SECTOR : d->guest->cluster_size ?: CLUSTER_DEFAULT;
 
 	export_id(ds, id, d);
@@ -274,8 +274,8 @@ static void read_round(struct disks *ds, struct disk *d)
 	} else if (disk_keeps_chain(ds, d->guest)) {
 		round.at.select = "qemu:allocation-depth";
 	}
-	d->in_flight = true;
-	d->queued = false;
+	d->progress.in_flight = true;
+	d->progress.queued = false;
 	disk_reader_round(ds->reader, &round);
 }
 
@@ -287,7 +287,7 @@ static int add_exports(struct disks *ds, struct err *e)
 	int r = 0;
 
 	for (unsigned i = 0; i < ds->count && !r; i++)
-		if (!ds->list[i]->finished)
+		if (!ds->list[i]->progress.finished)
 			r = add_export(ds, ds->list[i], e);
 	return r;
 }
@@ -295,7 +295,7 @@ static int add_exports(struct disks *ds, struct err *e)
 static void read_rounds(struct disks *ds)
 {
 	for (unsigned i = 0; i < ds->count; i++)
-		if (!ds->list[i]->finished)
+		if (!ds->list[i]->progress.finished)
 			read_round(ds, ds->list[i]);
 }
 
@@ -314,9 +314,9 @@ static void clean_bitmap(struct disks *ds, const struct disk *d)
 	char name[48];
 	struct err e;
 
-	if (!d->round)
+	if (!d->progress.round)
 		return;
-	disk_bitmap_name(ds, name, d, d->bitmap - 1);
+	disk_bitmap_name(ds, name, d, d->progress.bitmap - 1);
 	if (qmp_call(ds->src->qmp, "block-dirty-bitmap-remove", bitmap_ref(d, name), NULL, &e))
 		log_debug("bitmap %s: %s (removed later)", name, e.msg);
 }
@@ -324,7 +324,7 @@ static void clean_bitmap(struct disks *ds, const struct disk *d)
 /* Removes the exports of the round that is over, and the bitmaps that it was read by. */
 static void clean_rounds(struct disks *ds)
 {
-	if (ds->count && !ds->list[0]->round)
+	if (ds->count && !ds->list[0]->progress.round)
 		disks_clean_bitmaps(ds);
 	for (unsigned i = 0; i < ds->count; i++)
 		clean_export(ds, ds->list[i]);
@@ -353,7 +353,7 @@ int disks_begin(struct part *p, struct err *e)
 
 		disk_bitmap_name(ds, name, d, 0);
 		json_array_append_new(actions, action_add(d, name));
-		d->started = true;
+		d->progress.started = true;
 	}
 	if (point_bitmaps_are_round_0(ds))
 		point_bitmaps_change(ds, actions);
@@ -366,7 +366,7 @@ int disks_begin(struct part *p, struct err *e)
 	if (r)
 		return err_prefix(e, "dirty bitmaps of the disks");
 	r = disks_export_bitmaps(ds, e) ?: add_exports(ds, e) ?: disks_send_bitmaps(ds, e);
-	if (!r && ds->alike.ms)
+	if (!r && ds->others.alike.ms)
 		return disks_want(ds, where_round_is, e);
 	if (!r)
 		read_rounds(ds);
@@ -382,12 +382,12 @@ static int next_round(struct disks *ds, bool final, struct err *e)
 	for (unsigned i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
 
-		if (d->finished)
+		if (d->progress.finished)
 			continue;
-		d->final = final;
-		d->bitmap++;
-		d->round++;
-		d->dirty = 0;
+		d->progress.final = final;
+		d->progress.bitmap++;
+		d->progress.round++;
+		d->progress.dirty = 0;
 	}
 	r = add_exports(ds, e);
 	if (!r)
@@ -398,7 +398,7 @@ static int next_round(struct disks *ds, bool final, struct err *e)
 /* May another round begin? */
 static bool may_go_on(const struct disks *ds)
 {
-	return ds->count && ds->list[0]->started && !ds->final && disks_idle(ds);
+	return ds->count && ds->list[0]->progress.started && !ds->final && disks_idle(ds);
 }
 
 int disks_next_round(struct disks *ds, uint64_t at_least, struct err *e)
@@ -408,7 +408,7 @@ int disks_next_round(struct disks *ds, uint64_t at_least, struct err *e)
 	if (!may_go_on(ds))
 		return 0;
 	for (unsigned i = 0; i < ds->count; i++)
-		dirty += ds->list[i]->dirty;
+		dirty += ds->list[i]->progress.dirty;
 	if (dirty < at_least)
 		return 0;
 	return disks_look_at_bitmaps(ds, e) ? -e->code : next_round(ds, false, e);
@@ -417,8 +417,8 @@ int disks_next_round(struct disks *ds, uint64_t at_least, struct err *e)
 /* The reader's results and the destination's confirmations arrive in any order. */
 static void note_durable(struct disks *ds)
 {
-	if (durable(ds) && !ds->durable_ns)
-		ds->durable_ns = now_ns();
+	if (durable(ds) && !ds->end.durable_ns)
+		ds->end.durable_ns = now_ns();
 }
 
 static int on_result(struct disks *ds, const struct disk_round *res, struct err *e)
@@ -429,16 +429,16 @@ static int on_result(struct disks *ds, const struct disk_round *res, struct err 
 		*e = res->err;
 		return -e->code;
 	}
-	d->bulk_read |= !res->number;
-	if (res->number != d->round) /* overtaken by its own DURABLE */
+	d->progress.bulk_read |= !res->number;
+	if (res->number != d->progress.round) /* overtaken by its own DURABLE */
 		return 0;
 	log_info("disk %u round %u: %llu bytes dirty, %llu read", res->object, res->number, (unsigned long long)res->dirty_bytes,
 		 (unsigned long long)res->read_bytes);
-	d->queued = true;
-	d->last_dirty = res->dirty_bytes;
-	d->read_bytes += res->read_bytes;
-	if (d->final)
-		d->finished = true;
+	d->progress.queued = true;
+	d->progress.last_dirty = res->dirty_bytes;
+	d->progress.read_bytes += res->read_bytes;
+	if (d->progress.final)
+		d->progress.finished = true;
 	note_durable(ds);
 	return 0;
 }
@@ -450,14 +450,14 @@ static int on_durable(struct disks *ds, const struct event *ev, struct err *e)
 
 	if (msg_durable_decode(&msg, ev->bytes, ev->n))
 		return err_set(e, EPROTO, "the destination sent a DURABLE of %zu bytes that cannot be read", ev->n);
-	if (!object_is_disk(msg.group) || !ds->at[msg.group].in_flight || ds->at[msg.group].round != msg.number)
+	if (!object_is_disk(msg.group) || !ds->at[msg.group].progress.in_flight || ds->at[msg.group].progress.round != msg.number)
 		return err_set(e, EPROTO, "the destination confirmed round %u of disk %u, which it was not sent", msg.number, msg.group);
 	d = &ds->at[msg.group];
 	log_info("disk %u round %u: durable", msg.group, msg.number);
-	d->in_flight = false;
-	d->arrived = true;
+	d->progress.in_flight = false;
+	d->progress.arrived = true;
 	/* a rollback undoes this, and QEMU may have gone by then */
-	if (!d->final && disks_idle(ds) && ds->part.a->handoff.state == HO_SRC_BEGUN)
+	if (!d->progress.final && disks_idle(ds) && ds->part.a->handoff.state == HO_SRC_BEGUN)
 		clean_rounds(ds);
 	note_durable(ds);
 	return 0;
@@ -471,19 +471,19 @@ static int on_applied(struct disks *ds, const struct event *ev, struct err *e)
 		return err_set(e, EPROTO, "the destination sent an APPLIED of %zu bytes that cannot be read", ev->n);
 	if (!object_is_disk(msg.group))
 		return PART_NOT_MINE;
-	if (!ds->at[msg.group].in_flight || ds->at[msg.group].round != msg.number)
+	if (!ds->at[msg.group].progress.in_flight || ds->at[msg.group].progress.round != msg.number)
 		return err_set(e, EPROTO, "the destination has a round of disk %u, which it was not sent", msg.group);
-	ds->at[msg.group].arrived = true;
+	ds->at[msg.group].progress.arrived = true;
 	return 0;
 }
 
 /* Reads the disks once the destination has written all that it has found: contents that came before that would be written over. */
 static void read_after_alike(struct disks *ds)
 {
-	if (!ds->want || disks_wait_for_alike(ds) || ds->part.a->handoff.state != HO_SRC_BEGUN)
+	if (!ds->others.want || disks_wait_for_alike(ds) || ds->part.a->handoff.state != HO_SRC_BEGUN)
 		return;
-	want_stop(ds->want);
-	ds->want = NULL;
+	want_stop(ds->others.want);
+	ds->others.want = NULL;
 	if (ds->rests)
 		disks_read_at_rest(ds);
 	else
@@ -519,8 +519,8 @@ int disks_event(struct part *p, const struct event *ev, struct err *e)
 		return on_have(ds, ev, e);
 	if (ev->kind == EVENT_FRAME && ev->type == MSG_DURABLE)
 		return on_durable(ds, ev, e);
-	if (ev->kind == EVENT_FRAME && ev->type == MSG_DISKS_CLOSED && ds->done_said) {
-		ds->closed = true;
+	if (ev->kind == EVENT_FRAME && ev->type == MSG_DISKS_CLOSED && ds->end.done_said) {
+		ds->end.closed = true;
 		return 0;
 	}
 	return PART_NOT_MINE;
@@ -528,7 +528,7 @@ int disks_event(struct part *p, const struct event *ev, struct err *e)
 
 void disks_say_done(struct disks *ds)
 {
-	ds->done_said = true;
+	ds->end.done_said = true;
 	channel_post(ds->part.a->control, MSG_DISKS_DONE, ds->part.a->id, sizeof(ds->part.a->id));
 }
 
@@ -538,7 +538,7 @@ uint64_t disks_left(const struct disks *ds)
 
 	for (unsigned i = 0; ds->reader && i < ds->count; i++) {
 		disk_reader_progress(ds->reader, ds->list[i]->object, &done, &left);
-		sum += left + ds->list[i]->dirty;
+		sum += left + ds->list[i]->progress.dirty;
 	}
 	return sum;
 }
@@ -548,7 +548,7 @@ uint64_t disks_allocated(const struct disks *ds)
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < ds->count; i++)
-		sum += ds->since.from ? ds->list[i]->since_bytes : ds->list[i]->guest->allocated;
+		sum += ds->since.from ? ds->list[i]->since.bytes : ds->list[i]->guest->allocated;
 	return sum;
 }
 
@@ -557,7 +557,7 @@ unsigned disks_rounds(const struct disks *ds)
 	unsigned i, round = 0;
 
 	for (i = 0; i < ds->count; i++)
-		round = MAX(round, ds->list[i]->round);
+		round = MAX(round, ds->list[i]->progress.round);
 	return round;
 }
 
@@ -573,8 +573,8 @@ int disks_final(struct disks *ds, struct err *e)
 	ds->final = true;
 	r = disks_look_at_bitmaps(ds, e) ?: disks_check_bitmaps(ds, e);
 	for (unsigned i = 0; !r && i < ds->count; i++) { /* a disk that it has not written to since its last round needs no other */
-		ds->list[i]->finished = ds->list[i]->looked_at && !ds->list[i]->dirty;
-		ds->list[i]->final = true;
+		ds->list[i]->progress.finished = ds->list[i]->progress.looked_at && !ds->list[i]->progress.dirty;
+		ds->list[i]->progress.final = true;
 	}
 	if (!r && !finished(ds))
 		r = next_round(ds, true, e);
@@ -588,7 +588,7 @@ uint32_t disks_reached(const struct part *p)
 {
 	const struct disks *ds = container_of(p, const struct disks, part);
 
-	return (finished(ds) ? M_DISKS_QUEUED : 0) | (durable(ds) ? M_DISKS_DURABLE : 0) | (ds->closed ? M_DISKS_CLOSED : 0);
+	return (finished(ds) ? M_DISKS_QUEUED : 0) | (durable(ds) ? M_DISKS_DURABLE : 0) | (ds->end.closed ? M_DISKS_CLOSED : 0);
 }
 
 static void on_results(struct queue *q)
@@ -613,8 +613,8 @@ int disks_connect(struct disks *ds, struct err *e)
 
 void disks_stop(struct disks *ds)
 {
-	want_stop(ds->want);
-	ds->want = NULL;
+	want_stop(ds->others.want);
+	ds->others.want = NULL;
 	disk_reader_stop(ds->reader);
 }
 

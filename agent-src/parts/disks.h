@@ -23,6 +23,31 @@ struct carried_bitmap {
 	bool dropped; /* the bitmap is not the one any more that was copied */
 };
 
+/* How far the copy of a disk has come. */
+struct disk_progress {
+	unsigned round;	 /* number of the round in progress, or of the last one */
+	unsigned bitmap; /* generation of the recording bitmap */
+	bool started;
+	bool in_flight;	     /* queued by us or not yet durable there */
+	bool queued;	     /* the reader has queued every block of the round */
+	bool bulk_read;	     /* the reader has queued every block of the first round */
+	bool arrived;	     /* the first round has reached the destination, maybe not its storage */
+	bool final;	     /* this round is the last one: the guest is stopped */
+	bool finished;	     /* the final round is queued */
+	bool looked_at;	     /* the bitmap's count was asked for since the guest was stopped */
+	bool recording;	     /* the bitmap still records: no one has switched it off */
+	uint64_t dirty;	     /* bytes in the recording bitmap, as last asked */
+	uint64_t last_dirty; /* bytes that the last round covered */
+	uint64_t read_bytes;
+};
+
+/* What a replica's points lack of a disk. */
+struct disk_lag {
+	bool left_out;	   /* the replica's points lack this disk: all of it travels */
+	uint64_t bytes;	   /* upper bound of bytes written since a point of the replica */
+	uint64_t least[2]; /* lower bounds: since the newest point, and since the one before it */
+};
+
 struct disk {
 	const struct guest_disk *guest;
 	uint32_t object;
@@ -37,30 +62,15 @@ struct disk {
 	bool by_word;		   /* `stays` is the user's word (network, block device): we cannot see the disk, nor when it was written */
 	bool refused;		   /* cannot be moved; only its path is described */
 	bool left_behind;	   /* an empty disk takes its place there */
-	bool left_out;		   /* the replica's points lack this disk: all of it travels */
-	bool to_device;		   /* `to` is an existing block device */
-	json_int_t device_bytes;   /* size of that device if larger than the disk; else 0 */
-	bool fills;		   /* qcow2: zeros must be written there, not discarded */
-	bool replaces;		   /* the disk replaces `old` */
-	bool begun;		   /* `old` is the rest of an earlier move and becomes the disk */
-	unsigned round;		   /* number of the round in progress, or of the last one */
-	unsigned bitmap;	   /* generation of the recording bitmap */
-	bool started;
-	bool in_flight;	     /* queued by us or not yet durable there */
-	bool queued;	     /* the reader has queued every block of the round */
-	bool bulk_read;	     /* the reader has queued every block of the first round */
-	bool arrived;	     /* the first round has reached the destination, maybe not its storage */
-	bool final;	     /* this round is the last one: the guest is stopped */
-	bool finished;	     /* the final round is queued */
-	bool has_throttle;   /* an I/O limit of the user's own */
-	bool limits_told;    /* the user was told that the limits have changed since the beginning */
-	bool looked_at;	     /* the bitmap's count was asked for since the guest was stopped */
-	bool recording;	     /* the bitmap still records: no one has switched it off */
-	uint64_t dirty;	     /* bytes in the recording bitmap, as last asked */
-	uint64_t last_dirty; /* bytes that the last round covered */
-	uint64_t read_bytes;
-	uint64_t since_bytes;	 /* upper bound of bytes written since a point of the replica */
-	uint64_t since_least[2]; /* lower bounds: since the newest point, and since the one before it */
+	struct disk_lag since;
+	bool to_device;		 /* `to` is an existing block device */
+	json_int_t device_bytes; /* size of that device if larger than the disk; else 0 */
+	bool fills;		 /* qcow2: zeros must be written there, not discarded */
+	bool replaces;		 /* the disk replaces `old` */
+	bool begun;		 /* `old` is the rest of an earlier move and becomes the disk */
+	struct disk_progress progress;
+	bool has_throttle; /* an I/O limit of the user's own */
+	bool limits_told;  /* the user was told that the limits have changed since the beginning */
 	struct carried_bitmap *carried;
 	unsigned carried_count;
 };
@@ -75,6 +85,33 @@ struct alike_plan {
 	unsigned ms; /* time limit of the search; 0: no search */
 };
 
+/* Disks of which nothing is copied. */
+struct disks_uncopied {
+	struct disk *stay[OBJECT_DISK_MAX + 1]; /* disks that both hosts see, not copied */
+	unsigned stays;
+	struct disk *behind[OBJECT_DISK_MAX + 1]; /* disks left behind */
+	unsigned behinds;
+};
+
+/* Writing back of what QEMU has cached, at the end. */
+struct disks_writeback {
+	struct writeback *jobs; /* NULL: not begun */
+	unsigned left;
+	uint64_t began_ns; /* time when the writeback began */
+};
+
+/* End of the copy of all disks. */
+struct disks_end {
+	bool done_said, closed;
+	uint64_t durable_ns; /* time when the last round became durable */
+};
+
+/* Blocks that other images at the destination may have. */
+struct disks_alike {
+	struct alike_plan alike;
+	struct want *want; /* NULL: no search in other images there, or not started */
+};
+
 struct disks {
 	struct part part;
 	struct source *src;
@@ -82,25 +119,19 @@ struct disks {
 	struct disk at[OBJECT_DISK_MAX + 1];	/* disks by object id */
 	struct disk *list[OBJECT_DISK_MAX + 1]; /* disks that are copied */
 	unsigned count;
-	struct disk *stay[OBJECT_DISK_MAX + 1]; /* disks that both hosts see, not copied */
-	unsigned stays;
-	struct disk *left[OBJECT_DISK_MAX + 1]; /* disks left behind */
-	unsigned lefts;
+	struct disks_uncopied uncopied;
 	json_t *described;	     /* description that DESCRIBE carried */
 	struct locked_images locked; /* images of a guest that is shut down */
 	char *nbd_socket;
 	struct disk_reader *reader; /* NULL: not started, or ended */
 	struct queue results;
-	struct alike_plan alike;
-	struct want *want;	     /* NULL: no search in other images there, or not started */
-	bool has_jobs;		     /* the plan has found another client's block jobs */
-	bool rests;		     /* the guest is shut down: the disks are files */
-	bool final;		     /* the guest is stopped */
-	struct writeback *writeback; /* NULL: not begun */
-	unsigned writebacks_left;
-	uint64_t writeback_ns; /* time when the writeback began */
-	bool query_pending, throttled, done_said, closed;
-	uint64_t durable_ns; /* time when the last round became durable */
+	struct disks_alike others;
+	bool has_jobs; /* the plan has found another client's block jobs */
+	bool rests;    /* the guest is shut down: the disks are files */
+	bool final;    /* the guest is stopped */
+	struct disks_writeback writing;
+	struct disks_end end;
+	bool query_pending, throttled;
 	struct point_bitmaps since;
 	bool makes_point;	     /* disks of a replica; false: of a move */
 	struct disks_frozen *frozen; /* copied as of one moment; NULL: not asked for */

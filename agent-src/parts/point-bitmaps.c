@@ -57,7 +57,7 @@ static enum state state_of(json_t *nodes, const struct disk *d, const char *name
 /* Writes to such a disk are in no point. */
 static bool is_left(const struct disk *d)
 {
-	return d->left_behind || d->left_out;
+	return d->left_behind || d->since.left_out;
 }
 
 /* True if the bitmaps of all disks are in this state: a bitmap that only some disks have is of no use. */
@@ -109,7 +109,7 @@ static uint64_t bytes_since(const struct disks *ds, json_t *nodes, const struct 
 	uint64_t bytes;
 
 	if (is_left(d))
-		return d->left_out ? d->guest->allocated : 0;
+		return d->since.left_out ? d->guest->allocated : 0;
 	point_bitmap_name(ds, name, ds->since.recording);
 	bytes = bytes_in(nodes, d, name);
 	point_bitmap_name(ds, name, ds->since.recording - 1);
@@ -122,7 +122,7 @@ static uint64_t certain(json_t *nodes, const struct disk *d, const char *name)
 {
 	json_int_t block = json_integer_value(json_object_get(find_bitmap(nodes, d, name), "granularity"));
 	uint64_t written = bytes_in(nodes, d, name) / (uint64_t)MAX(block, GRANULARITY) * GRANULARITY;
-	uint64_t has = d->guest->snapshot_count ? 0 : MIN(d->guest->allocated, d->guest->virtual_size);
+	uint64_t has = d->guest->lacks.snapshots ? 0 : MIN(d->guest->allocated, d->guest->virtual_size);
 
 	return written + has > d->guest->virtual_size ? written + has - d->guest->virtual_size : 0;
 }
@@ -130,13 +130,13 @@ static uint64_t certain(json_t *nodes, const struct disk *d, const char *name)
 /* Contents in both bitmaps are sent once, so together they need at least as much as the larger one. */
 static void look_at_least(const struct disks *ds, json_t *nodes, struct disk *d)
 {
-	for (unsigned i = 0; i < ARRAY_LEN(d->since_least); i++) {
+	for (unsigned i = 0; i < ARRAY_LEN(d->since.least); i++) {
 		char name[POINT_BITMAP_NAME];
 
 		point_bitmap_name(ds, name, ds->since.recording - i);
-		d->since_least[i] = is_left(d) || i > ds->since.two ? 0 : certain(nodes, d, name);
+		d->since.least[i] = is_left(d) || i > ds->since.two ? 0 : certain(nodes, d, name);
 		if (i)
-			d->since_least[i] = MAX(d->since_least[i], d->since_least[i - 1]);
+			d->since.least[i] = MAX(d->since.least[i], d->since.least[i - 1]);
 	}
 }
 
@@ -151,7 +151,7 @@ int point_bitmaps_look(struct disks *ds, struct err *e)
 	ds->since.records = ds->since.recording && all_are(ds, nodes, ds->since.recording, RECORDS);
 	ds->since.two = ds->since.records && ds->since.recording > 1 && all_are(ds, nodes, ds->since.recording - 1, ENDED);
 	for (unsigned i = 0; i < ds->count; i++) {
-		ds->list[i]->since_bytes = bytes_since(ds, nodes, ds->list[i]);
+		ds->list[i]->since.bytes = bytes_since(ds, nodes, ds->list[i]);
 		look_at_least(ds, nodes, ds->list[i]);
 	}
 	return 0;
@@ -188,12 +188,12 @@ void point_bitmaps_describe(const struct disks *ds, json_t *out)
 		json_t *described = json_array_get(ds->described, ds->list[i]->object - OBJECT_DISK_BASE);
 
 		if (b->records) {
-			json_object_set_new(described, "since_bytes", json_integer((json_int_t)ds->list[i]->since_bytes));
+			json_object_set_new(described, "since_bytes", json_integer((json_int_t)ds->list[i]->since.bytes));
 			json_object_set_new(described, "since_least",
-					    json_pack("[I,I]", (json_int_t)ds->list[i]->since_least[0],
-						      (json_int_t)ds->list[i]->since_least[1]));
+					    json_pack("[I,I]", (json_int_t)ds->list[i]->since.least[0],
+						      (json_int_t)ds->list[i]->since.least[1]));
 		}
-		if (ds->list[i]->left_out)
+		if (ds->list[i]->since.left_out)
 			json_object_set_new(described, "whole", json_true());
 	}
 	if (b->records && !b->sync->whole) {
@@ -310,7 +310,7 @@ void point_bitmap_that_ends(const struct disks *ds, char out[POINT_BITMAP_NAME],
 	if (ds->since.from)
 		point_bitmap_name(ds, out, ds->since.from);
 	else
-		disk_bitmap_name(ds, out, d, d->bitmap);
+		disk_bitmap_name(ds, out, d, d->progress.bitmap);
 }
 
 void point_bitmap_twin(const struct disks *ds, char out[POINT_BITMAP_NAME], const struct disk *d)

@@ -231,11 +231,11 @@ int power_take_back(struct power *p, struct err *e)
 	p->by_itself = !strcmp(state, "shutdown") && !p->asked;
 	if (!strcmp(state, "shutdown") || !strcmp(state, "prelaunch"))
 		r = p->asked ? boot(p, state, e) : 0;
-	else if (!strcmp(state, "paused") && s->stopped)
+	else if (!strcmp(state, "paused") && s->run.stopped)
 		r = qmp_call(s->qmp, "cont", NULL, NULL, e);
-	else if (!source_runs(state) && !s->paused)
+	else if (!source_runs(state) && !s->run.paused)
 		return err_set(e, ECANCELED, "the guest was stopped at the source by another client, or by itself (QEMU says: %s)", state);
-	if (!r && (may_still(p, state) || s->stopped || (p->asked && s->broken)))
+	if (!r && (may_still(p, state) || s->run.stopped || (p->asked && s->run.broken)))
 		report_notice(s->report,
 			      "the guest was told to shut down, and has not: if it still does so later, nothing starts it again");
 	if (!r && p->asked && note(p, false, &why)) /* the guest boots all the same */
@@ -255,7 +255,7 @@ static int end_as_it_would(struct source *s, struct err *e)
 		r = loop_step(s->part.a->loop, PAUSE_MS, e);
 	if (r && qmp_alive(s->qmp))
 		return r;
-	s->shut_down = true;
+	s->end.has_shut_down = true;
 	s->part.a->handoff.qemu_alive = !source_has_ended(s);
 	return 0;
 }

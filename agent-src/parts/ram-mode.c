@@ -69,7 +69,7 @@ int ram_mode_refuse(struct err *e)
 /* The owner of a paused guest may let it go on meanwhile. */
 bool ram_mode_runs_without_kvm(const struct ram *r)
 {
-	return r->src->accel && !strcmp(r->src->accel, "tcg") && (!r->src->was_running || !r->src->traits.stops_first);
+	return r->src->machine.accel && !strcmp(r->src->machine.accel, "tcg") && (!r->src->run.was_running || !r->src->traits.stops_first);
 }
 
 /* QEMU 7.2 does not tell where it has a block, and blocks of one size are not told apart. */

@@ -110,9 +110,9 @@ static bool wants_recheck(const struct ram *r)
 	enum recheck_wish asked = r->src->opt->carry.recheck;
 
 	/* the guest's memory does not travel, or it was stopped before QEMU looked at it for the first time */
-	if (!r->src->accel || !r->src->traits.carries_memory || r->src->stopped)
+	if (!r->src->machine.accel || !r->src->traits.carries_memory || r->src->run.stopped)
 		return false;
-	return asked == RECHECK_ON || (asked == RECHECK_AUTO && !strcmp(r->src->accel, "tcg"));
+	return asked == RECHECK_ON || (asked == RECHECK_AUTO && !strcmp(r->src->machine.accel, "tcg"));
 }
 
 int ram_recheck(struct ram *r, char **notice, struct err *e)
@@ -122,11 +122,12 @@ int ram_recheck(struct ram *r, char **notice, struct err *e)
 
 	*notice = NULL;
 	if (!wants_recheck(r)) {
-		r->unchecked = r->src->accel && !strcmp(r->src->accel, "tcg") && r->src->traits.carries_memory && !r->src->stopped;
+		r->unchecked = r->src->machine.accel && !strcmp(r->src->machine.accel, "tcg") && r->src->traits.carries_memory &&
+			       !r->src->run.stopped;
 		return 0;
 	}
 	code = code ?: recheck_start(r, &why);
-	r->unchecked = code && !strcmp(r->src->accel, "tcg");
+	r->unchecked = code && !strcmp(r->src->machine.accel, "tcg");
 	if (code && !qmp_alive(r->src->qmp)) {
 		*e = why;
 		return code;
@@ -137,13 +138,13 @@ int ram_recheck(struct ram *r, char **notice, struct err *e)
 	}
 	if (code)
 		*notice = xasprintf("%s: what QEMU leaves out of what the guest has written is not found%s", why.msg,
-				    strcmp(r->src->accel, "tcg") ? "" : ", and without KVM it now and then leaves out a page");
+				    strcmp(r->src->machine.accel, "tcg") ? "" : ", and without KVM it now and then leaves out a page");
 	return 0;
 }
 
 bool ram_is_known_whole(const struct ram *r)
 {
-	return !r->unchecked || (r->src->paused && !r->src->ran);
+	return !r->unchecked || (r->src->run.paused && !r->src->run.ran);
 }
 
 unsigned ram_recheck_threads(const struct ram *r)

@@ -129,7 +129,7 @@ static int describe_blocks(const struct ram *r, json_t *out, struct err *e)
 /* True if libvirt also runs the QEMU at the destination. */
 static bool goes_to_libvirt(const struct ram *r)
 {
-	return r->src->libvirt_uuid && !r->src->goes_plain;
+	return r->src->libvirt.uuid && !r->src->libvirt.goes_plain;
 }
 
 static int describe(struct part *p, json_t *out, struct err *e)
@@ -301,7 +301,7 @@ static void capture_told(void *ctx, enum capture_event what, const struct err *w
 int ram_start(struct ram *r, struct err *e)
 {
 	struct capture_config cfg = {.socket_path = r->socket,
-				     .user = r->src->libvirt_user,
+				     .user = r->src->libvirt.user,
 				     .mode = r->mode,
 				     .multifd = r->multifd,
 				     .senders = r->data->senders,
@@ -377,17 +377,17 @@ static void estimate_left(struct ram *r, uint64_t remaining, uint64_t qemu_dirty
 	double since = r->pass.begun_ns ? (double)(now_ns() - r->pass.begun_ns) / 1e9 : 0;
 
 	if (qemu_dirty_per_s)
-		r->dirty_per_s = (double)qemu_dirty_per_s;
+		r->load.dirty_per_s = (double)qemu_dirty_per_s;
 	else if (r->pass.queried > MAX(r->pass.number, 1) && r->pass.took_ns)
-		r->dirty_per_s = (double)remaining / (double)MAX(r->pass.took_ns, PASS_MIN_MS * 1000000ULL) * 1e9;
-	r->left = MIN(remaining + (uint64_t)(r->dirty_per_s * since), MAX(remaining, r->total));
+		r->load.dirty_per_s = (double)remaining / (double)MAX(r->pass.took_ns, PASS_MIN_MS * 1000000ULL) * 1e9;
+	r->load.left = MIN(remaining + (uint64_t)(r->load.dirty_per_s * since), MAX(remaining, r->load.total));
 }
 
 /* A paused guest writes nothing, and QEMU does not look for that while a bitmap holds it beside the acknowledgement: its only pass counts as
  * the second once it is over. */
 static uint64_t passes(const struct ram *r)
 {
-	bool only = r->hold.while_paused && r->src->paused && r->total && !r->left;
+	bool only = r->hold.while_paused && r->src->run.paused && r->load.total && !r->load.left;
 
 	return only ? MAX(r->pass.queried, 2) : r->pass.queried;
 }
@@ -418,12 +418,12 @@ static void on_query(void *arg, json_t *ret, const struct err *err)
 	struct ram *r = arg;
 	json_t *ram = json_object_get(ret, "ram");
 
-	r->query_pending = false;
+	r->load.is_asked = false;
 	if (err || !ram)
 		return;
-	if (r->src->libvirt_uuid)
+	if (r->src->libvirt.uuid)
 		note_passes(r, (uint64_t)json_integer_value(json_object_get(ram, "dirty-sync-count")));
-	r->total = (uint64_t)json_integer_value(json_object_get(ram, "total"));
+	r->load.total = (uint64_t)json_integer_value(json_object_get(ram, "total"));
 	estimate_left(r, (uint64_t)json_integer_value(json_object_get(ram, "remaining")),
 		      (uint64_t)json_integer_value(json_object_get(ram, "dirty-pages-rate")) * PAGE_BYTES);
 	r->pass.number = passes(r);
@@ -431,9 +431,9 @@ static void on_query(void *arg, json_t *ret, const struct err *err)
 
 void ram_query(struct ram *r)
 {
-	if (r->query_pending)
+	if (r->load.is_asked)
 		return;
-	r->query_pending = true;
+	r->load.is_asked = true;
 	r->pass.queried = r->pass.begun;
 	qmp_send(r->src->qmp, "query-migrate", NULL, QMP_DEADLINE_MS, on_query, r);
 }
@@ -460,10 +460,10 @@ void ram_arm(struct ram *r, double rate_per_s)
 {
 	double per_s = rate_per_s * ARM_SLACK;
 	/* QEMU must sync the dirty bitmap only at the end of its first pass, not again and again */
-	bool busy = r->pass.number >= 2 && r->dirty_per_s > rate_per_s * CONVERGE_CALM;
+	bool busy = r->pass.number >= 2 && r->load.dirty_per_s > rate_per_s * CONVERGE_CALM;
 	unsigned allowed = r->src->opt->max_downtime_ms, limit_ms = busy ? allowed : MIN(allowed, ARM_CALM_MS);
 
-	if (r->hold.way != HOLD_ACKNOWLEDGEMENT || !r->has_bandwidth || rate_per_s <= 0 || (r->hold.begun && r->src->paused))
+	if (r->hold.way != HOLD_ACKNOWLEDGEMENT || !r->has_bandwidth || rate_per_s <= 0 || (r->hold.begun && r->src->run.paused))
 		return;
 	if (limit_ms == r->armed_ms && per_s < r->armed_per_s * ARM_AGAIN && per_s > r->armed_per_s / ARM_AGAIN)
 		return;
@@ -587,7 +587,7 @@ static uint32_t reached(const struct part *p)
 
 uint64_t ram_left_to_come(const struct ram *r)
 {
-	return r->done_ns || !r->src->traits.carries_memory ? 0 : r->capture && r->total ? r->left : r->src->guest.ram_bytes;
+	return r->done_ns || !r->src->traits.carries_memory ? 0 : r->capture && r->load.total ? r->load.left : r->src->guest.ram_bytes;
 }
 
 static void tell(const struct part *p, enum part_tale tale, json_t *out)

@@ -20,6 +20,13 @@ struct ram_passes {
 	uint64_t cut_ns;	    /* time when our round was last cut */
 };
 
+/* What QEMU says of its migration, as last asked. */
+struct ram_load {
+	bool is_asked;
+	uint64_t left, total;
+	double dirty_per_s; /* bytes that the guest writes */
+};
+
 struct ram {
 	struct part part;
 	struct source *src;
@@ -36,9 +43,7 @@ struct ram {
 	struct capture *capture; /* NULL: not yet, or no more */
 	struct keep *kept;	 /* we are the keeper, and the agent has died */
 	struct ram_passes pass;
-	bool query_pending;
-	uint64_t left, total;
-	double dirty_per_s; /* bytes that the guest writes */
+	struct ram_load load;
 	const char
 		*early_state; /* device with state before or among memory in QEMU's stream, which then cannot be taken apart; NULL: none */
 	bool loses_writes;    /* QEMU does, of what the guest writes to its memory while that is carried; the recheck alone finds it */

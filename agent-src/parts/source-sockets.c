@@ -30,19 +30,19 @@ char *source_socket(const struct source *s, const char *what)
 	AUTO_FREE char *dir = dir_of(s);
 	AUTO_FREE char *id = short_id(s);
 
-	return s->libvirt_uuid ? lv_guest_socket(dir, what, s->guest.name) : xasprintf("%s/%s.%s", s->opt->runtime_dir, id, what);
+	return s->libvirt.uuid ? lv_guest_socket(dir, what, s->guest.name) : xasprintf("%s/%s.%s", s->opt->runtime_dir, id, what);
 }
 
 int source_sockets_prepare(struct source *s, struct err *e)
 {
-	AUTO_FREE char *dir = s->libvirt_uuid ? dir_of(s) : NULL;
+	AUTO_FREE char *dir = s->libvirt.uuid ? dir_of(s) : NULL;
 	int r = dir ? attempt_own(s->part.a, SOCKET_DIR, json_pack("{s:s}", "path", dir), e) : 0;
 
 	if (r || !dir)
 		return r;
-	if (process_user(s->guest.pid, &s->libvirt_user))
+	if (process_user(s->guest.pid, &s->libvirt.user))
 		return err_set(e, ESRCH, "cannot tell as which user the guest's QEMU runs");
-	return mkdir(dir, 0700) || chown(dir, s->libvirt_user, (gid_t)-1) ? err_sys(e, errno, "cannot create %s", dir) : 0;
+	return mkdir(dir, 0700) || chown(dir, s->libvirt.user, (gid_t)-1) ? err_sys(e, errno, "cannot create %s", dir) : 0;
 }
 
 int source_sockets_undo(const json_t *detail, struct err *e)

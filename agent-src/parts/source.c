@@ -45,7 +45,7 @@ static int open_monitor(struct source *s, unsigned ms, struct err *e)
 {
 	struct attempt *a = s->part.a;
 
-	return s->libvirt_uuid ? qmp_open_libvirt(&s->qmp, a->loop, s->libvirt_uuid, s->guest.pid, ms, &conductor_qmp, &a->con, e)
+	return s->libvirt.uuid ? qmp_open_libvirt(&s->qmp, a->loop, s->libvirt.uuid, s->guest.pid, ms, &conductor_qmp, &a->con, e)
 			       : guest_open_qmp(&s->guest, &s->qmp, a->loop, ms, &conductor_qmp, &a->con, e);
 }
 
@@ -62,7 +62,7 @@ int source_open_monitor(struct source *s, struct err *e)
 /* True if the guest's monitor is open. libvirt reports the end of a QEMU later than we can see it. */
 static bool is_heard(const struct source *s)
 {
-	return s->qmp && qmp_alive(s->qmp) && (!s->libvirt_uuid || qemu_is_alive(s->guest.pid, s->guest.start_time));
+	return s->qmp && qmp_alive(s->qmp) && (!s->libvirt.uuid || qemu_is_alive(s->guest.pid, s->guest.start_time));
 }
 
 bool source_has_ended(const struct source *s)
@@ -111,7 +111,7 @@ bool source_runs(const char *state)
 
 int source_set_paused(struct source *s, bool paused, struct err *e)
 {
-	s->paused = paused;
+	s->run.paused = paused;
 	return s->part.a->journal ? attempt_note(s->part.a, "paused", json_pack("{s:b}", "paused", paused), e) : 0;
 }
 
@@ -119,7 +119,7 @@ int source_note_stopped(struct source *s, bool stopped, struct err *e)
 {
 	int r = attempt_note(s->part.a, "stopped", json_pack("{s:b}", "ours", stopped), e);
 
-	s->stopped = stopped;
+	s->run.stopped = stopped;
 	return r;
 }
 
@@ -128,7 +128,7 @@ int source_stop(struct source *s, bool whoever, struct err *e)
 	char state[32] = "";
 	int r;
 
-	if (s->paused)
+	if (s->run.paused)
 		return 0;
 	r = source_note_stopped(s, true, e);
 	fault_point("src-stop-noted");
@@ -199,22 +199,22 @@ static int examine_cpu(struct source *s, struct err *e)
 
 	if (r)
 		return r;
-	s->accel = json_is_true(json_object_get(kvm, "enabled")) ? "kvm" : "tcg";
+	s->machine.accel = json_is_true(json_object_get(kvm, "enabled")) ? "kvm" : "tcg";
 	json_decref(kvm);
-	r = qemu_cpu(s->qmp, &s->cpu, e);
-	if (r || !qemu_cpu_needs_names(s->cpu))
+	r = qemu_cpu(s->qmp, &s->machine.cpu, e);
+	if (r || !qemu_cpu_needs_names(s->machine.cpu))
 		return r;
-	return qemu_cpu_names(s->qmp, NULL, s->cpu, e);
+	return qemu_cpu_names(s->qmp, NULL, s->machine.cpu, e);
 }
 
 static int examine_rings(struct source *s, struct err *e)
 {
-	return virtio_rings_used(s->qmp, &s->rings, e);
+	return virtio_rings_used(s->qmp, &s->machine.rings, e);
 }
 
 static int examine_roms(struct source *s, struct err *e)
 {
-	return rom_sizes_ask(s->qmp, &s->roms, e);
+	return rom_sizes_ask(s->qmp, &s->machine.roms, e);
 }
 
 /* A point may be made of a guest that has shut down while its QEMU stays: its last, before it is taken over. */
@@ -227,16 +227,16 @@ static int check_state(struct source *s, struct err *e)
 {
 	const char *state = s->guest.status, *notice = run_state_notice(state);
 
-	s->was_running = !strcmp(state, "running");
+	s->run.was_running = !strcmp(state, "running");
 	if (!run_state_moves(state) && !may_have_shut_down(s))
 		return err_set(
 			e, EBUSY, "the guest is in state '%s', and a guest can be moved that runs, or would go on by cont; %s", state,
 			!strcmp(state, "postmigrate") && !qemu_migrated_away(s->qmp, state)
 				? "a migration that came to nothing has left it so: let it run (QMP cont), then pause it again if it is to stand still"
 				: run_state_way_out(state));
-	s->paused = !s->was_running;
-	s->was_shut = may_have_shut_down(s);
-	s->ran = s->was_running;
+	s->run.paused = !s->run.was_running;
+	s->end.was_shut = may_have_shut_down(s);
+	s->run.ran = s->run.was_running;
 	if (notice)
 		report_notice(s->report, "%s", notice);
 	return 0;
@@ -259,8 +259,9 @@ static int check_nvdimm(const struct guest *g, struct err *e)
 
 static int check_boots(const struct source *s, struct err *e)
 {
-	return s->paused ? err_set(e, EBUSY, "the guest is stopped, and cannot shut down: let it go on (QMP cont) before it is moved warm")
-			 : check_nvdimm(&s->guest, e);
+	return s->run.paused
+		       ? err_set(e, EBUSY, "the guest is stopped, and cannot shut down: let it go on (QMP cont) before it is moved warm")
+		       : check_nvdimm(&s->guest, e);
 }
 
 /* A copy of the disks alone starts no migration in QEMU, so nothing else would notice one. */
@@ -285,7 +286,7 @@ static void tell_what_was_written_in(const struct source *s)
 /* Checks what the guest needs so that its name can be sent, and that it is ours. */
 static int check_can_be_told(const struct source *s, struct err *e)
 {
-	int r = s->guest.pid && !s->libvirt_uuid ? source_check_owner(&s->guest, s->opt, e) : 0;
+	int r = s->guest.pid && !s->libvirt.uuid ? source_check_owner(&s->guest, s->opt, e) : 0;
 
 	r = r ?: check_text(&s->guest, e);
 	if (!r && !text_is_utf8(s->opt->runtime_dir))
@@ -301,13 +302,13 @@ static int check_earlier_moves(struct source *s, struct err *e)
 static int check_drift(struct source *s, struct err *e)
 {
 	size_t before = obstacles_count(&s->obstacles);
-	int r = s->libvirt_uuid && !s->goes_plain ? 0 : guest_check_drift(&s->guest, s->qmp, &s->obstacles, e);
+	int r = s->libvirt.uuid && !s->libvirt.goes_plain ? 0 : guest_check_drift(&s->guest, s->qmp, &s->obstacles, e);
 
-	if (!r && !s->libvirt_uuid && !s->traits.stays_here)
+	if (!r && !s->libvirt.uuid && !s->traits.stays_here)
 		host_grants_note(&s->guest, s->guest.pid);
 	if (!r && obstacles_count(&s->obstacles) == before)
 		tell_what_was_written_in(s);
-	else if (s->goes_plain)
+	else if (s->libvirt.goes_plain)
 		report_notice(s->report,
 			      "what was changed while the guest ran is changed back by virsh, or the guest goes shut down (--how cold)");
 	return r;
@@ -322,7 +323,8 @@ static int watch(struct source *s, struct err *e)
 
 static int check_kind(struct source *s, struct err *e)
 {
-	if (s->traits.carries_memory && s->libvirt_uuid && !s->goes_plain) /* the guest's devices are not on the line that is tried there */
+	if (s->traits.carries_memory && s->libvirt.uuid &&
+	    !s->libvirt.goes_plain) /* the guest's devices are not on the line that is tried there */
 		return examine_cpu(s, e);
 	if (s->traits.carries_memory)
 		return examine_cpu(s, e) ?: examine_rings(s, e) ?: examine_roms(s, e);
@@ -404,7 +406,7 @@ static void add_monitor(struct source *s, json_t *argv)
 	for (i = 0; i < count; i++)
 		ours += args_qmp_is_ours(paths[i]);
 	args_free_strings(paths, count);
-	if (count > ours || !g->line.expanded_count || s->is_libvirts || s->becomes_libvirts)
+	if (count > ours || !g->line.expanded_count || s->libvirt.is_its || s->libvirt.is_its_there)
 		return;
 	n = qmp_words(g->name, g->line.expanded, g->line.expanded_count, words);
 	for (i = 0; i < n; i++) {
@@ -422,10 +424,10 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	json_t *argv = json_array(), *env = json_object();
 
 	(void)e;
-	for (size_t i = 0; i < g->line.argc && !s->line_there; i++)
+	for (size_t i = 0; i < g->line.argc && !s->libvirt.line_there; i++)
 		json_array_append_new(argv, json_string(g->line.argv[i]));
-	json_array_extend(argv, s->line_there);
-	if (!s->line_there)
+	json_array_extend(argv, s->libvirt.line_there);
+	if (!s->libvirt.line_there)
 		add_monitor(s, argv);
 	if (!s->opt->qemu) { /* the paths would be wrong for another QEMU */
 		set_text(env, "LD_LIBRARY_PATH", g->env.ld_library_path);
@@ -436,27 +438,27 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	if (s->opt->qemu)
 		json_object_set_new(out, "only_exe", json_true());
 	set_text(out, "machine", s->traits.carries_memory ? g->machine : s->opt->machine);
-	set_text(out, "cwd", s->line_there ? "/" : g->cwd);
-	set_text(out, "accel", s->accel);
-	set_text(out, "cpu_model", g->cpu_model);
+	set_text(out, "cwd", s->libvirt.line_there ? "/" : g->cwd);
+	set_text(out, "accel", s->machine.accel);
+	set_text(out, "cpu_model", g->cpu.model);
 	if (g->version.major && s->traits.carries_memory)
 		set_text(out, "qemu_version", version);
 	json_object_set_new(out, "argv", argv);
 	json_object_set_new(out, "env", env);
-	if (s->cpu)
-		json_object_set(out, "cpu", s->cpu);
-	if (s->rings)
-		json_object_set(out, "rings", s->rings);
-	if (json_object_size(s->roms))
-		json_object_set(out, "roms", s->roms);
-	json_object_set_new(out, "vcpus", json_integer((json_int_t)g->vcpus));
+	if (s->machine.cpu)
+		json_object_set(out, "cpu", s->machine.cpu);
+	if (s->machine.rings)
+		json_object_set(out, "rings", s->machine.rings);
+	if (json_object_size(s->machine.roms))
+		json_object_set(out, "roms", s->machine.roms);
+	json_object_set_new(out, "vcpus", json_integer((json_int_t)g->cpu.count));
 	json_object_set_new(out, "ram_bytes", json_integer((json_int_t)g->ram_bytes));
-	json_object_set_new(out, "paused", json_boolean(s->paused));
+	json_object_set_new(out, "paused", json_boolean(s->run.paused));
 	if (line_has(g, "vmgenid"))
 		json_object_set_new(out, "vmgenid", generation_of(s));
 	if (g->line.config_count)
 		json_object_set_new(out, "configs", args_configs_json(g->line.configs, g->line.config_count));
-	if (s->opt->map_net.count && !s->becomes_libvirts) /* libvirt's definition has the networks */
+	if (s->opt->map_net.count && !s->libvirt.is_its_there) /* libvirt's definition has the networks */
 		json_object_set_new(out, "map_net", map_net(&s->opt->map_net));
 	return 0;
 }
@@ -484,7 +486,7 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 	if (s->guest.version.major)
 		set_text(out, "qemu_version", version);
 	json_object_set_new(out, "ram_bytes", json_integer((json_int_t)s->guest.ram_bytes));
-	json_object_set_new(out, "paused", json_boolean(s->paused));
+	json_object_set_new(out, "paused", json_boolean(s->run.paused));
 }
 
 /* ---- an earlier life ---- */
@@ -513,12 +515,12 @@ void source_describe_for_journal(const struct source *s, json_t *begin)
 	json_object_set_new(begin, "pid", json_integer(s->guest.pid));
 	json_object_set_new(begin, "start_time", json_integer((json_int_t)s->guest.start_time));
 	set_text(begin, "qmp", s->guest.qmp.path);
-	set_text(begin, "libvirt_uuid", s->libvirt_uuid);
-	if (s->is_transient)
+	set_text(begin, "libvirt_uuid", s->libvirt.uuid);
+	if (s->libvirt.is_transient)
 		json_object_set_new(begin, "transient", json_true());
 	json_object_set_new(begin, "monitors", monitors(s));
 	set_text(begin, "boot_id", boot);
-	json_object_set_new(begin, "paused", json_boolean(s->paused));
+	json_object_set_new(begin, "paused", json_boolean(s->run.paused));
 	json_object_set(begin, "disks", s->disk_paths);
 	json_object_set(begin, "shared", s->shared_paths);
 	json_object_set(begin, "by_word", s->disks_by_word);
@@ -550,10 +552,10 @@ void source_restore(struct source *s)
 	s->guest.pid = (pid_t)json_integer_value(json_object_get(begin, "pid"));
 	s->guest.start_time = (uint64_t)json_integer_value(json_object_get(begin, "start_time"));
 	restore_monitors(&s->guest, begin);
-	s->libvirt_uuid = json_text(begin, "libvirt_uuid") ? xstrdup(json_text(begin, "libvirt_uuid")) : NULL;
-	s->is_transient = json_is_true(json_object_get(begin, "transient"));
-	s->paused = json_is_true(json_object_get(note ? note : begin, "paused"));
-	s->stopped = json_is_true(json_object_get(journal_last_note(j, "stopped"), "ours"));
+	s->libvirt.uuid = json_text(begin, "libvirt_uuid") ? xstrdup(json_text(begin, "libvirt_uuid")) : NULL;
+	s->libvirt.is_transient = json_is_true(json_object_get(begin, "transient"));
+	s->run.paused = json_is_true(json_object_get(note ? note : begin, "paused"));
+	s->run.stopped = json_is_true(json_object_get(journal_last_note(j, "stopped"), "ours"));
 	note = journal_last_note(j, "migration");
 	s->migrating = json_is_true(json_object_get(note, "ours"));
 	s->cannot_be_complete = json_is_true(json_object_get(note, "ends_noted")) && !journal_last_note(j, "disks-written");
@@ -580,17 +582,17 @@ static void fini(struct part *p)
 	qmp_close(s->qmp);
 	guest_watch_fini(&s->watch);
 	guest_fini(&s->guest);
-	json_decref(s->cpu);
-	json_decref(s->rings);
-	json_decref(s->roms);
+	json_decref(s->machine.cpu);
+	json_decref(s->machine.rings);
+	json_decref(s->machine.roms);
 	obstacles_fini(&s->obstacles);
 	json_decref(s->disk_paths);
 	json_decref(s->shared_paths);
 	json_decref(s->disks_by_word);
 	json_decref(s->images);
 	free(s->script);
-	free(s->libvirt_uuid);
-	json_decref(s->line_there);
+	free(s->libvirt.uuid);
+	json_decref(s->libvirt.line_there);
 }
 
 static int prepare(struct part *p, struct err *e)
@@ -629,7 +631,7 @@ int source_find_at_rest(struct source *s, const struct libvirt_guest *libvirts, 
 	int r;
 
 	s->part.ops = &at_rest;
-	s->is_libvirts = libvirts;
+	s->libvirt.is_its = libvirts;
 	if (libvirts)
 		r = libvirt_describe(libvirts, &s->guest, e);
 	else if (s->opt->cold.head)
@@ -659,7 +661,7 @@ static void swap_guests(struct guest *a, struct guest *b)
 	SWAP(disks);
 	SWAP(disk_count);
 	SWAP(ram_bytes);
-	SWAP(vcpus);
+	SWAP(cpu.count);
 }
 
 /* The line is another one then, by which nobody starts it; what starts it here, and its TPM, are what they are. */
@@ -676,7 +678,7 @@ int source_become_libvirts(struct source *s, const struct libvirt_guest *becomes
 		guest_note(&s->guest, "%s", line.notes.text[i]);
 	swap_guests(&s->guest, &line);
 	guest_fini(&line);
-	s->becomes_libvirts = true;
+	s->libvirt.is_its_there = true;
 	return 0;
 }
 

@@ -25,6 +25,43 @@ struct traits {
 	bool stops_first;    /* the guest is stopped before anything is copied */
 };
 
+/* What libvirt has to do with the guest, here and at the destination. */
+struct libvirt_ties {
+	bool is_its;	    /* libvirt starts it */
+	uid_t user;	    /* user of a QEMU that libvirt starts; 0: ours */
+	bool is_its_there;  /* a plain guest here, libvirt's at the destination */
+	bool goes_plain;    /* libvirt's here, plain at the destination, as it runs: its line is the one for there */
+	json_t *line_there; /* command line for the destination, if another one; NULL: this one */
+	char *uuid;	    /* UUID of a running guest of libvirt's: its monitor is reached through libvirt; NULL: any other guest */
+	bool is_transient;  /* libvirt forgets the guest when its QEMU ends */
+};
+
+/* What QEMU tells of the guest's machine. */
+struct machine_facts {
+	json_t *cpu;	   /* qemu_cpu() */
+	json_t *roms;	   /* rom_sizes_ask(), NULL: not known */
+	json_t *rings;	   /* virtio_rings_used(), NULL: not known */
+	const char *accel; /* "kvm", "tcg" */
+};
+
+/* How the guest runs, and who stopped it. */
+struct guest_run {
+	bool was_running;
+	bool ran;	    /* the guest has run at some time since then */
+	bool paused;	    /* the guest is to stay paused at the destination */
+	bool stopped;	    /* we stopped the guest, to go on at the destination or here; also in a later life */
+	const char *broken; /* run state in which an error has stopped the guest during the move, or is about to; NULL: none */
+	bool suspended;	    /* the guest has suspended itself */
+};
+
+/* How the guest, or its QEMU, has come to its end. */
+struct guest_end {
+	bool has_shut_down; /* the guest has shut itself down */
+	bool was_ended;	    /* another client ended its QEMU */
+	bool stays_shut;    /* has_shut_down, and its QEMU has not ended */
+	bool was_shut;	    /* found shut down, in a QEMU that stays: a point may be made of it */
+};
+
 struct source {
 	struct part part;
 	struct obstacles obstacles; /* obstacles at both ends, before anything was touched */
@@ -35,34 +72,17 @@ struct source {
 	struct guest guest;
 	struct guest_watch watch; /* watch for what other clients do to the guest */
 	struct qmp *qmp;	  /* NULL: no monitor, or it was closed */
-	json_t *cpu;		  /* qemu_cpu() */
-	json_t *roms;		  /* rom_sizes_ask(), NULL: not known */
-	json_t *rings;		  /* virtio_rings_used(), NULL: not known */
-	const char *accel;	  /* "kvm", "tcg" */
-	bool was_running;
-	bool ran;		 /* the guest has run at some time since then */
-	bool paused;		 /* the guest is to stay paused at the destination */
-	bool stopped;		 /* we stopped the guest, to go on at the destination or here; also in a later life */
-	const char *broken;	 /* run state in which an error has stopped the guest during the move, or is about to; NULL: none */
-	bool suspended;		 /* the guest has suspended itself */
-	bool shut_down;		 /* the guest has shut itself down */
-	bool was_ended;		 /* another client ended its QEMU */
-	bool stays_shut;	 /* shut_down, and its QEMU has not ended */
-	bool was_shut;		 /* found shut down, in a QEMU that stays: a point may be made of it */
+	struct machine_facts machine;
+	struct guest_run run;
+	struct guest_end end;
 	bool is_held;		 /* QEMU does not switch over before we ask (ram-hold.h) */
 	bool migrating;		 /* the migration in QEMU is ours; also in a later life */
 	bool cannot_be_complete; /* a later life's: our migration had not come so far */
 	bool unreachable;	 /* QEMU is alive and its monitor does not answer */
 	bool examined;		 /* the checks have passed */
 	bool adds_monitor;	 /* the command line at the destination gets a QMP monitor, which this one lacks */
-	bool is_libvirts;	 /* libvirt starts it */
-	uid_t libvirt_user;	 /* user of a QEMU that libvirt starts; 0: ours */
-	bool becomes_libvirts;	 /* a plain guest here, libvirt's at the destination */
-	bool goes_plain;	 /* libvirt's here, plain at the destination, as it runs: its line is the one for there */
-	json_t *line_there;	 /* command line for the destination, if another one; NULL: this one */
-	char *libvirt_uuid;	 /* UUID of a running guest of libvirt's: its monitor is reached through libvirt; NULL: any other guest */
-	bool is_transient;	 /* libvirt forgets the guest when its QEMU ends */
-	bool patient;		 /* we are the guard: what fails now is tried again */
+	struct libvirt_ties libvirt;
+	bool patient; /* we are the guard: what fails now is tried again */
 	json_t *disk_paths;
 	json_t *shared_paths;  /* paths of disks that both hosts see */
 	json_t *disks_by_word; /* names of disks that both hosts see by the user's word */

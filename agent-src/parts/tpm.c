@@ -69,7 +69,7 @@ static int find_at_rest(struct tpm *t, struct err *e)
 			"its swtpm, as NAME.sh of an earlier move does",
 			t->socket);
 	/* the swtpm of a guest that ran when the command began does nothing more once that is down */
-	if (!t->src->is_libvirts && !t->src->opt->cold.head && check_none_runs(t, e))
+	if (!t->src->libvirt.is_its && !t->src->opt->cold.head && check_none_runs(t, e))
 		return -e->code;
 	t->swtpm = g->tpm;
 	g->tpm = (struct swtpm){.socket = NULL};
@@ -131,10 +131,10 @@ static int examine(struct part *p, struct err *e)
 
 	t->socket = find_socket(&t->src->guest);
 	if (t->socket)
-		r = t->src->goes_plain				     ? find_as_defined(t)
-		    : head && !head->is_down && !t->src->is_libvirts ? find_for_later(t, e)
-		    : at_rest					     ? find_at_rest(t, e)
-								     : swtpm_find(&t->swtpm, &t->pid, t->socket, e);
+		r = t->src->libvirt.goes_plain				? find_as_defined(t)
+		    : head && !head->is_down && !t->src->libvirt.is_its ? find_for_later(t, e)
+		    : at_rest						? find_at_rest(t, e)
+									: swtpm_find(&t->swtpm, &t->pid, t->socket, e);
 	if (t->socket && !r && !t->src->traits.carries_memory)
 		r = find_kept(t, e);
 	if (r && t->src->opt->replica && !t->src->opt->replica->planned) { /* the replica's host says that it would not start */
@@ -259,7 +259,7 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 
 	json_t *left;
 
-	if (tale != TELL_RESULT || !t->socket || t->src->goes_plain || p->a->handoff.state != HO_SRC_RELEASED)
+	if (tale != TELL_RESULT || !t->socket || t->src->libvirt.goes_plain || p->a->handoff.state != HO_SRC_RELEASED)
 		return;
 	left = json_pack("{s:s*}", "dir", t->swtpm.state && text_is_utf8(t->swtpm.state) ? t->swtpm.state : NULL);
 	if (!t->swtpm.terminates && t->pid)

@@ -91,7 +91,7 @@ static int undo_unit(struct part *p, const json_t *detail, struct err *e)
 
 void unit_make_up(struct unit *u)
 {
-	if (autostart_make_up(&u->autostart, u->src->shut_down))
+	if (autostart_make_up(&u->autostart, u->src->end.has_shut_down))
 		report_notice(u->src->report, "unit %s starts the guest again, as it would have without the move", u->autostart.unit);
 }
 

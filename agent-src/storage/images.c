@@ -148,7 +148,7 @@ int storage_image_make(struct storage *s, struct moving_disk *d, struct err *e)
 	if (fd < 0)
 		return err_sys(e, errno, "cannot create %s", d->to);
 	r = own_file_know(d->to, d->to, &made, e) ?: note(s, d, "made", made, e);
-	if (!r && !d->from_device)
+	if (!r && !d->old.is_device)
 		r = rights_read(&rights, d->from, e);
 	r = r ?: image_dress(fd, &im, e);
 	if (r > 0)
@@ -215,31 +215,31 @@ int old_set_aside(struct storage *s, const struct moving_disk *d, struct err *e)
 {
 	int r;
 
-	if (!d->aside)
+	if (!d->old.aside)
 		return 0;
-	r = note(s, d, "aside", json_pack("{s:s,s:s}", "path", d->from, "aside", d->aside), e);
+	r = note(s, d, "aside", json_pack("{s:s,s:s}", "path", d->from, "aside", d->old.aside), e);
 	if (r)
 		return r;
-	r = own_file_look(d->was, s->rebooted, e);
+	r = own_file_look(d->old.was, s->rebooted, e);
 	if (r &&
 	    r != -EUCLEAN) /* 1: it has that name already, or somebody has put another in its place; a name can be given back, so doubt is no reason */
 		return MIN(r, 0);
-	return own_file_set_aside(d->from, d->aside, e);
+	return own_file_set_aside(d->from, d->old.aside, e);
 }
 
 int old_put_back(const struct moving_disk *d, struct err *e)
 {
 	int r;
 
-	if (!d->aside || access(d->aside, F_OK))
+	if (!d->old.aside || access(d->old.aside, F_OK))
 		return 0;
-	r = rename_new(d->aside, d->from);
-	return r ? err_sys(e, -r, "cannot give %s its name %s back", d->aside, d->from) : sync_parent_dir(d->from, e);
+	r = rename_new(d->old.aside, d->from);
+	return r ? err_sys(e, -r, "cannot give %s its name %s back", d->old.aside, d->from) : sync_parent_dir(d->from, e);
 }
 
 static int remove_old(const struct storage *s, const struct moving_disk *d, const char *path, struct err *e)
 {
-	json_auto_t *known = json_copy(d->was);
+	json_auto_t *known = json_copy(d->old.was);
 
 	json_object_set_new(known, "path", json_string(path));
 	return remove_known(s, known, e);
@@ -247,15 +247,15 @@ static int remove_old(const struct storage *s, const struct moving_disk *d, cons
 
 void old_settle(struct storage *s, const struct moving_disk *d)
 {
-	const char *now = d->aside && !access(d->aside, F_OK) ? d->aside : d->from;
+	const char *now = d->old.aside && !access(d->old.aside, F_OK) ? d->old.aside : d->from;
 	struct err e;
 
-	if (d->another) {
+	if (d->old.another) {
 		life_note(
 			&s->life,
 			"another file has the name of the old disk %s: it is left as it is. See to it that nothing starts the guest from it",
 			d->from);
-	} else if (d->from_device || !d->was) {
+	} else if (d->old.is_device || !d->old.was) {
 		life_note(&s->life, "the old disk %s is as it was when the guest left it: see to it that nothing starts the guest from it",
 			  d->from);
 	} else if (s->old == OLD_REMOVE) {
@@ -263,10 +263,10 @@ void old_settle(struct storage *s, const struct moving_disk *d)
 			life_leftover(&s->life, "the old image: %s", e.msg);
 	} else if (s->old == OLD_ASIDE && old_set_aside(s, d, &e)) {
 		life_leftover(&s->life, "the old image %s: %s", d->from, e.msg);
-	} else if (d->aside && access(d->aside, F_OK)) {
+	} else if (d->old.aside && access(d->old.aside, F_OK)) {
 		life_note(&s->life, "the old image %s is not there any more", d->from);
 	} else {
 		life_note(&s->life, "the old image is %s, as it was when the guest left it: it may be deleted",
-			  d->aside ? d->aside : d->from);
+			  d->old.aside ? d->old.aside : d->from);
 	}
 }

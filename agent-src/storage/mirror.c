@@ -215,7 +215,7 @@ int mirrors_remove_nodes(struct storage *s, struct err *e)
 		struct moving_disk *d = &s->disks[i];
 		json_t *new = json_pack("[s,s]", d->names.format, d->names.file);
 
-		k = qemu_undo_nodes(s->qmp, NULL, d->switched ? d->old_nodes : new, &one);
+		k = qemu_undo_nodes(s->qmp, NULL, d->switched ? d->old.nodes : new, &one);
 		json_decref(new);
 		if (k && d->switched)
 			err_prefix(&one, "the old image %s is still open", d->from);

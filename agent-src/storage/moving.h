@@ -15,28 +15,36 @@
 
 #define NODE_MAX (QEMU_PREFIX_MAX + 16)
 
+/* The image that a disk leaves. */
+struct old_image_of {
+	char *format;
+	bool is_device;
+	bool another;	 /* another file has the old image's name by now: not ours, left alone */
+	uint64_t begins; /* offset of the disk in the old image (offset= of the raw driver) */
+	uint64_t shows;	 /* bytes that the guest sees of larger images (size= of the raw driver); 0: all */
+	json_t *nodes;	 /* named nodes of the old image */
+	char *aside;	 /* the old image's new name, if it gets one */
+	json_t *was;	 /* identity of the old image (own-file.h); NULL: a block device, or not known */
+};
+
 struct moving_disk {
 	const struct guest_disk *guest; /* NULL in a later life */
 	char *device;			/* QOM path, or a drive's id: QEMU's name for its user */
 	char *node;			/* node of the old image */
 	char *from, *to;		/* real paths */
-	char *from_format, *format;
-	bool from_device, to_device;
-	bool another;		       /* another file has the old image's name by now: not ours, left alone */
-	uint64_t from_begins;	       /* offset of the disk in the old image (offset= of the raw driver) */
-	uint64_t from_shows, to_shows; /* bytes that the guest sees of larger images (size= of the raw driver); 0: all */
-	json_t *old_nodes;	       /* named nodes of the old image */
-	json_t *bitmaps;	       /* names of the dirty bitmaps that are copied */
-	uint64_t bytes;		       /* size of the disk */
-	uint64_t needed;	       /* estimated size of the new image */
-	unsigned cluster;	       /* cluster size of a qcow2 image; 0: the format's default */
-	const json_t *qcow2;	       /* the guest's options; NULL: QEMU's defaults */
-	struct disk_line_options o;    /* QEMU's options for the old image */
+	struct old_image_of old;
+	char *format;
+	bool to_device;
+	uint64_t to_shows;	    /* bytes that the guest sees of larger images (size= of the raw driver); 0: all */
+	json_t *bitmaps;	    /* names of the dirty bitmaps that are copied */
+	uint64_t bytes;		    /* size of the disk */
+	uint64_t needed;	    /* estimated size of the new image */
+	unsigned cluster;	    /* cluster size of a qcow2 image; 0: the format's default */
+	const json_t *qcow2;	    /* the guest's options; NULL: QEMU's defaults */
+	struct disk_line_options o; /* QEMU's options for the old image */
 	bool options_known;
 	bool direct, no_flush; /* cache mode */
 	char detect_zeroes[8];
-	char *aside; /* the old image's new name, if it gets one */
-	json_t *was; /* identity of the old image (own-file.h); NULL: a block device, or not known */
 	struct {
 		char file[NODE_MAX], format[NODE_MAX], filter[NODE_MAX], job[NODE_MAX];
 	} names; /* our names in QEMU */
@@ -92,7 +100,7 @@ static inline const char *storage_how(bool rest)
 /* True if the image is copied as a file with all that is in it, not as the disk alone. */
 static inline bool goes_as_it_is(const struct storage *s, const struct moving_disk *d)
 {
-	return s->rest && !d->from_begins && !d->from_shows && !d->from_device && !d->to_device;
+	return s->rest && !d->old.begins && !d->old.shows && !d->old.is_device && !d->to_device;
 }
 
 /* ---- plan.c ---- */

@@ -234,7 +234,7 @@ static int list_old_nodes(struct storage *s, struct err *e)
 
 		for (unsigned k = 0; k < s->count; k++)
 			if (node && *node != '#' && real && !strcmp(real, s->disks[k].from))
-				json_array_append_new(s->disks[k].old_nodes, json_string(node));
+				json_array_append_new(s->disks[k].old.nodes, json_string(node));
 	}
 	json_decref(nodes);
 	return 0;
@@ -283,15 +283,15 @@ static void take_disk(struct storage *s, const struct guest_disk *g, const char 
 				  .node = xstrdup(g->node),
 				  .from = xstrdup(g->real_path),
 				  .to = xstrdup(to),
-				  .from_format = xstrdup(g->format),
+				  .old.format = xstrdup(g->format),
 				  .format = xstrdup(s->o->format ?: g->format),
-				  .from_device = g->block_device,
-				  .old_nodes = json_array(),
+				  .old.is_device = g->block_device,
+				  .old.nodes = json_array(),
 				  .bitmaps = json_array(),
 				  .bytes = g->virtual_size,
-				  .from_shows = g->ends_by_size ? g->virtual_size : 0,
+				  .old.shows = g->bounds.ends_by_size ? g->virtual_size : 0,
 				  .needed = s->rest ? g->allocated : needed(g)};
-	if (!strcmp(d->format, "qcow2") && !strcmp(d->from_format, "qcow2"))
+	if (!strcmp(d->format, "qcow2") && !strcmp(d->old.format, "qcow2"))
 		d->cluster = g->cluster_size, d->qcow2 = g->qcow2;
 	s->count++;
 }
@@ -332,18 +332,18 @@ static int take_part(struct storage *s, struct moving_disk *d, struct err *e)
 	struct err ignored;
 	uint64_t all = d->guest->inner_size; /* size of the file, which a raw disk is */
 
-	if (strcmp(d->from_format, "raw"))
+	if (strcmp(d->old.format, "raw"))
 		return 0;
 	if (!read_line(s, d, &ignored)) {
-		d->from_begins = d->o.begins;
-		d->from_shows = d->o.shows;
+		d->old.begins = d->o.begins;
+		d->old.shows = d->o.shows;
 	}
-	if (d->from_begins >= all || d->from_shows > all - d->from_begins)
+	if (d->old.begins >= all || d->old.shows > all - d->old.begins)
 		return err_set(e, EINVAL,
 			       "disk %s is said to be %llu bytes (0: all) behind byte %llu of it (size=, offset=), and it has %llu",
-			       d->from, (unsigned long long)d->from_shows, (unsigned long long)d->from_begins, (unsigned long long)all);
-	d->rest.at = (off_t)d->from_begins;
-	d->rest.size = (off_t)(d->from_shows ?: all - d->from_begins);
+			       d->from, (unsigned long long)d->old.shows, (unsigned long long)d->old.begins, (unsigned long long)all);
+	d->rest.at = (off_t)d->old.begins;
+	d->rest.size = (off_t)(d->old.shows ?: all - d->old.begins);
 	d->bytes = disk_padded((uint64_t)d->rest.size);
 	d->needed = MIN(d->needed, d->bytes);
 	return 0;
@@ -356,12 +356,12 @@ static int check_image_at_rest(const struct moving_disk *d, struct err *e)
 	const char *a = strrchr(d->from, '/'), *z = strrchr(d->to, '/');
 	AUTO_FREE char *below = b ? image_name_below(b->name) : NULL;
 
-	if (strcmp(d->format, d->from_format))
+	if (strcmp(d->format, d->old.format))
 		return err_set(
 			e, ENOTSUP,
 			"disk %s is %s, and the guest is shut down: its image is copied as it is; a disk gets another format while its "
 			"guest runs",
-			d->from, d->from_format);
+			d->from, d->old.format);
 	if (b && (!below || below[0] != '/') && (a - d->from != z - d->to || memcmp(d->from, d->to, (size_t)(a - d->from))))
 		return err_set(e, ENOTSUP, "disk %s names its backing file %s from where it lies: it cannot go to another directory",
 			       d->from, b->name);
@@ -452,7 +452,7 @@ static int check_is_all_disk(const struct moving_disk *d, struct err *e)
 {
 	const struct guest_disk *g = d->guest;
 
-	return d->from_begins || d->from_shows || (g && (g->begins_later || g->ends_by_size))
+	return d->old.begins || d->old.shows || (g && (g->bounds.begins_later || g->bounds.ends_by_size))
 		       ? err_set(e, EBUSY,
 				 "%s holds more than this disk, which is a part of it (offset=, size=): --old keep leaves it there",
 				 d->from)
@@ -464,7 +464,7 @@ static int check_removable(const struct storage *s, struct err *e)
 	int r = 0;
 
 	for (unsigned i = 0; i < s->count && !r && s->old == OLD_REMOVE; i++)
-		r = s->disks[i].from_device ? 0 : check_is_all_disk(&s->disks[i], e) ?: check_nobody_needs(s->disks[i].from, e);
+		r = s->disks[i].old.is_device ? 0 : check_is_all_disk(&s->disks[i], e) ?: check_nobody_needs(s->disks[i].from, e);
 	return r;
 }
 
@@ -486,7 +486,7 @@ static int decide_old(struct storage *s, struct err *e)
 	for (unsigned i = 0; i < s->count && s->old != OLD_KEEP; i++) {
 		struct moving_disk *d = &s->disks[i];
 
-		if (d->from_device && (!s->starter.path || (has_other_starter(s) && s->o->old == OLD_AUTO)))
+		if (d->old.is_device && (!s->starter.path || (has_other_starter(s) && s->o->old == OLD_AUTO)))
 			return err_set(
 				e, ENOTSUP,
 				"vmferry does not know what starts this guest again (%s), and cannot rename the block device %s: the "
@@ -496,13 +496,13 @@ static int decide_old(struct storage *s, struct err *e)
 				: s->starter.other_line ? "its command line is another than that of the script beside its disks"
 							: "it is more than one script",
 				d->from);
-		if (d->another)
+		if (d->old.another)
 			continue;
-		if (!d->from_device && (s->old == OLD_ASIDE || !s->starter.path) &&
+		if (!d->old.is_device && (s->old == OLD_ASIDE || !s->starter.path) &&
 		    (check_is_all_disk(d, e) || aside_check_name(d->from, "the old image", e)))
 			return -e->code;
-		if (!d->from_device && (s->old == OLD_ASIDE || !s->starter.path))
-			d->aside = xasprintf("%s.moved-%.8s", d->from, id);
+		if (!d->old.is_device && (s->old == OLD_ASIDE || !s->starter.path))
+			d->old.aside = xasprintf("%s.moved-%.8s", d->from, id);
 	}
 	return 0;
 }
@@ -513,10 +513,10 @@ int storage_examine(struct storage *s, struct err *e)
 
 	r = r ?: starter_find(s, e);
 	for (unsigned i = 0; i < s->count && !s->rest; i++)
-		s->disks[i].from_begins = s->disks[i].o.begins;
+		s->disks[i].old.begins = s->disks[i].o.begins;
 	for (unsigned i = 0; i < s->count && !s->rest; i++)
-		s->disks[i].another =
-			!s->disks[i].from_device && process_shows_files(s->guest.pid) && !process_has_open(s->guest.pid, s->disks[i].from);
+		s->disks[i].old.another = !s->disks[i].old.is_device && process_shows_files(s->guest.pid) &&
+					  !process_has_open(s->guest.pid, s->disks[i].from);
 	r = r ?: storage_images_check(s, e) ?: decide_old(s, e);
 	for (unsigned i = 0; i < s->count && !r; i++)
 		if (!s->rest && !s->disks[i].options_known)

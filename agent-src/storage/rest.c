@@ -57,7 +57,7 @@ static ssize_t copy_through_us(const struct moving_disk *d, size_t n, loff_t *in
 static int copy_range(const struct moving_disk *d, off_t at, size_t n, struct err *e)
 {
 	loff_t in = d->rest.at + at, out = at;
-	bool by_us = d->from_device || d->to_device;
+	bool by_us = d->old.is_device || d->to_device;
 	ssize_t k;
 
 	while (n) {

@@ -31,10 +31,10 @@ static int change(const struct storage *s, struct guest *script, const struct mo
 	struct disk_line_change c = {.is_it = guest_script_is_image,
 				     .ctx = &is,
 				     .to = to_new ? d->to : d->from,
-				     .format = to_new ? d->format : d->from_format,
-				     .to_device = to_new ? d->to_device : d->from_device,
-				     .begins = to_new ? 0 : d->from_begins,
-				     .shows = to_new ? d->to_shows : d->from_shows,
+				     .format = to_new ? d->format : d->old.format,
+				     .to_device = to_new ? d->to_device : d->old.is_device,
+				     .begins = to_new ? 0 : d->old.begins,
+				     .shows = to_new ? d->to_shows : d->old.shows,
 				     .same_bytes = goes_as_it_is(s, d)};
 	char **words;
 	size_t count;

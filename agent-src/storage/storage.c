@@ -50,10 +50,10 @@ static void storage_free(struct storage *s)
 	for (unsigned i = 0; i < s->count; i++) {
 		struct moving_disk *d = &s->disks[i];
 
-		FREE_ALL(d->device, d->node, d->from, d->to, d->from_format, d->format, d->aside);
-		json_decref(d->old_nodes);
+		FREE_ALL(d->device, d->node, d->from, d->to, d->old.format, d->format, d->old.aside);
+		json_decref(d->old.nodes);
 		json_decref(d->bitmaps);
-		json_decref(d->was);
+		json_decref(d->old.was);
 	}
 	FREE_ALL(s->disks, s->starter.path, s->starter.draft, s->starter.text, s->starter.why, s->starter.other);
 	guest_fini(&s->guest);
@@ -66,10 +66,10 @@ static void storage_free(struct storage *s)
 static json_t *describe_disk(const struct moving_disk *d)
 {
 	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:I,s:I,s:I,s:s*,s:I,s:O,s:O*}", "device", d->device, "node", d->node, "from",
-			 d->from, "to", d->to, "from_format", d->from_format, "format", d->format, "from_device", d->from_device,
-			 "to_device", d->to_device, "from_begins", (json_int_t)d->from_begins, "from_shows", (json_int_t)d->from_shows,
-			 "to_shows", (json_int_t)d->to_shows, "aside", d->aside, "bytes", (json_int_t)d->bytes, "old_nodes", d->old_nodes,
-			 "was", d->was);
+			 d->from, "to", d->to, "from_format", d->old.format, "format", d->format, "from_device", d->old.is_device,
+			 "to_device", d->to_device, "from_begins", (json_int_t)d->old.begins, "from_shows", (json_int_t)d->old.shows,
+			 "to_shows", (json_int_t)d->to_shows, "aside", d->old.aside, "bytes", (json_int_t)d->bytes, "old_nodes",
+			 d->old.nodes, "was", d->old.was);
 }
 
 static json_t *monitors(const struct guest *g)
@@ -89,7 +89,7 @@ static int begin_journal(struct storage *s, struct err *e)
 	for (size_t i = 0; i < s->count; i++) {
 		struct moving_disk *d = &s->disks[i];
 
-		if (!d->from_device && !d->another && own_file_know(d->from, d->from, &d->was, e)) {
+		if (!d->old.is_device && !d->old.another && own_file_know(d->from, d->from, &d->old.was, e)) {
 			json_decref(disks);
 			json_decref(paths);
 			return -e->code;
@@ -122,21 +122,21 @@ static int restore_disk(struct moving_disk *d, const json_t *o, struct err *e)
 				  .node = text(o, "node"),
 				  .from = text(o, "from"),
 				  .to = text(o, "to"),
-				  .from_format = text(o, "from_format"),
+				  .old.format = text(o, "from_format"),
 				  .format = text(o, "format"),
-				  .aside = text(o, "aside"),
-				  .from_device = json_is_true(json_object_get(o, "from_device")),
+				  .old.aside = text(o, "aside"),
+				  .old.is_device = json_is_true(json_object_get(o, "from_device")),
 				  .to_device = json_is_true(json_object_get(o, "to_device")),
-				  .from_begins = (uint64_t)json_integer_value(json_object_get(o, "from_begins")),
-				  .from_shows = (uint64_t)json_integer_value(json_object_get(o, "from_shows")),
+				  .old.begins = (uint64_t)json_integer_value(json_object_get(o, "from_begins")),
+				  .old.shows = (uint64_t)json_integer_value(json_object_get(o, "from_shows")),
 				  .to_shows = (uint64_t)json_integer_value(json_object_get(o, "to_shows")),
 				  .bytes = (uint64_t)json_integer_value(json_object_get(o, "bytes")),
-				  .was = json_incref(json_object_get(o, "was")),
-				  .old_nodes = json_array()};
+				  .old.was = json_incref(json_object_get(o, "was")),
+				  .old.nodes = json_array()};
 	json_array_foreach(nodes, i, node)
 		if (json_is_string(node))
-			json_array_append(d->old_nodes, node);
-	return d->device && d->node && d->from && d->to && d->from_format && d->format
+			json_array_append(d->old.nodes, node);
+	return d->device && d->node && d->from && d->to && d->old.format && d->format
 		       ? 0
 		       : err_set(e, EBADMSG, "the journal does not say which disks were to be moved");
 }

@@ -18,10 +18,10 @@ static json_t *tell_disks(const struct storage *s)
 		const struct moving_disk *d = &s->disks[i];
 
 		json_array_append_new(out, json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:b,s:b,s:s*,s:O*}", "from", d->from, "to", d->to,
-						     "from_format", d->from_format, "format", d->format, "virtual_size",
+						     "from_format", d->old.format, "format", d->format, "virtual_size",
 						     (json_int_t)d->bytes, "needed", (json_int_t)d->needed, "to_device", d->to_device,
-						     "flatten", !s->rest && d->guest && d->guest->chain_count, "aside", d->aside, "bitmaps",
-						     json_array_size(d->bitmaps) ? d->bitmaps : NULL));
+						     "flatten", !s->rest && d->guest && d->guest->chain_count, "aside", d->old.aside,
+						     "bitmaps", json_array_size(d->bitmaps) ? d->bitmaps : NULL));
 	}
 	return out;
 }

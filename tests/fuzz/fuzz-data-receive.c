@@ -42,7 +42,7 @@ static bool lost;
 static struct alike_image alike_image;
 
 /* Two dirty bitmaps that come along with the first disk. */
-static struct arriving_disk bitmapped = {.object = 1, .from = "d", .path = "d", .virtual_size = DISK_BYTES};
+static struct arriving_disk bitmapped = {.object = 1, .source.name = "d", .path = "d", .virtual_size = DISK_BYTES};
 static struct disks disks = {.list = &bitmapped, .count = 1};
 
 static void plan_bitmaps(void)
@@ -58,8 +58,8 @@ static void plan_bitmaps(void)
 static void forget_bitmaps(void)
 {
 	bitmaps_fini(&bitmapped);
-	bitmapped.bitmap = NULL;
-	bitmapped.bitmap_count = 0;
+	bitmapped.bitmaps.list = NULL;
+	bitmapped.bitmaps.count = 0;
 }
 
 static void on_events(struct queue *q)

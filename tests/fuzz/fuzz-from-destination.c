@@ -34,8 +34,8 @@ static void add_disk(struct transfer *t)
 
 	struct disk *d = disk_add(&t->disks, &disk);
 
-	d->round = 3;
-	d->in_flight = d->final = true;
+	d->progress.round = 3;
+	d->progress.in_flight = d->progress.final = true;
 	d->have = have_new(DISK_BYTES, HAVE_SHIFT);
 }
 

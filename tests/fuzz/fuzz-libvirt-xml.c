@@ -53,10 +53,11 @@ static void compare(const struct libvirt_definition *a, const struct libvirt_def
 	size_t i, k;
 
 	require(same_text(a->name, b->name) && same_text(a->uuid, b->uuid) && same_text(a->emulator, b->emulator) &&
-		same_text(a->loader, b->loader) && a->ram_bytes == b->ram_bytes && a->vcpus == b->vcpus && a->has_tpm == b->has_tpm);
-	require(a->disk_count == b->disk_count && a->nic_count == b->nic_count && a->secret_count == b->secret_count &&
+		same_text(a->firmware.loader, b->firmware.loader) && a->ram_bytes == b->ram_bytes && a->vcpus == b->vcpus &&
+		a->tpm.is_there == b->tpm.is_there);
+	require(a->disk_count == b->disk_count && a->nic_count == b->nic_count && a->secrets.count == b->secrets.count &&
 		a->listen_count == b->listen_count && a->file_count == b->file_count && a->block_count == b->block_count);
-	require_changed(a->nvram, b->nvram, from, to);
+	require_changed(a->firmware.nvram, b->firmware.nvram, from, to);
 	for (i = 0; i < a->disk_count; i++) {
 		require(same_text(a->disks[i].target, b->disks[i].target) && same_text(a->disks[i].format, b->disks[i].format));
 		require_changed(a->disks[i].path, b->disks[i].path, from, to);
@@ -139,7 +140,7 @@ static void as_plain(const struct libvirt_definition *d, const char *text, size_
 		require(p.argc > 1 && !p.argv[p.argc] && same_text(p.argv[0], d->emulator));
 		for (i = 0; i < d->disk_count; i++)
 			require(!d->disks[i].path || names(&p, d->disks[i].path));
-		require(!d->nvram || !d->is_uefi || names(&p, d->nvram));
+		require(!d->firmware.nvram || !d->firmware.is_uefi || names(&p, d->firmware.nvram));
 	} else {
 		require(!p.argv && !p.notes);
 	}
@@ -162,8 +163,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 			if (d.disks[i].path)
 				rewrite(&d, text, n, &(struct libvirt_change){.from = d.disks[i].path, .to = "/there"});
 		as_plain(&d, text, n);
-		if (d.nvram)
-			rewrite(&d, text, n, &(struct libvirt_change){.from = d.nvram, .to = "/there"});
+		if (d.firmware.nvram)
+			rewrite(&d, text, n, &(struct libvirt_change){.from = d.firmware.nvram, .to = "/there"});
 	}
 	libvirt_definition_fini(&d);
 	free(text);

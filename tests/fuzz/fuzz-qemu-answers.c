@@ -152,7 +152,7 @@ static void try_guest(void)
 	int r = guest_query(&g, NULL, &e);
 
 	expect(r, &e);
-	require(r || (g.status && g.machine && *g.machine && g.accel));
+	require(r || (g.status && g.machine && *g.machine && g.cpu.accel));
 	for (i = 0; i < g.disk_count; i++) {
 		const struct guest_disk *d = &g.disks[i];
 

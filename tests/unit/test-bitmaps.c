@@ -27,14 +27,15 @@ int disks_start_nbd(struct disks *ds, struct err *err)
 
 static int plan(uint64_t virtual_size, const char *json)
 {
-	struct arriving_disk d = {.object = 1, .from = "d", .path = "d", .virtual_size = virtual_size};
+	struct arriving_disk d = {.object = 1, .source.name = "d", .path = "d", .virtual_size = virtual_size};
 	json_t *said = json_loads(json, 0, NULL);
 	int r;
 
 	assert_non_null(said);
 	r = bitmaps_plan(&d, said, &e);
 	if (!r)
-		assert_true(!d.bitmap_count || (d.written.units << d.bitmap_shift >= virtual_size && d.written.units <= UNITS_MAX + 1));
+		assert_true(!d.bitmaps.count ||
+			    (d.bitmaps.written.units << d.bitmaps.shift >= virtual_size && d.bitmaps.written.units <= UNITS_MAX + 1));
 	bitmaps_fini(&d);
 	json_decref(said);
 	return r;

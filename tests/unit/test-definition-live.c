@@ -41,7 +41,7 @@ static int setup(void **state)
 	json_decref(begin);
 	home_starts_qemu();
 	home.is_defined = true;
-	src = (struct source){.opt = &options, .report = &silent, .guest.pid = home.qemu, .libvirt_uuid = (char *)HOME_UUID};
+	src = (struct source){.opt = &options, .report = &silent, .guest.pid = home.qemu, .libvirt.uuid = (char *)HOME_UUID};
 	d = (struct definition){.part.a = &attempt,
 				.src = &src,
 				.guest = {.domain = {.name = (char *)"web", .id = 1}, .live_xml = (char *)"<domain/>"}};
@@ -247,7 +247,7 @@ static void others_definition_of_a_transient_one_stays(void **state)
 	struct report report = {.quiet = true, .follow = count_notices};
 
 	(void)state;
-	src.is_transient = true;
+	src.libvirt.is_transient = true;
 	src.guest.name = (char *)"web";
 	src.report = &report;
 	home.is_defined = true; /* since it was given up */
@@ -261,7 +261,7 @@ static void others_definition_of_a_transient_one_stays(void **state)
 static void transient_one_that_is_defined_meanwhile_stays(void **state)
 {
 	(void)state;
-	src.is_transient = true;
+	src.libvirt.is_transient = true;
 	home.is_defined = true;
 	assert_int_equal(definition_set_aside(&d, &err), -ECANCELED);
 	home.is_defined = false;

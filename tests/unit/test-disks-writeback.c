@@ -59,7 +59,7 @@ static void it_is_waited_for(void **state)
 	world_new(&w);
 	while (!disks_written_back(&w.ds))
 		assert_true(loop_step(w.loop, 1000, &e) >= 0);
-	assert_int_equal(w.ds.writebacks_left, 0);
+	assert_int_equal(w.ds.writing.left, 0);
 	disks_end_writeback(&w.ds);
 	world_free(&w);
 }
@@ -73,8 +73,8 @@ static void it_may_end_with_the_move(void **state)
 	world_new(&w);
 	assert_true(disks_written_back(&w.ds) == !loop_has_io_uring(w.loop));
 	disks_end_writeback(&w.ds);
-	assert_int_equal(w.ds.writebacks_left, 0);
-	assert_null(w.ds.writeback);
+	assert_int_equal(w.ds.writing.left, 0);
+	assert_null(w.ds.writing.jobs);
 	world_free(&w);
 }
 

@@ -105,7 +105,7 @@ static int setup(void **state)
 	qemu.migration = "none";
 	qemu.status = "running";
 	moments = 0;
-	guest = (struct guest){.pid = getpid(), .accel = (char *)"kvm"};
+	guest = (struct guest){.pid = getpid(), .cpu.accel = (char *)"kvm"};
 	process_start_time(guest.pid, &guest.start_time);
 	return played_begin(answer);
 }
@@ -157,7 +157,7 @@ static void a_qemu_that_is_about_to_be_done_is_waited_for(void **state)
 static void who_is_stopped_by_somebody_else_stays_so(void **state)
 {
 	(void)state;
-	guest.accel = (char *)"tcg";
+	guest.cpu.accel = (char *)"tcg";
 	assert_int_equal(copy(), -EBUSY);
 	assert_int_equal(moments, 0);
 	assert_int_equal(qemu.conts, 0);

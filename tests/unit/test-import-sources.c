@@ -329,7 +329,7 @@ static void the_variables_of_its_uefi_may_be_left_out(void **state)
 	n.disk_count = 1;
 	assert_int_equal(sources_open(&s, &d, &n, &e), 0);
 	assert_null(s.efi.path);
-	assert_null(d.efi.file); /* the firmware begins with new variables */
+	assert_null(d.uefi.efi.file); /* the firmware begins with new variables */
 	sources_fini(&s);
 	description_fini(&d);
 	write_file("100.conf", "bios: ovmf\ncores: 1\nmemory: 512\nscsi0: lvm:vm-100-disk-0,size=1M\n");

@@ -104,8 +104,8 @@ static void print_description(FILE *f, const struct guest_description *d)
 	}
 	if (d->machine_type)
 		fprintf(f, "machine: %s\n", d->machine_type);
-	if (d->nvram)
-		fprintf(f, "nvram: %s\n", d->nvram);
+	if (d->uefi.nvram)
+		fprintf(f, "nvram: %s\n", d->uefi.nvram);
 }
 
 static void print_line(FILE *f, const struct line *l)
@@ -151,7 +151,7 @@ static char *become(const char *name, size_t reader)
 		for (i = 0; i < d.disk_count; i++)
 			disks[i] = d.disks[i].cdrom ? NULL : xasprintf("/vm/it,%zu.qcow2", i);
 		h.machine = d.machine == MACHINE_PC ? "pc-i440fx-10.0" : "pc-q35-10.0";
-		h.kvm = d.windows;
+		h.kvm = d.system.windows;
 		r = line_make(&line, &d, &h, &e);
 		for (i = 0; i < d.note_count; i++)
 			fprintf(f, "note: %s\n", d.notes[i]);
@@ -497,7 +497,7 @@ static void windows_finds_the_bus_of_its_disk(void **state)
 		struct err e;
 
 		assert_int_equal(described_system(&d, cases[i].system, &e), 0);
-		d.of_qemu = cases[i].of_qemu;
+		d.system.of_qemu = cases[i].of_qemu;
 		line_decide(&d, &w, has, NULL);
 		if (d.disks[0].bus != cases[i].is || d.machine != cases[i].machine)
 			fail_msg("%s is on %s", cases[i].system, disk_bus_name(d.disks[0].bus));

@@ -77,30 +77,30 @@ static void describe(FILE *out, const struct libvirt_definition *d)
 	size_t i;
 
 	fprintf(out, "%s '%s' %s %s %s, %llu MiB, %u processors%s\n", d->virttype, d->name, d->uuid, d->arch, d->machine,
-		(unsigned long long)(d->ram_bytes >> 20), d->vcpus, d->is_uefi ? ", UEFI" : "");
+		(unsigned long long)(d->ram_bytes >> 20), d->vcpus, d->firmware.is_uefi ? ", UEFI" : "");
 	say(out, "emulator", d->emulator);
 	say(out, "cpu", d->cpu);
-	say(out, "loader", d->loader);
-	say(out, "nvram", d->nvram);
-	say(out, "nvram's template", d->nvram_template);
-	say(out, "nvram's format", d->nvram_format);
-	if (d->nvram_is_elsewhere)
+	say(out, "loader", d->firmware.loader);
+	say(out, "nvram", d->firmware.nvram);
+	say(out, "nvram's template", d->firmware.nvram_template);
+	say(out, "nvram's format", d->firmware.nvram_format);
+	if (d->firmware.nvram_is_elsewhere)
 		fprintf(out, "nvram is elsewhere\n");
-	say(out, "kernel", d->kernel);
-	say(out, "initrd", d->initrd);
-	say(out, "dtb", d->dtb);
-	say(out, "ACPI table", d->acpi_table);
+	say(out, "kernel", d->boot.kernel);
+	say(out, "initrd", d->boot.initrd);
+	say(out, "dtb", d->boot.dtb);
+	say(out, "ACPI table", d->boot.acpi_table);
 	for (i = 0; i < d->disk_count; i++)
 		describe_disk(out, &d->disks[i]);
 	for (i = 0; i < d->nic_count; i++)
 		fprintf(out, "nic %s: %s %s%s%s\n", d->nics[i].mac, d->nics[i].kind, d->nics[i].source ? d->nics[i].source : "-",
 			d->nics[i].target ? " as " : "", d->nics[i].target ? d->nics[i].target : "");
-	if (d->has_tpm)
-		fprintf(out, "TPM%s%s\n", d->tpm_is_emulator ? " emulator" : "", d->tpm_is_encrypted ? " encrypted" : "");
-	say(out, "TPM's version", d->tpm_version);
-	say(out, "TPM's path", d->tpm_path);
-	for (i = 0; i < d->secret_count; i++)
-		fprintf(out, "secret %s: %s\n", d->secret_types[i], d->secrets[i]);
+	if (d->tpm.is_there)
+		fprintf(out, "TPM%s%s\n", d->tpm.is_emulator ? " emulator" : "", d->tpm.is_encrypted ? " encrypted" : "");
+	say(out, "TPM's version", d->tpm.version);
+	say(out, "TPM's path", d->tpm.path);
+	for (i = 0; i < d->secrets.count; i++)
+		fprintf(out, "secret %s: %s\n", d->secrets.types[i], d->secrets.names[i]);
 	say_list(out, "listens", d->listens, d->listen_count);
 	say_list(out, "names", d->files, d->file_count);
 	say_list(out, "not live", d->blocks_live, d->block_count);
@@ -144,7 +144,7 @@ static void plan_all(struct plan *p, const struct libvirt_definition *d)
 					.nets = p->nets,
 					.name = "elsewhere",
 					.emulator = "/there/qemu",
-					.drop_tpm = d->has_tpm};
+					.drop_tpm = d->tpm.is_there};
 	for (i = 0; i < d->disk_count; i++) {
 		const struct libvirt_disk *disk = &d->disks[i];
 
@@ -155,8 +155,8 @@ static void plan_all(struct plan *p, const struct libvirt_definition *d)
 		for (k = 0; k < disk->backing_count; k++)
 			add_path(p, disk->backing[k]);
 	}
-	if (d->nvram)
-		add_path(p, d->nvram);
+	if (d->firmware.nvram)
+		add_path(p, d->firmware.nvram);
 	for (i = 0; i < d->nic_count; i++) {
 		const struct libvirt_nic *n = &d->nics[i];
 

@@ -46,7 +46,7 @@ static int setup(void **state)
 	home_starts_qemu();
 	source_init(&t.src, &t.a, &options, NULL);
 	t.src.guest = (struct guest){.pid = home.qemu, .name = (char *)"web"};
-	t.src.libvirt_uuid = (char *)HOME_UUID;
+	t.src.libvirt.uuid = (char *)HOME_UUID;
 	handoff_init(&t.a.handoff, HO_SOURCE);
 	t.a.handoff.state = HO_SRC_COMMITTED;
 	return r ? r : process_start_time(home.qemu, &t.src.guest.start_time);

@@ -274,9 +274,9 @@ static void disks_memory_and_machine_are_described(void **state)
 	assert_true(g.version.major >= 7);
 	assert_string_equal(g.status, "running");
 	assert_int_equal(g.ram_bytes, 64 * MIB);
-	assert_string_equal(g.accel, "tcg");
-	assert_int_equal(g.vcpus, 1);
-	assert_string_equal(g.cpu_model, "qemu64");
+	assert_string_equal(g.cpu.accel, "tcg");
+	assert_int_equal(g.cpu.count, 1);
+	assert_string_equal(g.cpu.model, "qemu64");
 
 	d = disk_of(&g, "link");
 	assert_string_equal(d->real_path, in_dir("raw"));
@@ -294,7 +294,7 @@ static void disks_memory_and_machine_are_described(void **state)
 	assert_null(d->drive_id);
 	assert_string_equal(d->qdev, "/machine/peripheral/vd1/virtio-backend");
 	assert_int_equal(d->cluster_size, 131072);
-	assert_int_equal(d->snapshot_count, 1);
+	assert_int_equal(d->lacks.snapshots, 1);
 
 	d = disk_of(&g, "over");
 	assert_int_equal(d->chain_count, 1);
@@ -441,8 +441,8 @@ static void processors_are_described(void **state)
 	g.deadline_ms = 5000;
 	if (guest_query(&g, q, &e) < 0)
 		fail_msg("%s", e.msg);
-	assert_int_equal(g.vcpus, 3);
-	assert_string_equal(g.cpu_model, "max");
+	assert_int_equal(g.cpu.count, 3);
+	assert_string_equal(g.cpu.model, "max");
 	guest_fini(&g);
 	qmp_close(q);
 	qemu_end(&p);
@@ -486,7 +486,7 @@ static void disks_that_a_copy_would_spoil_are_named(void **state)
 	assert_int_equal(guest_disk_movable(&bad, 0, &e), -ENOTSUP);
 	assert_non_null(strstr(e.msg, "disk n0 is no file with a name here"));
 	bad = good;
-	bad.snapshot_count = bad.bitmap_count = 1;
+	bad.lacks.snapshots = bad.lacks.bitmaps = 1;
 	assert_int_equal(guest_disk_movable(&bad, 0, &e), -ENOTSUP);
 	assert_non_null(strstr(e.msg, "--drop=snapshots"));
 	assert_int_equal(guest_disk_movable(&bad, DISK_ACCEPT_SNAPSHOTS, &e), -ENOTSUP);
@@ -496,7 +496,7 @@ static void disks_that_a_copy_would_spoil_are_named(void **state)
 
 static void a_part_of_a_file_is_a_disk_where_the_line_can_follow(void **state)
 {
-	struct guest_disk d = {.real_path = "/d", .format = "raw", .begins_later = true};
+	struct guest_disk d = {.real_path = "/d", .format = "raw", .bounds.begins_later = true};
 	struct err e;
 
 	(void)state;
@@ -505,7 +505,7 @@ static void a_part_of_a_file_is_a_disk_where_the_line_can_follow(void **state)
 	assert_non_null(strstr(e.msg, "begins in the middle of its file"));
 	d.named_by_json = true; /* by more than the raw driver */
 	assert_int_equal(guest_disk_movable(&d, DISK_ACCEPT_PART, &e), -ENOTSUP);
-	d = (struct guest_disk){.real_path = "/d", .format = "qcow2", .ends_below = true};
+	d = (struct guest_disk){.real_path = "/d", .format = "qcow2", .bounds.ends_below = true};
 	assert_int_equal(guest_disk_movable(&d, DISK_ACCEPT_PART, &e), -ENOTSUP);
 	assert_non_null(strstr(e.msg, "lies in a part of its file"));
 }

@@ -143,9 +143,9 @@ static void describe(void)
 				    .node = xstrdup("n0"),
 				    .from = xstrdup(old_image),
 				    .to = xstrdup(new_image),
-				    .from_format = xstrdup("raw"),
+				    .old.format = xstrdup("raw"),
 				    .format = xstrdup("raw"),
-				    .old_nodes = json_array(),
+				    .old.nodes = json_array(),
 				    .bitmaps = json_array(),
 				    .o = {.unmap = true, .file_unmap = true},
 				    .bytes = BYTES};
@@ -162,7 +162,7 @@ static void describe(void)
 			     .count = 1,
 			     .starter = {.path = xstrdup(script), .draft = xasprintf("%s.draft", script)},
 			     .old = OLD_KEEP,
-			     .life = {.how = "storage", .ctx = &s, .leftovers = json_array(), .notes = json_array()}};
+			     .life = {.how = "storage", .ctx = &s, .told.leftovers = json_array(), .told.notes = json_array()}};
 	strcpy(s.prefix, "vmferry-01000000-");
 	s.life.report.quiet = true;
 }
@@ -200,18 +200,18 @@ static int teardown(void **state)
 
 	(void)state;
 	journal_close(s.life.journal);
-	json_decref(s.life.leftovers);
-	json_decref(s.life.notes);
-	json_decref(disk.old_nodes);
+	json_decref(s.life.told.leftovers);
+	json_decref(s.life.told.notes);
+	json_decref(disk.old.nodes);
 	json_decref(disk.bitmaps);
-	json_decref(disk.was);
+	json_decref(disk.old.was);
 	free(disk.device);
 	free(disk.node);
 	free(disk.from);
 	free(disk.to);
-	free(disk.from_format);
+	free(disk.old.format);
 	free(disk.format);
-	free(disk.aside);
+	free(disk.old.aside);
 	free(s.starter.path);
 	free(s.starter.draft);
 	free(s.starter.text);
@@ -411,7 +411,7 @@ static void settle_without_qemu(enum handoff_state state)
 {
 	s.rest = true;
 	s.old = OLD_REMOVE;
-	assert_int_equal(own_file_know(old_image, old_image, &disk.was, &e), 0);
+	assert_int_equal(own_file_know(old_image, old_image, &disk.old.was, &e), 0);
 	assert_int_equal(journal_state(s.life.journal, state, &e), 0);
 }
 

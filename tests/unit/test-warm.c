@@ -118,7 +118,7 @@ static void a_guest_that_somebody_has_paused_is_not_told(void **state)
 {
 	(void)state;
 	qemu.status = "paused";
-	t.src.paused = true;
+	t.src.run.paused = true;
 	assert_int_equal(enter(), -EBUSY);
 	assert_non_null(strstr(e.msg, "another client has paused it"));
 	assert_int_equal(qemu.presses, 0);
@@ -192,7 +192,7 @@ static void nor_is_it_after_an_earlier_one(void **state)
 
 static bool is_stopped_by_us(void)
 {
-	return t.src.stopped && json_is_true(json_object_get(journal_last_note(t.a.journal, "stopped"), "ours"));
+	return t.src.run.stopped && json_is_true(json_object_get(journal_last_note(t.a.journal, "stopped"), "ours"));
 }
 
 static void whom_somebody_has_paused_meanwhile_we_have_not_stopped(void **state)
@@ -200,7 +200,7 @@ static void whom_somebody_has_paused_meanwhile_we_have_not_stopped(void **state)
 	(void)state;
 	qemu.status = "paused";
 	assert_int_equal(source_stop(&t.src, false, &e), 0);
-	assert_true(t.src.paused);
+	assert_true(t.src.run.paused);
 	assert_false(is_stopped_by_us());
 }
 
@@ -210,7 +210,7 @@ static void unless_it_is_all_the_same(void **state)
 	(void)state;
 	qemu.status = "paused";
 	assert_int_equal(source_stop(&t.src, true, &e), 0);
-	assert_false(t.src.paused);
+	assert_false(t.src.run.paused);
 	assert_true(is_stopped_by_us());
 }
 
@@ -218,7 +218,7 @@ static void whom_nobody_has_paused_we_have(void **state)
 {
 	(void)state;
 	assert_int_equal(source_stop(&t.src, false, &e), 0);
-	assert_false(t.src.paused);
+	assert_false(t.src.run.paused);
 	assert_true(is_stopped_by_us());
 }
 
@@ -231,7 +231,7 @@ static void whom_somebody_has_paused_stays_so_when_it_is_taken_back(void **state
 	assert_int_equal(power_take_back(&t.power, &e), -ECANCELED);
 	assert_non_null(strstr(e.msg, "stopped at the source by another client"));
 	assert_int_equal(qemu.conts, 0);
-	t.src.paused = true; /* the stop was heard in time */
+	t.src.run.paused = true; /* the stop was heard in time */
 	assert_int_equal(power_take_back(&t.power, &e), 0);
 	assert_int_equal(qemu.conts, 0);
 }
@@ -240,7 +240,7 @@ static void whom_we_have_stopped_goes_on(void **state)
 {
 	(void)state;
 	qemu.status = "paused";
-	t.src.stopped = true;
+	t.src.run.stopped = true;
 	assert_int_equal(power_take_back(&t.power, &e), 0);
 	assert_int_equal(qemu.conts, 1);
 	assert_int_equal(qemu.resets, 0);

@@ -113,7 +113,7 @@ static enum { COPIES, FITS, FITS_NO_LONGER, STOPS } copying;
 /* The disk is to have a round while the guest runs, if that writes at all. */
 static bool is_copied(const struct transfer *t)
 {
-	return t->disks.count && (t->disks.list[0]->round || both->pause);
+	return t->disks.count && (t->disks.list[0]->progress.round || both->pause);
 }
 
 /* Something of the guest's memory is always on its way: what is carried here has arrived when it is looked at. */
@@ -242,8 +242,8 @@ static void begin_with_its_guest(struct source *s)
 	s->guest.qmp.path = xstrdup(q->path);
 	s->guest.pid = q->pid;
 	s->guest.start_time = q->start_time;
-	s->paused = both->pause == PAUSED_BEFORE;
-	s->was_running = !s->paused;
+	s->run.paused = both->pause == PAUSED_BEFORE;
+	s->run.was_running = !s->run.paused;
 	s->is_held = true;
 }
 
@@ -279,7 +279,7 @@ static int begin_with_its_disk(struct transfer *t, struct err *e)
 	json_t *accept = json_pack("{s:[{s:i,s:s}]}", "disks", "object", OBJECT_DISK_BASE, "path", both->disk.image);
 	int r;
 
-	t->src.accel = "kvm";
+	t->src.machine.accel = "kvm";
 	g->ram_bytes = GIB;
 	g->disks = xcalloc(1, sizeof(*g->disks));
 	g->disk_count = 1;
