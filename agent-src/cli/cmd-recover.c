@@ -506,8 +506,8 @@ static const struct command_option rows[] = {
 	 "disks be ruined. Needs VM",
 	 OPT_FLAG, .offset = MEMBER(fenced), .once = true},
 	{"not-started-here", NULL,
-	 "the guest certainly was not started here again since it was handed over, which a disk that does not tell when it was written (a block "
-	 "device, after a reboot) cannot say; needs VM",
+	 "the guest certainly was not started here again, nor its disks written, since it was handed over, which a disk cannot say that does not tell "
+	 "when it was written (a block device, after a reboot), or that got another owner, mode or name; needs VM",
 	 OPT_FLAG, .offset = MEMBER(not_started), .once = true},
 	{"dest", "DEST", "where the destination agent is now, if not where it was", OPT_TEXT, .offset = MEMBER(dest.where), .once = true},
 	{"json", NULL, "events as NDJSON on standard output", OPT_FLAG, .offset = MEMBER(life.json), .once = true},

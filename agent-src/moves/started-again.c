@@ -151,14 +151,14 @@ int cutover_give_images_back(struct transfer *t, struct err *e)
 
 static int check_unchanged(const struct transfer *t, struct err *e)
 {
-	const char *path = changed_since(t);
+	const char *path = t->end.not_started ? NULL : changed_since(t);
 
 	return path ? err_set(e, EBUSY,
 			      "the file of %s was changed here since the guest was handed over, though the time of its last write is the same: "
 			      "somebody has written to it and set that time back, or given it another owner, mode or name. The guest's memory of "
-			      "then does not go on over a disk that may be another. Let the guest stay there (vmferry keep %s); if it runs "
-			      "nowhere and is to start anew from that disk, end the QEMU that is held here (process %d)",
-			      path, t->src.guest.name ?: "VM", (int)t->src.guest.pid)
+			      "then does not go on over a disk that may be another. Let the guest stay there (vmferry keep %s). If it is lost "
+			      "there, and certainly nobody has written to that disk: vmferry recover %s --peer-is-fenced --not-started-here",
+			      path, t->src.guest.name ?: "VM", t->src.guest.name ?: "VM")
 		    : 0;
 }
 

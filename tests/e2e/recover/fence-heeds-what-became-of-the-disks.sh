@@ -24,6 +24,23 @@ end_agents_there
 DST_PID=
 rm -rf "$DIR/dst-state" "$DIR/dst-run" "$DIR"/state/*
 
+# The disk got another mode, which looks as if the time of its last write had been set back: a person vouches for it, and the guest's memory is not lost.
+moved_for_now listener
+kill_now "$MOVE_PID"
+kill_now "$there"
+end_agents_there
+DST_PID=
+chmod 606 "$DIR/a.raw"
+status=0
+vmferry recover a --peer-is-fenced 2>"$DIR/recover.log" || status=$?
+assert_eq "$status" 6 "exit code over a disk with another mode"
+said recover.log 'was changed here since .*--peer-is-fenced --not-started-here'
+assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
+vmferry recover a --peer-is-fenced --not-started-here >"$DIR/recover.log" 2>&1 || true
+wait_for 20 runs_here || fail "the guest is not had back: $(<"$DIR/recover.log")"
+guest_verify "$(orders a)" blocks
+rm -rf "$DIR/dst-state" "$DIR/dst-run" "$DIR"/state/*
+
 # The disk has another name; and was written to, when it has its own again.
 moved_for_now listener
 kill_now "$MOVE_PID"
