@@ -44,8 +44,9 @@ static char *put(const char *name, mode_t mode, const char *text)
 static void shows(const char *unit, const char *state, const char *fragment)
 {
 	AUTO_FREE char *name = xasprintf("shown/%s", unit);
-	AUTO_FREE char *text = xasprintf("LoadState=loaded\nUnitFileState=%s\nFragmentPath=DIR/%s\n", state, fragment),
-		       *path = put(name, 0600, text);
+	AUTO_FREE char *text = xasprintf("LoadState=loaded\nUnitFileState=%s\nFragmentPath=DIR/%s\n", state, fragment);
+
+	free(put(name, 0600, text));
 }
 
 static int begin(void **state)
