@@ -67,6 +67,7 @@ void start_marks_fini(struct start_marks *m)
 {
 	args_free_strings(m->files, m->count);
 	forget_seen(m);
+	args_free_strings(m->idle, m->idle_count);
 	guest_scripts_fini(&m->scripts);
 	free(m->program);
 	*m = (struct start_marks){.program = NULL};
@@ -103,6 +104,25 @@ struct dirs {
 	size_t n;
 };
 
+/* Directories of a distribution's own programs, which scripts name in PATH: none of these starts a guest of this host's. */
+static bool is_systems(const char *path)
+{
+	static const char *const names[] = {"/",    "/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/lib",
+					    "/lib", "/dev", "/proc", "/sys",	 NULL};
+
+	return word_index(names, path) >= 0;
+}
+
+/* Words of a shell's, which are most of a script. */
+static bool is_shells(const char *word)
+{
+	static const char *const names[] = {"if",   "then",  "else",  "elif",  "fi",	"case", "esac", "in",
+					    "for",  "while", "until", "do",    "done",	"echo", "exit", "return",
+					    "true", "false", "test",  "local", "shift", "set",	NULL};
+
+	return word_index(names, word) >= 0;
+}
+
 static bool is_dir(const char *path)
 {
 	struct stat st;
@@ -112,7 +132,7 @@ static bool is_dir(const char *path)
 
 static void add_dir(struct dirs *d, const char *path)
 {
-	if (path && *path == '/' && d->n < DIRS_MAX && !words_have(d->v, d->n, path) && is_dir(path))
+	if (path && *path == '/' && d->n < DIRS_MAX && !is_systems(path) && !words_have(d->v, d->n, path) && is_dir(path))
 		d->v[d->n++] = xstrdup(path);
 }
 
@@ -210,6 +230,8 @@ static bool word_leads(const struct reading *r, const struct dirs *dirs, char *w
 	bool yes = false;
 
 	word += strspn(word, "-@:+!|"); /* what systemd reads in front of a path */
+	if (is_shells(word))
+		return false;
 	for (size_t i = 0; i < (*word == '/' ? 1 : dirs->n) && *word && !yes; i++) {
 		AUTO_FREE char *path = resolved(word, dirs->n ? dirs->v[i] : "/");
 
@@ -273,13 +295,19 @@ static bool file_starts(const struct reading *r, const char *path)
 	struct start_marks *m = r->m;
 	struct reading its = {m, r->by, r->depth - 1, false};
 	AUTO_FREE char *text = NULL, *dir = xasprintf("%.*s", (int)(path_base(path) - path), path);
+	AUTO_FREE char *asked = xasprintf("%u %u %s %s", r->depth, (unsigned)r->by->user, r->by->cwd ?: "", path);
 	bool known = is_known(m, path) || words_have(m->files, m->count, path) || words_have(m->seen, m->seen_count, path) ||
-		     m->seen_count >= SEEN_MAX;
+		     words_have(m->idle, m->idle_count, asked) || m->seen_count >= SEEN_MAX;
+	bool yes;
 
 	text = known ? NULL : text_of(path, r->by->user, r->depth <= DEPTH_MAX);
-	if (text)
-		words_add(&m->seen, &m->seen_count, xstrdup(path));
-	return text && (guest_script_starts(path, (const char *const *)m->files, m->image_count) || text_starts(&its, dir, text));
+	if (!text)
+		return false;
+	words_add(&m->seen, &m->seen_count, xstrdup(path));
+	yes = guest_script_starts(path, (const char *const *)m->files, m->image_count) || text_starts(&its, dir, text);
+	if (!yes && m->seen_count < SEEN_MAX)
+		words_add(&m->idle, &m->idle_count, xstrdup(asked));
+	return yes;
 }
 
 bool start_marks_line(const struct start_marks *m, const struct start_runner *by, const char *text)

@@ -18,6 +18,8 @@ struct start_marks {
 	const char *known;	      /* real path of a script that counts for nothing; NULL: none */
 	char **seen;		      /* scripts that the text in question leads to */
 	size_t seen_count;
+	char **idle; /* scripts that were found to start nothing, and for whom: many processes run the same */
+	size_t idle_count;
 };
 
 /* Who runs the text. */
