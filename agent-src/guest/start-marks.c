@@ -14,7 +14,7 @@
 
 #define TEXT_MAX  (256 * KIB)
 #define DEPTH_MAX 2
-#define SEEN_MAX  1024 /* scripts that one text leads to */
+#define READ_MAX  1024 /* scripts that one text leads to */
 #define DIRS_MAX  8
 
 /* ---- the guest's files ---- */
@@ -56,17 +56,9 @@ void start_marks_of(struct start_marks *m, const struct guest *g)
 		args_result_fini(&line);
 }
 
-static void forget_seen(struct start_marks *m)
-{
-	args_free_strings(m->seen, m->seen_count);
-	m->seen = NULL;
-	m->seen_count = 0;
-}
-
 void start_marks_fini(struct start_marks *m)
 {
 	args_free_strings(m->files, m->count);
-	forget_seen(m);
 	args_free_strings(m->idle, m->idle_count);
 	guest_scripts_fini(&m->scripts);
 	free(m->program);
@@ -217,7 +209,7 @@ static size_t telling(const struct reading *r, size_t *from)
 	return r->runs_qemu ? r->m->count : r->by->looks_after ? r->m->pidfile_end : *from;
 }
 
-/* What the word says is such a file, or a script that starts the guest. */
+/* The file that the word names is one of these, or a script that starts the guest. */
 static bool leads(const struct reading *r, const char *path)
 {
 	size_t from, end = telling(r, &from);
@@ -289,24 +281,24 @@ static char *text_of(const char *path, uid_t user, bool named)
 	return NULL;
 }
 
-/* False, too, of a script that was looked at before: whoever asks ends with the first that starts the guest. */
+/* A script is followed by as many others as depth says, so that scripts which run each other come to an end. Many processes run the same ones: an
+ * answer "no" is kept. */
 static bool file_starts(const struct reading *r, const char *path)
 {
 	struct start_marks *m = r->m;
 	struct reading its = {m, r->by, r->depth - 1, false};
 	AUTO_FREE char *text = NULL, *dir = xasprintf("%.*s", (int)(path_base(path) - path), path);
-	AUTO_FREE char *asked = xasprintf("%u %u %s %s", r->depth, (unsigned)r->by->user, r->by->cwd ?: "", path);
-	bool known = is_known(m, path) || words_have(m->files, m->count, path) || words_have(m->seen, m->seen_count, path) ||
-		     words_have(m->idle, m->idle_count, asked) || m->seen_count >= SEEN_MAX;
+	AUTO_FREE char *question = xasprintf("%u %u %s %s", r->depth, (unsigned)r->by->user, r->by->cwd ?: "", path);
+	bool known = is_known(m, path) || words_have(m->files, m->count, path) || words_have(m->idle, m->idle_count, question);
 	bool yes;
 
-	text = known ? NULL : text_of(path, r->by->user, r->depth <= DEPTH_MAX);
+	text = known || m->read >= READ_MAX ? NULL : text_of(path, r->by->user, r->depth <= DEPTH_MAX);
 	if (!text)
 		return false;
-	words_add(&m->seen, &m->seen_count, xstrdup(path));
+	m->read++;
 	yes = guest_script_starts(path, (const char *const *)m->files, m->image_count) || text_starts(&its, dir, text);
-	if (!yes && m->seen_count < SEEN_MAX)
-		words_add(&m->idle, &m->idle_count, xstrdup(asked));
+	if (!yes && m->read < READ_MAX)
+		words_add(&m->idle, &m->idle_count, xstrdup(question));
 	return yes;
 }
 
@@ -321,7 +313,7 @@ bool start_marks_text(struct start_marks *m, const struct start_runner *by, cons
 {
 	struct reading r = {m, by, DEPTH_MAX, false};
 
-	forget_seen(m);
+	m->read = 0;
 	return text_starts(&r, NULL, text);
 }
 
@@ -330,6 +322,6 @@ bool start_marks_file(struct start_marks *m, const struct start_runner *by, cons
 	struct reading r = {m, by, DEPTH_MAX + 1, false};
 	AUTO_FREE char *real = realpath(path, NULL);
 
-	forget_seen(m);
+	m->read = 0;
 	return real && (is_script_of(m, real) || file_starts(&r, real));
 }

@@ -16,13 +16,12 @@ struct start_marks {
 	char *program;		      /* the last name of the guest's QEMU; NULL: unknown */
 	struct guest_scripts scripts; /* found beside its files */
 	const char *known;	      /* real path of a script that counts for nothing; NULL: none */
-	char **seen;		      /* scripts that the text in question leads to */
-	size_t seen_count;
-	char **idle; /* scripts that were found to start nothing, and for whom: many processes run the same */
+	char **idle;		      /* scripts that start nothing, with who runs them where and how far they were followed */
 	size_t idle_count;
+	unsigned read; /* scripts that the text in question leads to */
 };
 
-/* Who runs the text. */
+/* User and place by whom and in which a text is run. */
 struct start_runner {
 	const char *cwd;  /* NULL: unknown */
 	uid_t user;	  /* besides root and ourselves the user whose scripts count */

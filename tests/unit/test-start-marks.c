@@ -206,6 +206,29 @@ static void scripts_in_a_ring_come_to_an_end(void **state)
 	assert_false(start_marks_file(&m, &by, second));
 }
 
+static void a_script_that_was_not_followed_is_read_again(void **state)
+{
+	AUTO_FREE char *last_text = xasprintf("exec qemu-system-x86_64 %s\n", image);
+	AUTO_FREE char *last = put("last.sh", last_text), *then_text = xasprintf("%s\n", last);
+	AUTO_FREE char *then = put("then.sh", then_text), *first_text = xasprintf("%s\n", then);
+	AUTO_FREE char *first = put("first.sh", first_text), *alone = xasprintf("%s\n", first), *both = xasprintf("%s; %s\n", first, then);
+
+	(void)state;
+	assert_true(start_marks_text(&m, &by, both));
+	assert_false(start_marks_text(&m, &by, alone)); /* as far as scripts are followed */
+}
+
+static void a_script_may_start_it_for_who_runs_it_elsewhere(void **state)
+{
+	AUTO_FREE char *run = put("run.sh", "qemu-system-x86_64 a.raw\n"), *vm = xasprintf("%s/vm", dir), *text = xasprintf("%s\n", run);
+	struct start_runner there = {.cwd = vm, .user = geteuid()};
+
+	(void)state;
+	assert_false(start_marks_text(&m, &by, text));
+	assert_true(start_marks_text(&m, &there, text));
+	assert_false(start_marks_text(&m, &by, text));
+}
+
 static void who_may_write_to_the_image_could_start_it(void **state)
 {
 	const uid_t other = geteuid() + 1;
@@ -233,6 +256,8 @@ int main(void)
 		cmocka_unit_test(a_directory_that_is_called_as_qemu_is_runs_nothing),
 		cmocka_unit_test(a_script_that_it_leads_to_is_read),
 		cmocka_unit_test(scripts_in_a_ring_come_to_an_end),
+		cmocka_unit_test(a_script_that_was_not_followed_is_read_again),
+		cmocka_unit_test(a_script_may_start_it_for_who_runs_it_elsewhere),
 		cmocka_unit_test(who_may_write_to_the_image_could_start_it),
 	};
 
