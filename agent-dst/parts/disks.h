@@ -20,7 +20,7 @@ struct arriving_bitmaps {
 	struct unit_set written; /* units written since the bitmaps were copied */
 };
 
-/* What a disk begins with, before anything of it has come. */
+/* Contents that a disk has here before anything of it has come. */
 struct arriving_begin {
 	struct old_copy old;
 	struct partial partial; /* partial copy that the disk begins with */
@@ -29,7 +29,7 @@ struct arriving_begin {
 	bool alike;		/* the disk may be filled from other images here first; the source decides */
 };
 
-/* What a disk is at the source. */
+/* A disk's name and kind at the source. */
 struct arriving_source {
 	char *name;	/* name in the source's argv */
 	bool part;	/* the disk begins in the middle of its file at the source (offset=): here it has its own file */

@@ -30,7 +30,7 @@ struct guest_backing {
 #define GUEST_LIMITS 6
 
 /* An entry of query-block. Strings may be NULL where QEMU does not say. */
-/* What a plain copy of a disk's contents would lose. */
+/* Things of a disk that a plain copy of its contents would lose. */
 struct disk_lacks {
 	unsigned snapshots; /* internal snapshots */
 	unsigned bitmaps;   /* persistent dirty bitmaps */
@@ -38,7 +38,7 @@ struct disk_lacks {
 	char *data_file; /* qcow2 external data file */
 };
 
-/* Whether a raw disk is all of its file. */
+/* Bounds of a raw disk within its file. */
 struct disk_bounds {
 	bool begins_later; /* a raw disk that is not at the beginning of its file */
 	bool ends_by_size; /* a raw disk that may end before its file does: size= */

@@ -122,7 +122,7 @@ static bool is_small_init(const char *comm)
 }
 
 /*
- * What has no parent but process 1. Where that is no init, this is a container, or the like: its first process may start the guest again, or ends with it,
+ * A process has no parent but process 1. Where that is no init, this is a container, or the like: its first process may start the guest again, or ends with it,
  * and then whoever runs the container may. What has gone to the background has a session of its own.
  */
 static pid_t started_by_container(pid_t child, pid_t parent, char **words)
@@ -172,7 +172,7 @@ pid_t started_by(pid_t qemu, char **words)
 
 /* ---- who watches ---- */
 
-/* What reads its program from a file that its command line names, or runs one again and again. */
+/* A program that reads another from a file that its command line names, or runs one again and again. */
 static bool runs_scripts(const char *words, size_t n)
 {
 	static const char *const begins[] = {"python", "perl",	 "ruby",    "node",  "lua",    "php",

@@ -70,7 +70,7 @@ static bool starts_guest(const char *file, const char *unit, const char *const *
 
 /* ---- which units there are ---- */
 
-/* Where a unit's text, or a part of it, lies below a directory of units; the name is the last one, or that of the directory. */
+/* Places of a unit's text, or of a part of it, below a directory of units; the name is the last one, or that of the directory. */
 static const struct place {
 	const char *pattern;
 	bool is_drop_in;

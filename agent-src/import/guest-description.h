@@ -107,7 +107,7 @@ struct described_port {
 	struct described_pci pci;
 };
 
-/* What is known of the guest's operating system. */
+/* Facts about the guest's operating system. */
 struct described_system {
 	bool windows;
 	bool old_windows;     /* this Windows has no driver for SATA: it is older than Vista */
@@ -124,7 +124,7 @@ struct described_parts {
 	unsigned serials; /* ports; at most GUEST_SERIALS_MAX */
 };
 
-/* What the user said before. */
+/* Wishes of the user's, said before the description is read. */
 struct described_wish {
 	const char *wish; /* said before: which of several guests it is to be, by name; NULL: the only one */
 	bool verbose;	  /* said before: settings that say nothing of the hardware are noted, too */

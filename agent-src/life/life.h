@@ -24,14 +24,14 @@ struct life_progress {
 	double percent;		   /* share of the stage that is done, where bytes are not counted; negative: they are */
 };
 
-/* What was told so far. */
+/* Events and sentences that were reported so far. */
 struct life_told {
 	json_t *plan;		   /* the event, for the history; NULL: not told yet */
 	json_t *result;		   /* result event, for hooks; NULL: not told yet */
 	json_t *notes, *leftovers; /* sentences for the result */
 };
 
-/* What a command is about. */
+/* Guest that a command acts on, and where it goes. */
 struct life_subject {
 	char *guest; /* the guest's name; NULL: not known yet */
 	char *to;    /* destination of the guest or its disks; NULL: not known yet */

@@ -23,7 +23,7 @@ struct carried_bitmap {
 	bool dropped; /* the bitmap is not the one any more that was copied */
 };
 
-/* How far the copy of a disk has come. */
+/* Progress of the copy of a disk. */
 struct disk_progress {
 	unsigned round;	 /* number of the round in progress, or of the last one */
 	unsigned bitmap; /* generation of the recording bitmap */
@@ -41,7 +41,7 @@ struct disk_progress {
 	uint64_t read_bytes;
 };
 
-/* What a replica's points lack of a disk. */
+/* Bytes of a disk that a replica's points lack. */
 struct disk_lag {
 	bool left_out;	   /* the replica's points lack this disk: all of it travels */
 	uint64_t bytes;	   /* upper bound of bytes written since a point of the replica */

@@ -20,7 +20,7 @@ struct ram_passes {
 	uint64_t cut_ns;	    /* time when our round was last cut */
 };
 
-/* What QEMU says of its migration, as last asked. */
+/* Figures of QEMU's migration, as last asked. */
 struct ram_load {
 	bool is_asked;
 	uint64_t left, total;

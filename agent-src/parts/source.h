@@ -25,7 +25,7 @@ struct traits {
 	bool stops_first;    /* the guest is stopped before anything is copied */
 };
 
-/* What libvirt has to do with the guest, here and at the destination. */
+/* Ties of the guest to libvirt, here and at the destination. */
 struct libvirt_ties {
 	bool is_its;	    /* libvirt starts it */
 	uid_t user;	    /* user of a QEMU that libvirt starts; 0: ours */
@@ -36,7 +36,7 @@ struct libvirt_ties {
 	bool is_transient;  /* libvirt forgets the guest when its QEMU ends */
 };
 
-/* What QEMU tells of the guest's machine. */
+/* Facts about the guest's machine, as QEMU tells them. */
 struct machine_facts {
 	json_t *cpu;	   /* qemu_cpu() */
 	json_t *roms;	   /* rom_sizes_ask(), NULL: not known */
@@ -44,7 +44,7 @@ struct machine_facts {
 	const char *accel; /* "kvm", "tcg" */
 };
 
-/* How the guest runs, and who stopped it. */
+/* State in which the guest runs, and who stopped it. */
 struct guest_run {
 	bool was_running;
 	bool ran;	    /* the guest has run at some time since then */
@@ -54,7 +54,7 @@ struct guest_run {
 	bool suspended;	    /* the guest has suspended itself */
 };
 
-/* How the guest, or its QEMU, has come to its end. */
+/* End of the guest, or of its QEMU. */
 struct guest_end {
 	bool has_shut_down; /* the guest has shut itself down */
 	bool was_ended;	    /* another client ended its QEMU */

@@ -160,7 +160,7 @@ int storage_let_go_on(struct storage *s, struct err *e)
 	return r ?: note_stopped(s, false, e);
 }
 
-/* Who let the guest go on and has stopped it again finds it stopped. */
+/* A client that let the guest go on and has stopped it again finds it stopped. */
 static int check_not_stopped(struct storage *s, struct err *e)
 {
 	int r;

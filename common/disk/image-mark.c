@@ -40,7 +40,7 @@ static int open_file(const char *path)
 	return fd;
 }
 
-/* One of a regular file's times (STATX_MTIME, STATX_CTIME), in ns; a network file system asks its server for it. 0: unknown. */
+/* Time of a regular file (STATX_MTIME, STATX_CTIME), in ns; a network file system asks its server for it. 0: unknown. */
 static int64_t file_time_ns(const char *path, unsigned which)
 {
 	int fd = open_file(path);

@@ -148,7 +148,7 @@ static void what_starts_nothing_is_left_out(void **state)
 		assert_string_equal(with(all[i].name, all[i].mode, all[i].text), "");
 }
 
-/* Of several tables that count which does not wait for a reboot. */
+/* A table that does not wait for a reboot comes before one that does. */
 static void one_that_is_not_only_for_the_boot_comes_first(void **state)
 {
 	AUTO_FREE char *boot = put("/etc/rc.local", 0755, "#!/bin/sh\n%/bin/start-a\n");

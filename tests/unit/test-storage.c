@@ -301,7 +301,7 @@ static void who_is_stopped_by_somebody_else_stays_so(void **state)
 
 static const char old_version[] = "\"micro\": 22, \"minor\": 2, \"major\": 7";
 
-/* It stands since before requests wait, so that its old QEMU bears the switch. */
+/* The guest stands since before requests wait, so that its old QEMU bears the switch. */
 static void who_is_stopped_during_the_copy_gets_new_disks(void **state)
 {
 	(void)state;
