@@ -27,7 +27,7 @@ in_container() { # STATUS OPTION...
 	assert_eq "$status" "$1" "exit code ($(tail -n 2 "$DIR/move.log"))"
 }
 
-begin 'while :; do "${@:2}" & echo $! >"$1/inside"; wait; sleep 1; done'
+begin 'while "${@:2}" & echo $! >"$1/inside"; do wait; [[ -e $1/a.raw ]] || exec tail -f /dev/null; done'
 in_container 3 --in-place
 assert_result "'process 1 (bash ' in r['reason'] and '--starter-stopped' in r['reason']"
 in_container 0 --disk-dir "$DIR/to"
@@ -36,7 +36,7 @@ assert_result "any('process 1 (bash ' in x and 'does not start the guest here ag
 end_process "$CONTAINER"
 
 rm -rf "$DIR/to"
-begin '"${@:2}" -daemonize -pidfile "$1/inside"; sleep 1000; :'
+begin '"${@:2}" -daemonize -pidfile "$1/inside"; tail -f /dev/null; :'
 in_container 0 --disk-dir "$DIR/to"
 assert_result "not any('process 1' in x for x in plan['afterwards'])"
 [[ -e $DIR/a.raw ]] || fail "the disk has another name"

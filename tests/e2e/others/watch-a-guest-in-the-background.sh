@@ -96,7 +96,7 @@ begin sh -c "$START; exec tail -f $DIR/vm/a.pid"
 end_process "$WATCH"
 python3 -S - "$DIR/bin/start-it" <<<"import signal; signal.pause()" &
 kill_at_exit $!
-sh -c "while test -e $DIR/vm/a.raw; do sleep 1; done" &
+sh -c "test -e $DIR/vm/a.raw && tail -f /dev/null; :" &
 WATCH=$!
 kill_at_exit "$WATCH"
 is_none
@@ -105,7 +105,7 @@ echo "== a client of tmux, which only shows what its server runs"
 begin sh -c "$START; exec tail -f $DIR/vm/a.pid"
 end_process "$WATCH"
 cp "$(command -v bash)" "$DIR/bin/tmux: client"
-"$DIR/bin/tmux: client" -c 'sleep 1000; :' new -s vm "$START" &
+"$DIR/bin/tmux: client" -c 'tail -f /dev/null; :' new -s vm "$START" &
 WATCH=$!
 kill_at_exit "$WATCH"
 is_none
@@ -119,7 +119,7 @@ chmod 711 "$DIR"
 begin sh "$DIR/bin/keeper" </dev/null
 end_process "$WATCH"
 as_another() {
-	setpriv --reuid=65534 --regid=65534 --clear-groups sh -c "while [ -e /proc/${GUEST_PID[a]} ] || $START; do sleep 0.2; done" </dev/null >/dev/null 2>&1 &
+	setpriv --reuid=65534 --regid=65534 --clear-groups sh -c "tail -f --pid=${GUEST_PID[a]} /dev/null; $START; :" </dev/null >/dev/null 2>&1 &
 	WATCH=$!
 	kill_at_exit "$WATCH"
 }

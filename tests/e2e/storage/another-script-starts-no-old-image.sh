@@ -29,7 +29,7 @@ watched_by() { # COMMAND that it would run once the guest has ended
 	make_guest_files "$DIR/src"
 	mkdir "$DIR/new"
 	guest_from_script
-	echo "while kill -0 ${GUEST_PID[a]}; do sleep 1; done; echo $1" >"$DIR/watch"
+	echo "tail -f --pid=${GUEST_PID[a]} /dev/null; echo $1" >"$DIR/watch"
 	sh "$DIR/watch" </dev/null >"$DIR/watch.log" 2>&1 &
 	WATCH=$!
 	kill_at_exit $WATCH
