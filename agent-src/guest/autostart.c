@@ -277,10 +277,26 @@ static int examine_unit(struct autostart *a, const struct guest *g, bool keep, s
 	return decide(a, g, a->active ? relation_to(g, a->main_pid) : MAIN, state, keep, e);
 }
 
-/* A loop, cron, a container's host: what ends with QEMU, or does not come back, cannot be told from them. */
-static char *running_starter(const struct guest *g, bool in_unit, struct start_marks *m)
+/* Looks at what does not run the guest's QEMU itself. *process: malloc'ed words, NULL: none; unit, known: NULL: none is left out. */
+static void look_elsewhere(const struct guest *g, const struct guest_unit *unit, const char *known, char **process,
+			   struct start_table *table)
 {
-	AUTO_FREE char *parent = NULL, *other = NULL;
+	AUTO_FREE char *words = NULL;
+	struct start_marks m;
+	pid_t pid;
+
+	start_marks_of(&m, g);
+	m.known = known;
+	pid = started_by_another(g, unit, &m, &words);
+	start_table_find(table, &m, "");
+	start_marks_fini(&m);
+	*process = pid ? xasprintf("process %d (%s)", (int)pid, words) : NULL;
+}
+
+/* A loop, cron, a container's host: what ends with QEMU, or does not come back, cannot be told from them. */
+static char *running_starter(const struct guest *g, bool in_unit, const char *elsewhere)
+{
+	AUTO_FREE char *parent = NULL;
 	pid_t pid = g->pid && !in_unit ? started_by(g->pid, &parent) : 0;
 
 	if (pid == STARTED_FROM_OUTSIDE)
@@ -289,21 +305,17 @@ static char *running_starter(const struct guest *g, bool in_unit, struct start_m
 		return xasprintf("process %d (%s) runs the guest's QEMU", (int)pid, parent);
 	if (g->unit.name && unit_starts_others(g->unit.name))
 		return xasprintf("%s has started the guest", g->unit.name);
-	pid = started_by_another(g, in_unit && g->unit.name ? &g->unit : NULL, m, &other);
-	return pid ? xasprintf("process %d (%s) seems to start the guest", (int)pid, other) : NULL;
+	return elsewhere ? xasprintf("%s seems to start the guest", elsewhere) : NULL;
 }
 
 char *guest_starter(const struct guest *g, bool in_unit, bool *at_boot)
 {
-	AUTO_FREE char *running = NULL;
+	AUTO_FREE char *process = NULL, *running = NULL;
 	struct start_table table;
-	struct start_marks m;
-	char *out = NULL;
+	char *out;
 
-	start_marks_of(&m, g);
-	running = running_starter(g, in_unit, &m);
-	start_table_find(&table, &m, "");
-	start_marks_fini(&m);
+	look_elsewhere(g, in_unit && g->unit.name ? &g->unit : NULL, NULL, &process, &table);
+	running = running_starter(g, in_unit, process);
 	*at_boot = table.words && table.at_boot && !running;
 	if (table.words)
 		out = xasprintf("%s%s%s starts the guest%s", running ?: "", running ? ", and " : "", table.words,
@@ -316,23 +328,14 @@ char *guest_starter(const struct guest *g, bool in_unit, bool *at_boot)
 
 char *guest_starter_beside(const struct guest *g, const char *script)
 {
-	AUTO_FREE char *process = NULL;
 	struct start_table table;
-	struct start_marks m;
-	char *out = NULL;
-	pid_t pid;
+	char *process;
 
-	start_marks_of(&m, g);
-	m.known = script;
-	pid = started_by_another(g, g->unit.name ? &g->unit : NULL, &m, &process);
-	start_table_find(&table, &m, "");
-	start_marks_fini(&m);
-	if (pid)
-		out = xasprintf("process %d (%s)", (int)pid, process);
-	else
-		out = xstrdup(table.words);
+	look_elsewhere(g, g->unit.name ? &g->unit : NULL, script, &process, &table);
+	if (!process)
+		return table.words;
 	free(table.words);
-	return out;
+	return process;
 }
 
 /* A unit beside the one that is dealt with, or left as it is: it is only told, and the images are kept from it as from any starter. */

@@ -46,11 +46,11 @@ bool head_start_runs(const struct move_options *opt)
 
 /* ---- may it go? ---- */
 
-/* A starter that runs the guest again at once would do so before its disks are locked. */
+/* A starter that runs the guest again at once would do so before its disks are locked; the unit is not stopped yet, so its processes count. */
 static int check_starter(const struct transfer *t, const struct guest *running, struct err *e)
 {
 	bool at_boot = false;
-	AUTO_FREE char *starter = t->opt->starter_stopped ? NULL : guest_starter(running, t->unit.autostart.unit != NULL, &at_boot);
+	AUTO_FREE char *starter = t->opt->starter_stopped ? NULL : guest_starter(running, false, &at_boot);
 
 	return starter && !at_boot
 		       ? err_set(e, EBUSY,

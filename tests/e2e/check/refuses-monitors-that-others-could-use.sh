@@ -24,7 +24,7 @@ mkfifo "$DIR/fifo.in" "$DIR/fifo.out"
 echo "cont" >"$DIR/input"
 echo "somebody:00112233" >"$DIR/keys.psk"
 again=reconnect-ms=60000 # QEMU calls the option so since 9.2
-[[ $("$QEMU" --version) != *' 7.'* ]] || again=reconnect=60
+! old_qemu || again=reconnect=60
 refused "QEMU itself connects to another program" -qmp "unix:$DIR/manager,$again"
 refused "QEMU itself connects to another program" -monitor "tcp:127.0.0.1:1,$again"
 refused "an abstract socket" -qmp "unix:$DIR/abstract,abstract=on,server=on,wait=off"
