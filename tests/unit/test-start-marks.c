@@ -195,7 +195,7 @@ static void a_script_that_it_leads_to_is_read(void **state)
 	unlink(start);
 }
 
-/* Scripts that name each other are read once each. */
+/* Depth ends scripts that name each other. */
 static void scripts_in_a_ring_come_to_an_end(void **state)
 {
 	AUTO_FREE char *a = xasprintf("%s/ring-b %s/ring-a", dir, dir), *b = xasprintf("%s/ring-a", dir);
@@ -229,6 +229,20 @@ static void a_script_may_start_it_for_who_runs_it_elsewhere(void **state)
 	assert_false(start_marks_text(&m, &by, text));
 }
 
+/* A limit is each text's own: scripts that others run do not hide one that starts the guest. */
+static void many_scripts_of_others_hide_none(void **state)
+{
+	AUTO_FREE char *text = xasprintf("exec qemu-system-x86_64 %s\n", image), *last = put("last-of-many.sh", text);
+
+	(void)state;
+	for (unsigned i = 0; i < 1100; i++) {
+		AUTO_FREE char *name = xasprintf("many-%u.sh", i), *path = put(name, "true\n");
+
+		assert_false(start_marks_text(&m, &by, path));
+	}
+	assert_true(start_marks_text(&m, &by, last));
+}
+
 static void who_may_write_to_the_image_could_start_it(void **state)
 {
 	const uid_t other = geteuid() + 1;
@@ -258,6 +272,7 @@ int main(void)
 		cmocka_unit_test(scripts_in_a_ring_come_to_an_end),
 		cmocka_unit_test(a_script_that_was_not_followed_is_read_again),
 		cmocka_unit_test(a_script_may_start_it_for_who_runs_it_elsewhere),
+		cmocka_unit_test(many_scripts_of_others_hide_none),
 		cmocka_unit_test(who_may_write_to_the_image_could_start_it),
 	};
 
