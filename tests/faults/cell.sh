@@ -67,7 +67,7 @@ starter_tiny_start() { # NAME [QEMU OPTION...]
 	) &
 	STARTER=$!
 	kill_at_exit "$STARTER"
-	wait_for 30 eval '[[ -s $DIR/started ]]' || fail "the guest is not started"
+	wait_for 60 eval '[[ -s $DIR/started ]]' || fail "the guest is not started"
 	guest_adopt "$1" "$(<"$DIR/started")"
 	guest_wait_ready "$1"
 	cat >"$DIR/a.sh" <<-END
@@ -104,7 +104,7 @@ listen_again() {
 		"${DST_OPTIONS[@]}" </dev/null >"$DIR/dst.out" 2>>"$DIR/dst.log" &
 	DST_PID=$!
 	kill_at_exit "$DST_PID"
-	wait_for 20 grep -qs '^listening on' "$DIR/dst.out" || fail "vmferry-dst does not listen again: $(tail -n 1 "$DIR/dst.log")"
+	wait_for 60 grep -qs '^listening on' "$DIR/dst.out" || fail "vmferry-dst does not listen again: $(tail -n 1 "$DIR/dst.log")"
 }
 
 # --- moments -------------------------------------------------------------------------------
@@ -118,10 +118,10 @@ reached() {
 }
 
 wait_at_fault() { # WHEN: the agent that comes to it is stopped there
-	wait_for 40 reached || fail "$1 is not reached: $(tail -n 3 "$DIR/move.log")"
+	wait_for 60 reached || fail "$1 is not reached: $(tail -n 3 "$DIR/move.log")"
 	[[ -s $DIR/fault ]] || absent "a move of this kind has no $1"
 	AT_FAULT=$(<"$DIR/fault")
-	wait_for 10 eval '[[ $(state_of $AT_FAULT) == T ]]' || fail "the agent does not stop at $1"
+	wait_for 60 eval '[[ $(state_of $AT_FAULT) == T ]]' || fail "the agent does not stop at $1"
 	unset VMFERRY_FAULT
 }
 
@@ -178,7 +178,7 @@ kill_it() { # WHO PID
 	[[ -n ${PID_BORN[$2]:-} ]] || kill_at_exit "$2"
 	kill -KILL "$2" 2>/dev/null || true
 	[[ $2 != "$AT_FAULT" ]] || AT_FAULT=
-	wait_for 10 process_is_gone "$2" || fail "process $2 does not die"
+	wait_for 60 process_is_gone "$2" || fail "process $2 does not die"
 }
 
 stop_it() { # WHO PID
@@ -224,7 +224,7 @@ release_stopped() {
 			kill -CONT "$pid" 2>/dev/null || true
 		else
 			kill -KILL "$pid" 2>/dev/null || true
-			wait_for 10 eval '[[ $(state_of '"$pid"') =~ ^Z?$ ]]' || fail "process $pid does not die"
+			wait_for 60 eval '[[ $(state_of '"$pid"') =~ ^Z?$ ]]' || fail "process $pid does not die"
 		fi
 	done
 	STOPPED=()
@@ -285,14 +285,14 @@ qemu_dst_is_gone() {
 settle() {
 	local i
 	if is_stopped "$MOVE_PID"; then
-		wait_for 40 guest_runs || note "the guest stands still while its agent is stopped"
+		wait_for 60 guest_runs || note "the guest stands still while its agent is stopped"
 	else
 		wait_for 60 move_is_over || somebody_acts
 		wait_for 150 move_is_over || fail "the move does not end: $(tail -n 2 "$DIR/move.log")"
 	fi
 	release_stopped
 	"${HEAL:-true}"
-	wait_for 20 move_is_over || fail "vmferry migrate does not end"
+	wait_for 60 move_is_over || fail "vmferry migrate does not end"
 	CODE=0 SAID_BY=migrate
 	wait "$MOVE_PID" || CODE=$?
 	[[ $CODE -ge 128 ]] || NOTHING=$CODE
@@ -446,7 +446,7 @@ verdict() {
 		settings_may_stay "$REAL_TO/a.mon"
 		name_script_that_is_listed
 		if [[ $(qemu_dst) != "${GUEST_PID[a]}" ]]; then
-			wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
+			wait_for 60 process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
 			guest_is_there
 		fi
 		assert_names destination
@@ -455,7 +455,7 @@ verdict() {
 	nowhere)
 		take_what_is_listed
 		assert_nothing_unfinished
-		wait_for 10 eval '[[ $(processes_of_this_test | grep -vx "${DST_PID:-0}" | wc -l) == 0 ]]' ||
+		wait_for 60 eval '[[ $(processes_of_this_test | grep -vx "${DST_PID:-0}" | wc -l) == 0 ]]' ||
 			fail "left: $(processes_of_this_test | xargs -r ps -o pid=,args= -p)"
 		[[ $CODE != 8 || -z $(ls -A "$TO") ]] || fail "left behind at the destination: $(ls -A "$TO")"
 		;;

@@ -24,7 +24,7 @@ if [[ $MAY_BE_NOWHERE == 1 ]]; then
 	exit
 fi
 [[ $CODE =~ ^(0|1|3|nothing)$ || $CODE -ge 128 ]] || fail "$SAID_BY says $CODE of a guest that stays"
-wait_for 10 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
+wait_for 60 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
 assert_eq "$(settings_of a)" "$SETTINGS" "settings of QEMU"
 assert_eq "$(status_of "$(free_monitor a)")" running "QEMU's run state"
 

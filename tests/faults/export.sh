@@ -17,8 +17,8 @@ ON=()
 SETTINGS=$(settings_of "$A")
 
 runs_on() {
-	wait_for 40 eval '[[ $(timeout 5 "$ASK" state "$DIR/$A.mon") == running ]]' || fail "the guest is $(status_of "$DIR/$A.mon")"
-	wait_for 20 has_disk_ops "$A" $(($(disk_ops "$A") + 20)) || fail "the guest does not write any more"
+	wait_for 60 eval '[[ $(timeout 5 "$ASK" state "$DIR/$A.mon") == running ]]' || fail "the guest is $(status_of "$DIR/$A.mon")"
+	wait_for 60 has_disk_ops "$A" $(($(disk_ops "$A") + 20)) || fail "the guest does not write any more"
 	guest_verify "$DIR/$A.orders" blocks >/dev/null
 }
 
@@ -66,7 +66,7 @@ assert_eq "$(settings_of "$A")" "$SETTINGS" "settings of QEMU, in the end"
 kill_now "${GUEST_PID[$A]}"
 if [[ $WITH == memory ]]; then
 	imports "$bundle" --start
-	wait_for 20 eval '[[ $(timeout 5 "$ASK" state "$VMS/$A.mon") == running ]]' || fail "the imported guest does not run"
+	wait_for 60 eval '[[ $(timeout 5 "$ASK" state "$VMS/$A.mon") == running ]]' || fail "the imported guest does not run"
 	GUEST_AT[$A]=$VMS
 	guest_verify "$VMS/$A.orders" blocks
 else

@@ -26,7 +26,7 @@ somebody_acts() {
 
 verdict() {
 	local has where=source settings=$SETTINGS
-	wait_for 20 eval '[[ $(qemus | wc -l) -le 1 ]]' || fail "$(qemus | wc -l) QEMUs, $SAID_BY says $CODE ($(tail -n 1 "$DIR/recover.log"))"
+	wait_for 60 eval '[[ $(qemus | wc -l) -le 1 ]]' || fail "$(qemus | wc -l) QEMUs, $SAID_BY says $CODE ($(tail -n 1 "$DIR/recover.log"))"
 	has=$(where_it_is)
 	[[ -n $has || $MAY_BE_NOWHERE == 1 ]] || fail "it is nowhere, and $SAID_BY says $CODE"
 	if [[ -z $has ]]; then
@@ -42,7 +42,7 @@ verdict() {
 	if [[ $where == nowhere ]]; then
 		assert_nothing_unfinished
 	else
-		wait_for 10 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
+		wait_for 60 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
 		names_lead_to "$has"
 		assert_settled
 	fi

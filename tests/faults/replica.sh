@@ -148,7 +148,7 @@ planned)
 	runs_once() {
 		if runs_in "$DIR"; then ! runs_in "$THERE"; else runs_in "$THERE"; fi
 	}
-	wait_for 30 runs_once || fail "it runs at neither, or at both"
+	wait_for 60 runs_once || fail "it runs at neither, or at both"
 	if runs_in "$DIR"; then
 		next_is_made
 		assert_eq "$(of_primary 'p["whole"]')" False "everything was compared"

@@ -51,7 +51,7 @@ if [[ $MAY_BE_NOWHERE != 1 ]]; then # otherwise it was in the memory of a QEMU t
 	[[ $(bitmap daily) == "$(node_of "$image") True False "* ]] || fail "the dirty bitmap: '$(bitmap daily)'"
 fi
 assert_eq "$(status_of "$DIR/a.mon")" running "QEMU's run state"
-wait_for 20 has_disk_ops a $(($(disk_ops a) + 20)) || fail "the guest does not write any more"
+wait_for 60 has_disk_ops a $(($(disk_ops a) + 20)) || fail "the guest does not write any more"
 
 # Once more, or back.
 if [[ $on == "$OLD_IMAGES" ]]; then

@@ -63,7 +63,7 @@ settings_become_those_there() {
 	"$QEMU_THERE" -S -machine "${type%-machine}" -display none -nodefaults -drive "file=$DIR/fresh.raw,format=raw,if=none" -qmp "unix:$DIR/fresh.mon,server=on,wait=off" </dev/null >"$DIR/fresh.stderr" 2>&1 &
 	pid=$!
 	kill_at_exit "$pid"
-	wait_for 20 monitor_answers "$DIR/fresh.mon" || fail "QEMU there does not start: $(<"$DIR/fresh.stderr")"
+	wait_for 60 monitor_answers "$DIR/fresh.mon" || fail "QEMU there does not start: $(<"$DIR/fresh.stderr")"
 	fresh=$("$ASK" settings "$DIR/fresh.mon" "$DIR/nbd-probe")
 	active=$(grep -om1 'active [01]' <<<"$fresh") # QEMU 7.2 does not tell it
 	SETTINGS=$(sed '/^node/,$d' <<<"$fresh" && grep '^node' <<<"$SETTINGS" | sed "s/active [01]/$active/" && sed '1,/^node/d' <<<"$fresh" | grep -v '^node')
@@ -105,7 +105,7 @@ ours() { # prints the pids of all QEMUs and agents of this test
 kill_now() { # PID: and wait until it is gone
 	[[ -n ${PID_BORN[$1]:-} ]] || kill_at_exit "$1"
 	kill -KILL "$1" 2>/dev/null || process_is_gone "$1" || fail "process $1 cannot be killed" # it may have ended with its peer
-	wait_for 10 process_is_gone "$1" || fail "process $1 does not die"
+	wait_for 60 process_is_gone "$1" || fail "process $1 does not die"
 	wait "$1" 2>/dev/null || true
 }
 
@@ -159,7 +159,7 @@ another_has_the_disk() { # [off]: without QEMU's locks, which vmferry may have
 		"driver=raw,file.driver=file,file.locking=${1:-on},file.filename=$DIR/a.raw" </dev/null >"$DIR/other.log" 2>&1 &
 	OTHER=$!
 	kill_at_exit "$OTHER"
-	wait_for 20 eval '"$QEMU_IMG" info "nbd+unix:///?socket=$DIR/other" &>/dev/null' || fail "the image cannot be opened: $(<"$DIR/other.log")"
+	wait_for 60 eval '"$QEMU_IMG" info "nbd+unix:///?socket=$DIR/other" &>/dev/null' || fail "the image cannot be opened: $(<"$DIR/other.log")"
 }
 
 # --- faults --------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ fault_is_over() { # the agent is stopped, or is gone
 }
 
 fault_wait() { # until the agent has reached it
-	wait_for 30 fault_is_over || fail "the fault point $VMFERRY_FAULT is not reached: $(tail -n 3 "$DIR/move.log")"
+	wait_for 60 fault_is_over || fail "the fault point $VMFERRY_FAULT is not reached: $(tail -n 3 "$DIR/move.log")"
 	unset VMFERRY_FAULT
 }
 
@@ -300,7 +300,7 @@ is_alone() {
 }
 
 assert_moved() { # after a move to its end, by this vmferry or by recover
-	wait_for 10 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
+	wait_for 60 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
 	assert_eq "$(cd "$TO" && ls -aU | sort | xargs)" ". .. a.console a.mon a.orders a.qmp a.raw a.sh" "files at the destination"
 	"$QEMU_IMG" info "${1:-$DIR/a.raw}" >/dev/null || fail "the source's image is locked"
 	assert_settled
@@ -329,7 +329,7 @@ listener() { # PROGRAM [ARGUMENT...]
 	python3 -S "$TOP/tests/lib/$1" "${@:2}" </dev/null >"$DIR/listener.out" 2>"$DIR/listener.log" &
 	LISTENER=$!
 	kill_at_exit "$LISTENER"
-	wait_for 10 grep -qs '^listening on' "$DIR/listener.out" || fail "$1 does not listen: $(<"$DIR/listener.log")"
+	wait_for 60 grep -qs '^listening on' "$DIR/listener.out" || fail "$1 does not listen: $(<"$DIR/listener.log")"
 	LISTENER_ADDRESS=$(sed -n 's/^listening on //p' "$DIR/listener.out")
 }
 

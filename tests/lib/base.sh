@@ -26,9 +26,9 @@ assert_eq() { # ACTUAL EXPECTED [WHAT]
 }
 
 # Asks at once, then ever more seldom, as most conditions take processes to look at. To read from a pipe to which nobody writes is to
-# sleep, without a process for it.
+# sleep, without a process for it. The deadline only ends a test that hangs; it grows with the limit of the whole test, TIMEOUT_S.
 wait_for() { # DEADLINE_S COMMAND...
-	local end=$((SECONDS + $1)) status=0 never pause_ms=10
+	local end=$((SECONDS + $1 * ${TIMEOUT_S:-180} / 180)) status=0 never pause_ms=10
 	shift
 	"$@" && return
 	exec {never}<> <(:)

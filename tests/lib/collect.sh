@@ -21,7 +21,7 @@ collector_start() { # [OPTION of collect-tool...]
 	(exec "${run[@]}" "$@") >"$DIR/collector" &
 	COLLECTOR_PID=$!
 	kill_at_exit "$COLLECTOR_PID"
-	wait_for 10 grep -q '^listening' "$DIR/collector" || fail "the collector does not listen"
+	wait_for 60 grep -q '^listening' "$DIR/collector" || fail "the collector does not listen"
 	read -r _ COLLECTOR_PORT COLLECTOR_TOKEN <"$DIR/collector"
 }
 
@@ -39,7 +39,7 @@ collector_witness() { # prints options of the witness
 
 collector_clear() {
 	kill -USR1 "$COLLECTOR_PID"
-	wait_for 10 grep -q '^cleared' "$DIR/collector" || fail "the collector does not begin anew"
+	wait_for 60 grep -q '^cleared' "$DIR/collector" || fail "the collector does not begin anew"
 }
 
 collector_stop() {

@@ -12,7 +12,7 @@ if [[ -z ${IN_HOST_A:-} ]]; then
 		unshare --mount --pid --fork --kill-child --mount-proc bash -c 'echo >"$1"; sleep infinity; true' bash "$DIR/held$i" &
 		HOLDER=$!
 		kill_at_exit "$HOLDER"
-		wait_for 20 test -e "$DIR/held$i" || fail "host $i cannot be made"
+		wait_for 60 test -e "$DIR/held$i" || fail "host $i cannot be made"
 		HELD[i]=$(pgrep -P "$HOLDER")
 		DST_ON=(nsenter -t "${HELD[i]}" -m -p) DST_NUMBER=$i
 		listen_dst
@@ -42,7 +42,7 @@ read -ra HOSTS <<<"$HOSTS_TEXT"
 kill_host() { # NUMBER, from 1 [restart]: all agents there
 	echo -n "${2:-}" >"$DIR/kill-host-$1.new"
 	mv "$DIR/kill-host-$1.new" "$DIR/kill-host-$1"
-	wait_for 20 eval "! [[ -e \$DIR/kill-host-$1 ]]" || fail "host $1 is not killed"
+	wait_for 60 eval "! [[ -e \$DIR/kill-host-$1 ]]" || fail "host $1 is not killed"
 }
 
 fleet_guest() { # NAME

@@ -15,7 +15,7 @@ occupy() { # SOCKET
 	END
 	OCCUPIED[$1]=$!
 	kill_at_exit $!
-	wait_for 20 grep -q served "$DIR/occupied" || fail "$1 serves nobody"
+	wait_for 60 grep -q served "$DIR/occupied" || fail "$1 serves nobody"
 	rm "$DIR/occupied"
 }
 

@@ -41,7 +41,7 @@ agent_start() { # src|dst
 	ip netns exec "$1" "$BIN/vmferry-dst" --listen "${ADDRESS[$1]}:0" --plaintext -v --state-dir "$DIR/$1/state" \
 		--runtime-dir "$DIR/$1/run" </dev/null >"$DIR/$1/agent.out" 2>"$DIR/$1/agent.log" &
 	kill_at_exit $!
-	wait_for 20 grep -q '^listening on' "$DIR/$1/agent.out" || fail "vmferry-dst does not listen: $(<"$DIR/$1/agent.log")"
+	wait_for 60 grep -q '^listening on' "$DIR/$1/agent.out" || fail "vmferry-dst does not listen: $(<"$DIR/$1/agent.log")"
 	AGENT[$1]=$(sed -n 's/^listening on \([^ ]*\).*/\1/p' "$DIR/$1/agent.out")
 }
 

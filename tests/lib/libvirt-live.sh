@@ -88,9 +88,9 @@ is_defined_at() { # source|destination; libvirt forgets a guest a moment after i
 assert_runs_at() { # source|destination
 	local host file
 	host=$(host_of "$1")
-	wait_for 10 one_qemu || fail "QEMUs that have the guest: $(qemus | xargs)"
-	wait_for 10 is_defined_at "$1" || fail "libvirt has the guest: $(where_defined) ($(libvirt_in b virsh domstate "$NAME" --reason 2>&1 | head -n 1))"
-	wait_for 10 runs_at "$host" || fail "at the $1 it is $(libvirt_in "$host" virsh -q domstate "$NAME" --reason)"
+	wait_for 60 one_qemu || fail "QEMUs that have the guest: $(qemus | xargs)"
+	wait_for 60 is_defined_at "$1" || fail "libvirt has the guest: $(where_defined) ($(libvirt_in b virsh domstate "$NAME" --reason 2>&1 | head -n 1))"
+	wait_for 60 runs_at "$host" || fail "at the $1 it is $(libvirt_in "$host" virsh -q domstate "$NAME" --reason)"
 	libvirt_in "$host" virsh dominfo "$NAME" | grep -E '^(Autostart|Persistent):' | tr -s ' ' | xargs >"$DIR/dominfo"
 	if [[ -n ${TRANSIENT:-} ]]; then
 		assert_eq "$(<"$DIR/dominfo")" "Persistent: no Autostart: disable" "what libvirt has of it"
@@ -122,9 +122,9 @@ source_dies() { # POINT WHERE STATUS: of recover
 	fault "$1"
 	begin_move
 	fault_wait
-	wait_for 20 process_is_gone "$MOVE_PID" || fail "$1: the agent lives on"
+	wait_for 60 process_is_gone "$MOVE_PID" || fail "$1: the agent lives on"
 	guard_ends
-	[[ $2 == destination ]] || wait_for 20 runs_at a || fail "$1: nobody takes it back: $(libvirt_in a virsh domstate "$NAME" --reason)"
+	[[ $2 == destination ]] || wait_for 60 runs_at a || fail "$1: nobody takes it back: $(libvirt_in a virsh domstate "$NAME" --reason)"
 	recover "$3"
 	assert_runs "$2"
 }

@@ -31,7 +31,7 @@ listen_at() { # HOST [OPTION...]
 		>"$out" 2>>"$DIR/listen-$1.log" &
 	LISTENER_AT[$1]=$!
 	kill_at_exit "$!"
-	wait_for 20 grep -qs '^listening on' "$out" || fail "vmferry-dst does not listen at $1: $(tail -n 3 "$DIR/listen-$1.log")"
+	wait_for 60 grep -qs '^listening on' "$out" || fail "vmferry-dst does not listen at $1: $(tail -n 3 "$DIR/listen-$1.log")"
 	ADDRESS_AT[$1]=$(sed -n 's/^listening on //p' "$out")
 }
 

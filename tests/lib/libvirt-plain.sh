@@ -16,9 +16,9 @@ is_nowhere_defined() {
 }
 
 assert_runs_plain() {
-	wait_for 10 one_qemu || fail "QEMUs that have the guest: $(qemus | xargs)"
-	wait_for 10 is_nowhere_defined || fail "libvirt has the guest: $(where_defined)"
-	wait_for 10 plain_runs || fail "it does not run there: $(status_of "${BESIDE:-$TO}/$NAME.qmp")"
+	wait_for 60 one_qemu || fail "QEMUs that have the guest: $(qemus | xargs)"
+	wait_for 60 is_nowhere_defined || fail "libvirt has the guest: $(where_defined)"
+	wait_for 60 plain_runs || fail "it does not run there: $(status_of "${BESIDE:-$TO}/$NAME.qmp")"
 	[[ -x $TO/$NAME.sh ]] || fail "nothing starts it there: $(ls "$TO")"
 	grep -q "<name>$NAME</name>" "$DIR"/state/libvirt-*.xml || fail "nothing has its definition"
 	! "${ON[@]}" "$BIN/vmferry" may-start "$NAME" </dev/null >"$DIR/may-start" 2>&1 || fail "it may start here: $(cat "$DIR/may-start")"

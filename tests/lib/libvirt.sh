@@ -199,7 +199,7 @@ libvirt_launch() { # NAME
 	"${LIBVIRT_WAY[@]}" setpriv --pdeathsig KILL "$daemon" -f /etc/libvirt/libvirtd.conf </dev/null >>"$DIR/libvirt-$1/log" 2>&1 &
 	LIBVIRT_DAEMON[$1]=$!
 	kill_at_exit "$!"
-	wait_for 20 libvirt_answers_or_ended "$1" && libvirt_answers "$1"
+	wait_for 60 libvirt_answers_or_ended "$1" && libvirt_answers "$1"
 }
 
 # A libvirtd that hangs as it begins is ended, with what it has forked, and another one begins.

@@ -113,7 +113,7 @@ listen_dst() { # [OPTION...]
 		</dev/null >"$DIR/dst.out" 2>"$DIR/dst.log" &
 	DST_PID=$!
 	kill_at_exit "$DST_PID"
-	wait_for 20 grep -q '^listening on' "$DIR/dst.out" || fail "vmferry-dst does not listen: $(<"$DIR/dst.log")"
+	wait_for 60 grep -q '^listening on' "$DIR/dst.out" || fail "vmferry-dst does not listen: $(<"$DIR/dst.log")"
 	DST_ADDRESS=$(sed -n 's/^listening on //p' "$DIR/dst.out")
 }
 

@@ -9,7 +9,7 @@ nbd_serve() { # NAME FILE [FORMAT]
 		</dev/null >"$DIR/$1.nbd.log" 2>&1 &
 	NBD_PID=$!
 	kill_at_exit "$NBD_PID"
-	wait_for 20 test -S "$DIR/$1.nbd" || fail "no NBD server: $(<"$DIR/$1.nbd.log")"
+	wait_for 60 test -S "$DIR/$1.nbd" || fail "no NBD server: $(<"$DIR/$1.nbd.log")"
 }
 
 nbd_uri() { # NAME

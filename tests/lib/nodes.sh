@@ -42,7 +42,7 @@ nodes_prepare() {
 		exec sleep infinity' bash "$DIR/lan.ready" </dev/null >/dev/null 2>"$DIR/lan.err" &
 	LAN=$!
 	kill_at_exit "$LAN"
-	wait_for 10 test -e "$DIR/lan.ready" || skip "no namespaces here: $(tail -n 1 "$DIR/lan.err")"
+	wait_for 60 test -e "$DIR/lan.ready" || skip "no namespaces here: $(tail -n 1 "$DIR/lan.err")"
 }
 
 # The first process of a node: the node's daemons are its children, and so are orphans, until its power fails.
@@ -75,7 +75,7 @@ node_start() { # NODE
 		bash -c "$(declare -f hide node_run node_serve node_sshd)"'; node_run "$@"' bash "$node" "${NODE_ADDRESS[$node]}" </dev/null >"$DIR/$node/out" 2>&1 &
 	held=$!
 	kill_at_exit "$held"
-	wait_for 10 pgrep -P "$held" >/dev/null || skip "no namespaces here: $(tail -n 1 "$DIR/$node/out")"
+	wait_for 60 pgrep -P "$held" >/dev/null || skip "no namespaces here: $(tail -n 1 "$DIR/$node/out")"
 	NODE_PID[$node]=$(pgrep -P "$held")
 	kill_at_exit "${NODE_PID[$node]}"
 	nsenter -t "$LAN" -n ip link add "to-$node" type veth peer name lan netns "${NODE_PID[$node]}"
@@ -101,7 +101,7 @@ nodes_wait() { # NODE...
 
 power_off() { # NODE
 	kill -KILL "${NODE_PID[$1]}" 2>/dev/null || true
-	wait_for 10 process_is_gone "${NODE_PID[$1]}" || fail "node $1 does not end"
+	wait_for 60 process_is_gone "${NODE_PID[$1]}" || fail "node $1 does not end"
 	nsenter -t "$LAN" -n ip link delete "to-$1" 2>/dev/null || true # at once, for the sake of node_start
 }
 

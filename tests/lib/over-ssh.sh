@@ -114,7 +114,7 @@ ssh_recover() { # STATUS [OPTION...]
 # The QEMU there, after recover.
 adopt_on_b() { # [NAME]
 	local name=${1:-a}
-	wait_for 10 process_is_gone "${GUEST_PID[$name]}" || fail "the source QEMU is still there"
+	wait_for 60 process_is_gone "${GUEST_PID[$name]}" || fail "the source QEMU is still there"
 	guest_adopt "$name" "$(find_on_b "^[^ ]*/qemu-system-[^ ]* .*-name $name ")"
 	[[ -n ${GUEST_PID[$name]} ]] || fail "no QEMU on host-b"
 	GUEST_AT[$name]=$(there "$VM")
@@ -123,7 +123,7 @@ adopt_on_b() { # [NAME]
 assert_arrived() { # [NAME]: from inside, and nothing is left of the move
 	local name=${1:-a}
 	guest_verify "$(orders "$name")" blocks
-	wait_for 10 only_guests_on_b || fail "left on host-b: $(on_b_runs)"
+	wait_for 60 only_guests_on_b || fail "left on host-b: $(on_b_runs)"
 	[[ -z $(ls -A "$(there "$HOME_B/.cache/vmferry")" 2>/dev/null) ]] || fail "the agent is left on host-b"
 	[[ -z $(ls -A "$(there /run/vmferry)" 2>/dev/null) ]] || fail "left in /run/vmferry: $(ls -A "$(there /run/vmferry)")"
 	[[ -z $(find "$VMFERRY_STATE_DIR" "$(there /var/lib/vmferry)" -name '*.journal' 2>/dev/null) ]] || fail "unfinished journals"
@@ -169,7 +169,7 @@ is_as_remembered() {
 
 assert_as_remembered() { # [NAME]
 	local name=${1:-a}
-	wait_for 15 is_as_remembered || fail "not as before: $(diff <(echo "$REMEMBERED") <(echo "$NOW"))"
+	wait_for 60 is_as_remembered || fail "not as before: $(diff <(echo "$REMEMBERED") <(echo "$NOW"))"
 	[[ -z $(find "$VMFERRY_STATE_DIR" "$(there /var/lib/vmferry)" -name '*.journal' 2>/dev/null) ]] || fail "unfinished journals"
 	assert_eq "$(settings_of "$name")" "$SETTINGS" "settings of QEMU"
 	assert_eq "$(status_of "$(free_monitor "$name")")" running "QEMU's run state"

@@ -90,7 +90,7 @@ cluster_files() {
 		metadata) cat "$DIR/fence.xml" ;;
 		off | reboot)
 			echo "\$node" >"$DIR/fence-requests"
-			wait_for 20 test -e "$DIR/\$node.is-off" ;;
+			wait_for 60 test -e "$DIR/\$node.is-off" ;;
 		esac
 	END
 	cat >"$DIR/fence.xml" <<-END
@@ -233,7 +233,7 @@ guest_runs_on() { # NODE [SECONDS]
 	wait_for "${2:-60}" says_it_runs_on "$node" || fail "the guest does not run on $node: $(on "$node" crm_mon -1 --inactive 2>&1 | tail -n 12)"
 	process_is_gone "${NODE_PID[$other]}" || ! has_come_to "$other" || fail "the guest is on $other, too"
 	GUEST_AT[vm1]=$(node_dir "$node")
-	wait_for 20 status_is_running || fail "the guest does not run: $("$ASK" state "${GUEST_AT[vm1]}/vm1.mon" 2>&1)"
+	wait_for 60 status_is_running || fail "the guest does not run: $("$ASK" state "${GUEST_AT[vm1]}/vm1.mon" 2>&1)"
 }
 
 move_to() { # NODE

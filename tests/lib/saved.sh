@@ -53,7 +53,7 @@ saved_make() { # MACHINE FILE
 	wait_for "${READY_S:-180}" has_waited && ! process_is_gone "${GUEST_PID[saved]}" || fail "no guest to save: $(tail -n 1 "$DIR/saved.stderr")"
 	qmp "$DIR/saved.qmp" '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 10737418240}}' >/dev/null
 	qmp "$DIR/saved.qmp" "{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"file:$2.new\"}}" >/dev/null
-	wait_for 30 has_saved || fail "the guest is not saved: $(qmp "$DIR/saved.qmp" '{"execute": "query-migrate"}')"
+	wait_for 60 has_saved || fail "the guest is not saved: $(qmp "$DIR/saved.qmp" '{"execute": "query-migrate"}')"
 	guest_stop saved
 	rm -f "$DIR"/saved.*
 	chmod a+r "$2.new"

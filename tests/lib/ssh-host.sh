@@ -178,7 +178,7 @@ sshd_start() { # [LINE OF sshd_config...]: they come first, so they win
 		"$SSHD" -D -f "$HOSTS/sshd_config" -E "$SSHD_LOG" </dev/null >>"$SSHD_LOG" 2>&1 &
 	SSHD_PID=$!
 	disown "$SSHD_PID" # no shell message tells of its end
-	wait_for 20 sshd_listens || fail "sshd does not start: $(tail -n 3 "$SSHD_LOG")"
+	wait_for 60 sshd_listens || fail "sshd does not start: $(tail -n 3 "$SSHD_LOG")"
 }
 
 sshd_stop() { # Ends sshd and its connections; programs of its sessions live on.

@@ -49,7 +49,7 @@ started_by_hand() {
 	"${LOOPED[@]}" </dev/null >/dev/null 2>"$DIR/by-hand.err" &
 	pid=$!
 	kill_at_exit "$pid"
-	wait_for 30 eval 'process_is_gone "$pid" || monitor_answers "$DIR/a.qmp"' || fail "the old copy neither starts nor ends"
+	wait_for 60 eval 'process_is_gone "$pid" || monitor_answers "$DIR/a.qmp"' || fail "the old copy neither starts nor ends"
 	! process_is_gone "$pid" || return 1
 	end_process "$pid"
 }

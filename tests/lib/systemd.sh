@@ -147,7 +147,7 @@ manager_start() {
 	) </dev/null >>"$DIR/manager.log" 2>&1 &
 	MANAGER=$!
 	kill_at_exit "$MANAGER"
-	wait_for 20 manager_is_up || fail "systemd --user does not come up: $(tail -n 5 "$DIR/manager.log")"
+	wait_for 60 manager_is_up || fail "systemd --user does not come up: $(tail -n 5 "$DIR/manager.log")"
 }
 
 manager_is_up() {
@@ -157,7 +157,7 @@ manager_is_up() {
 manager_stop() {
 	[[ -n $MANAGER ]] || return 0
 	kill -TERM "$MANAGER"
-	wait_for 30 process_is_gone "$MANAGER" || fail "systemd --user does not end"
+	wait_for 60 process_is_gone "$MANAGER" || fail "systemd --user does not end"
 	wait "$MANAGER" 2>/dev/null || true
 }
 at_exit manager_stop
@@ -202,7 +202,7 @@ unit_guest() { # NAME UNIT LINE...: lines of the unit's [Service]
 # The guest that a unit or a script has started, once its witness is ready.
 unit_guest_adopt() { # NAME [DIRECTORY]
 	local at=${2:-$DIR}
-	wait_for 20 qmp_answers "$at/$1.mon" || fail "the QEMU of $1 does not come up"
+	wait_for 60 qmp_answers "$at/$1.mon" || fail "the QEMU of $1 does not come up"
 	guest_adopt "$1" "$(pid_that_listens "$at/$1.mon")"
 	wait_for 60 witness_is_ready "$at/$1.console" || fail "the witness of $1 does not come up: $(tail -n 2 "$at/$1.console")"
 }

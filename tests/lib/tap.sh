@@ -26,7 +26,7 @@ into_bridge() { # TAP
 a_stranger_has() { # TAP: another one of that name, in a network of its own
 	unshare --net "$TOP/tests/lib/tap-of-its-own.py" "$1" </dev/null >"$DIR/stranger.out" &
 	kill_at_exit $!
-	wait_for 10 test -s "$DIR/stranger.out" || fail "there is no second $1"
+	wait_for 60 test -s "$DIR/stranger.out" || fail "there is no second $1"
 }
 
 make_tap() { # TAP
@@ -66,6 +66,6 @@ assert_network() { # TAP [WHEN]
 	assert_eq "$(on_tap "${GUEST_PID[a]}")" "$1" "${2:+$2: }the guest's tap"
 	[[ -e /sys/class/net/br0/lower_$1 ]] || fail "${2:+$2: }$1 is not in the bridge any more"
 	python3 -S "$TOP/tests/lib/echo.py" "$GUEST_ADDRESS" || fail "${2:+$2: }the guest cannot be reached"
-	wait_for 10 is_heard || fail "${2:+$2: }nothing comes from the guest"
+	wait_for 60 is_heard || fail "${2:+$2: }nothing comes from the guest"
 	[[ -z $(ls /sys/class/net | grep '^vmft') ]] || fail "${2:+$2: }a tap that stood in is left: $(ls /sys/class/net)"
 }

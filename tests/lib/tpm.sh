@@ -21,7 +21,7 @@ tpm_start() { # NAME [OPTION of swtpm...]: with none, --terminate
 	swtpm socket --tpmstate "dir=$dir" --ctrl "type=unixio,path=$dir/sock" --tpm2 "$@" </dev/null >"$dir/log" 2>&1 &
 	TPM_PID=$!
 	kill_at_exit "$TPM_PID"
-	wait_for 10 tpm_listens "$dir/sock" "$before" || fail "the swtpm does not listen: $(<"$dir/log")"
+	wait_for 60 tpm_listens "$dir/sock" "$before" || fail "the swtpm does not listen: $(<"$dir/log")"
 	TPM="-chardev socket,id=chrtpm,path=$dir/sock -tpmdev emulator,id=tpm0,chardev=chrtpm -device ${TPM_DEVICE:-tpm-tis},tpmdev=tpm0"
 }
 
@@ -55,7 +55,7 @@ tpms() { # prints the pids of all swtpms of this test
 
 assert_tpms() { # COUNT
 	tpms_are() { [[ $(tpms | wc -l) -eq $1 ]]; }
-	wait_for 10 tpms_are "$1" || fail "swtpms of this test: $(tpms | xargs -r ps -o pid=,args= -p); $1 should be"
+	wait_for 60 tpms_are "$1" || fail "swtpms of this test: $(tpms | xargs -r ps -o pid=,args= -p); $1 should be"
 }
 
 # Makes swtpms that a move has started end with the test, too.

@@ -33,7 +33,7 @@ is_shut_down() { # guest a, whose QEMU is there still
 
 somebody_starts_it_again() { # here, when it has shut down and its QEMU is there still
 	qmp "$(free_monitor a)" '{"execute": "system_reset"}' RESET >/dev/null
-	wait_for 10 eval '[[ $(status_of "$(free_monitor a)") == prelaunch ]]' || fail "it is not reset"
+	wait_for 60 eval '[[ $(status_of "$(free_monitor a)") == prelaunch ]]' || fail "it is not reset"
 	qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
 }
 
@@ -58,7 +58,7 @@ goes_on() { # NAME
 }
 
 assert_arrived() {
-	wait_for 10 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
+	wait_for 60 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
 	assert_eq "$(cd "$TO" && ls -aU | sort | xargs)" ". .. a.console a.mon a.orders a.qmp a.raw a.sh b.qcow2 c.qcow2" "files at the destination"
 	assert_nothing_unfinished
 	wait_for 60 grep -aq '^witness ready' "$TO/a.console" || fail "it does not boot at the destination: $(tail -n 3 "$TO/a.console")"

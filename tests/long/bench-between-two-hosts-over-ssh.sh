@@ -39,8 +39,8 @@ nothing_left_here() {
 }
 
 assert_nothing_left() {
-	wait_for 40 nothing_left_there || fail "left on host-b: $(left_there)"
-	wait_for 20 nothing_left_here || fail "left on host-a: $(left_here)"
+	wait_for 60 nothing_left_there || fail "left on host-b: $(left_there)"
+	wait_for 60 nothing_left_here || fail "left on host-a: $(left_here)"
 }
 
 has_moves() { # COUNT

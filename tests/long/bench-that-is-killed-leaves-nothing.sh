@@ -22,13 +22,13 @@ wait_for 120 has_moves 1 || fail "no move: $(<"$DIR/out")"
 inside=$(namespaces)
 [[ -n $inside && -n $(bench_processes) ]] || fail "there is nothing to be killed"
 kill -KILL "$BENCH"
-wait_for 20 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
+wait_for 60 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
 [[ ! -e /proc/$inside ]] || fail "the lab is still there"
 done_before=$(moves_of)
 [[ $done_before -lt 4 ]] || fail "it was too late to interrupt it"
 
 small_bench --resume "$RUN" >"$DIR/out" 2>&1 || fail "it does not go on: $(<"$DIR/out")"
-wait_for 20 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
+wait_for 60 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
 assert_run 'len(moves) == 4 and [m["number"] for m in moves] == [1, 2, 3, 4] and all(m["outcome"] == "ok" for m in moves)'
 assert_run 'len({(m["tool"], m["round"]) for m in moves}) == 4 and r["ended_at"] > r["began_at"]'
 grep -q "$((4 - done_before)) moves" "$DIR/out" || fail "it made others again: $(<"$DIR/out")"
@@ -44,7 +44,7 @@ status=0
 wait "$BENCH" || status=$?
 assert_eq "$status" 1 "exit status of an interrupted run"
 grep -q -- "--resume $RUN" "$DIR/out" || fail "it does not say how to go on: $(<"$DIR/out")"
-wait_for 20 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
+wait_for 60 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
 
 # Results are not overwritten, nor mixed with those of another machine or program.
 before=$(<"$RUN")

@@ -60,7 +60,7 @@ serve() { # src|dst OPTION...: sets SERVER
 	ip netns exec "$1" "$QEMU_NBD" --persistent --shared=16 --pid-file="$pid_file" "${@:2}" </dev/null 2>"$DIR/nbd-$1.log" &
 	SERVER=$!
 	kill_at_exit "$SERVER"
-	wait_for 20 test -s "$pid_file" || fail "qemu-nbd: $(<"$DIR/nbd-$1.log")"
+	wait_for 60 test -s "$pid_file" || fail "qemu-nbd: $(<"$DIR/nbd-$1.log")"
 }
 
 serve_source() { # the guest has locked it

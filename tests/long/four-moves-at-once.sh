@@ -98,7 +98,7 @@ carry() { # TOOL NAME...: to the other host
 		"adopt_$tool" "$name"
 		GUEST_AT[$name]=$TO
 		DOWNTIMES[$key]+=" $("downtime_of_$tool" "$name")"
-		wait_for 10 process_is_gone "${CAME_FROM[$name]}" || fail "$tool: the source QEMU of guest $name is still there"
+		wait_for 60 process_is_gone "${CAME_FROM[$name]}" || fail "$tool: the source QEMU of guest $name is still there"
 		guest_verify "$(orders "$name")" >"$(said "$name")/verdict"
 	done
 	echo "$tool, $# at once: ${SECONDS_OF[$key]##* } s; verified: $*"

@@ -85,14 +85,14 @@ nbd_begin() { # Preparations before the clock runs.
 		--pid-file="$DIR/nbd.pid" "$COPY" </dev/null 2>"$DIR/nbd.log" &
 	NBD=$!
 	kill_at_exit "$NBD"
-	wait_for 20 test -s "$DIR/nbd.pid" || fail "qemu-nbd: $(<"$DIR/nbd.log")"
+	wait_for 60 test -s "$DIR/nbd.pid" || fail "qemu-nbd: $(<"$DIR/nbd.log")"
 }
 
 rsync_begin() {
 	printf 'uid = root\ngid = root\nuse chroot = no\n[images]\npath = %s\nread only = no\n' "$IMAGES/dst" >"$DIR/rsyncd.conf"
 	ip netns exec dst rsync --daemon --no-detach --config="$DIR/rsyncd.conf" --address="${ADDRESS[dst]}" </dev/null >"$DIR/rsyncd.log" 2>&1 &
 	kill_at_exit $!
-	wait_for 20 eval '"${AT_SRC[@]}" rsync "rsync://${ADDRESS[dst]}/" >/dev/null 2>&1' || fail "rsync --daemon: $(<"$DIR/rsyncd.log")"
+	wait_for 60 eval '"${AT_SRC[@]}" rsync "rsync://${ADDRESS[dst]}/" >/dev/null 2>&1' || fail "rsync --daemon: $(<"$DIR/rsyncd.log")"
 }
 
 # --- storage: the disk of a running guest ------------------------------------------------------------------------------------

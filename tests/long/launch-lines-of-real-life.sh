@@ -38,7 +38,7 @@ make_file() { # KIND NAME [MORE]
 		mkdir "$2"
 		as_on_a swtpm socket --tpmstate "dir=$2" --ctrl "type=unixio,path=$2/swtpm-sock" --tpm2 --terminate </dev/null >/dev/null 2>&1 &
 		kill_at_exit $!
-		wait_for 10 test -S "$2/swtpm-sock"
+		wait_for 60 test -S "$2/swtpm-sock"
 		;;
 	copy)
 		case $2 in
@@ -76,7 +76,7 @@ start() {
 	else # the parent is a shell that people type at, and no loop that starts it again
 		as_on_a setsid --fork sh -c "exec $line" <&"$TERMINAL" >"$DIR/$NAME.out" 2>&1
 	fi
-	wait_for 30 launched >/dev/null || return
+	wait_for 60 launched >/dev/null || return
 	PID=$(launched)
 	kill_at_exit "$PID"
 }
@@ -108,7 +108,7 @@ moved() { # ARGUMENT...
 
 cold() {
 	kill "$PID"
-	wait_for 20 process_is_gone "$PID" || fail "$NAME does not end"
+	wait_for 60 process_is_gone "$PID" || fail "$NAME does not end"
 	[[ -s $AT/$NAME.sh ]] || printf '#!/bin/sh\ncd %s || exit\nexec %s\n' "$AT" "$(section "$NAME" line)" >"$AT/$NAME.sh"
 	chmod +x "$AT/$NAME.sh"
 	says check "$AT/$NAME.sh" "$B" --how cold --qemu "$QEMU" || return

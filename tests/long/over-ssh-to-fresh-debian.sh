@@ -47,7 +47,7 @@ enter_root() { # NAME: sets ROOT
 	printf '%s\n' "ListenAddress $B_ADDRESS:22" "HostKey /etc/ssh/key_ed25519" "PidFile none" "UsePAM no" "UseDNS no" \
 		"PermitRootLogin prohibit-password" >"$(there "$ROOT/etc/ssh/sshd_config")"
 	start_on_b chroot "$ROOT" /usr/sbin/sshd -D -e >>"$SSHD_LOG" 2>&1
-	wait_for 20 sshd_listens || fail "sshd does not start: $(tail -n 3 "$SSHD_LOG")"
+	wait_for 60 sshd_listens || fail "sshd does not start: $(tail -n 3 "$SSHD_LOG")"
 }
 
 move_to() { # NAME MACHINE

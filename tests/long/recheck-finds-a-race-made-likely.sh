@@ -17,7 +17,7 @@ for ((i = 1; i <= N; i++)); do
 	MEM=256 WITNESS="ram_mb=64 rate=6000 disks=vda disk_mb=8 disk_rate=50" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)
 	qmp "$DIR/a.qmp" '{"execute": "human-monitor-command", "arguments": {"command-line": "logfile /dev/null"}}' >/dev/null
 	qmp "$DIR/a.qmp" '{"execute": "trace-event-set-state", "arguments": {"name": "memory_notdirty_set_dirty", "enable": true}}' >/dev/null
-	wait_for 20 has_written 4000 || fail "the guest writes nothing"
+	wait_for 60 has_written 4000 || fail "the guest writes nothing"
 	# shellcheck disable=SC2086
 	move a local --codec zstd --channels 4 ${RECHECK:-}
 	guest_verify "$(orders a)" blocks >"$DIR/verdict" 2>&1 || fail "move $i: $(<"$DIR/verdict")"

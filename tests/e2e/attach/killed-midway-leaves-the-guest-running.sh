@@ -21,9 +21,9 @@ writes_on() { # OPS
 
 for point in src-attach-stopped src-attach-mapped src-attach-written src-attach-sent; do
 	attach_and_die "$point"
-	wait_for 30 writes_on "$(disk_ops a)" || fail "the guest does not run on after $point"
+	wait_for 60 writes_on "$(disk_ops a)" || fail "the guest does not run on after $point"
 	if [[ $point == src-attach-sent ]]; then
-		wait_for 30 monitor_answers "$SOCKET" || fail "QEMU did not end what was begun"
+		wait_for 60 monitor_answers "$SOCKET" || fail "QEMU did not end what was begun"
 		rm "$SOCKET"
 	elif [[ -e $SOCKET ]]; then
 		fail "there is a monitor after $point"

@@ -41,11 +41,11 @@ python3 -S - "$PORT" >"$DIR/heard" <<-'END' &
 	print("somebody has connected", flush=True)
 END
 kill_at_exit $!
-wait_for 20 grep -q listens "$DIR/heard" || fail "nobody listens"
+wait_for 60 grep -q listens "$DIR/heard" || fail "nobody listens"
 (exec -a qemu-system-x86_64 python3 -S -c 'import time; time.sleep(1000)' -name other -qmp "tcp:127.0.0.1:$PORT,server=on,wait=off") &
 OTHER=$!
 kill_at_exit "$OTHER"
-wait_for 20 grep -q qemu-system "/proc/$OTHER/cmdline" || fail "there is no such process"
+wait_for 60 grep -q qemu-system "/proc/$OTHER/cmdline" || fail "there is no such process"
 vmferry list "$OTHER" --json >"$DIR/list" || true
 grep -q '"monitor": *"silent"' "$DIR/list" || fail "list says: $(cat "$DIR/list")"
 grep -q connected "$DIR/heard" && fail "another process was connected to"

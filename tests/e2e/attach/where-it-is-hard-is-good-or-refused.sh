@@ -82,7 +82,7 @@ python3 -S - "${GUEST_PID[a]}" >"$DIR/traced" <<-'END' &
 END
 TRACER=$!
 kill_at_exit "$TRACER"
-wait_for 20 grep -q traced "$DIR/traced" || fail "it cannot be traced"
+wait_for 60 grep -q traced "$DIR/traced" || fail "it cannot be traced"
 is_refused "${GUEST_PID[a]}" "is traced by process $TRACER"
 end_process "$TRACER"
 [[ $(state_by_attaching "${GUEST_PID[a]}") == running ]] || fail "the guest does not run"
@@ -128,7 +128,7 @@ guest_stop n
 echo "--- in a container"
 ON=(unshare --pid --fork --kill-child)
 tiny_launch n $(guest_drive d0 "$DIR/a.raw" raw)
-wait_for 20 eval 'INSIDE=$(pgrep -P "${GUEST_PID[n]}" qemu)' || fail "QEMU does not start"
+wait_for 60 eval 'INSIDE=$(pgrep -P "${GUEST_PID[n]}" qemu)' || fail "QEMU does not start"
 is_refused "$INSIDE" 'runs in a container'
 guest_wait_ready n
 guest_verify "$(orders n)"

@@ -13,7 +13,7 @@ END
 unshare -m sh "$DIR/start.sh" </dev/null >"$DIR/qemu.out" 2>&1 &
 PID=$!
 kill_at_exit "$PID"
-wait_for 30 eval '[[ $(status_of "$DIR/hidden.qmp" 2>/dev/null) == running ]]' || fail "the guest does not start: $(<"$DIR/qemu.out")"
+wait_for 60 eval '[[ $(status_of "$DIR/hidden.qmp" 2>/dev/null) == running ]]' || fail "the guest does not start: $(<"$DIR/qemu.out")"
 
 ! vmferry check "$PID" local --disk-dir "$DIR/there" >"$DIR/check" 2>&1 || fail "check takes it: $(<"$DIR/check")"
 grep -q "disk $DIR/private/d.raw is a file that only its QEMU sees, in a mount namespace of its own .*(nsenter -t $PID -m vmferry" "$DIR/check" || fail "check says: $(<"$DIR/check")"

@@ -25,7 +25,7 @@ liar() { # READY COMMAND...
 	PYTHONHOME=$HOME_OF_PYTHON "${@:2}" </dev/null >"$1.log" 2>&1 &
 	liars+=($!)
 	kill_at_exit $!
-	wait_for 20 test -e "$1" || fail "it does not start: $(<"$1.log")"
+	wait_for 60 test -e "$1" || fail "it does not start: $(<"$1.log")"
 }
 
 list() { # [OPTION...]: of the liars alone
@@ -46,7 +46,7 @@ s.accept()
 open(sys.argv[1] + ".met", "w").close()
 signal.pause()' "$DIR/root.sock" &
 kill_at_exit $!
-wait_for 20 test -e "$DIR/root.sock.ready" || fail "no socket"
+wait_for 60 test -e "$DIR/root.sock.ready" || fail "no socket"
 
 liar "$DIR/theirs/idle" "${as_nobody[@]}" "$LIAR" "$DIR/bin/liar.py" idle "${line[@]}"
 opened=$(python3 -S "$TOP/tests/lib/opened.py" "$DIR/config" "$DIR/fifo" /dev/null -- "$BIN/vmferry" list --json "${liars[@]}" 2>"$DIR/list.json") ||

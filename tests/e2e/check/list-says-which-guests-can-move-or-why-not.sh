@@ -61,12 +61,12 @@ cp /bin/bash "$DIR/vmferry-dst"
 	-qmp "unix:$DIR/0123456789ab/vmferry.qmp,server=on,wait=on" -monitor "unix:$DIR/arriving.hmp,server=on,wait=off" \
 	</dev/null >"$DIR/arriving.stderr" 2>&1 &
 kill_at_exit $!
-wait_for 20 test -S "$DIR/0123456789ab/vmferry.qmp" || fail "the one that arrives does not start: $(tail -n 1 "$DIR/arriving.stderr")"
+wait_for 60 test -S "$DIR/0123456789ab/vmferry.qmp" || fail "the one that arrives does not start: $(tail -n 1 "$DIR/arriving.stderr")"
 guest_adopt arriving "$(<"$DIR/arriving.pid")"
 for name in plain busy usb config win virt pve; do
-	wait_for 20 monitor_answers "$DIR/$name.qmp" || fail "$name does not start: $(tail -n 1 "$DIR/$name.stderr")"
+	wait_for 60 monitor_answers "$DIR/$name.qmp" || fail "$name does not start: $(tail -n 1 "$DIR/$name.stderr")"
 done
-wait_for 20 test -S "$DIR/mute.hmp" || fail "mute does not start"
+wait_for 60 test -S "$DIR/mute.hmp" || fail "mute does not start"
 
 # somebody sits on the monitor: greeted, silent, until the test ends
 python3 -S -c 'import signal, socket, sys
@@ -76,7 +76,7 @@ s.recv(1)
 open(sys.argv[2], "w").close()
 signal.pause()' "$DIR/busy.qmp" "$DIR/sitting" &
 kill_at_exit $!
-wait_for 10 test -e "$DIR/sitting" || fail "nobody sits on the monitor"
+wait_for 60 test -e "$DIR/sitting" || fail "nobody sits on the monitor"
 
 list --json >"$DIR/list.json"
 
@@ -132,11 +132,11 @@ assert_eq "$status" 2 "exit code of a check without a place for the disks"
 # the listing has let go of the monitors
 qmp "$DIR/plain.qmp" '{"execute": "query-status"}' | grep -q running || fail "the monitor does not answer afterwards"
 qmp "$DIR/0123456789ab/vmferry.qmp" '{"execute": "query-status"}' >/dev/null
-wait_for 20 test -S "$DIR/arriving.hmp" || fail "a QEMU that waits for the first at its monitor goes on without one"
+wait_for 60 test -S "$DIR/arriving.hmp" || fail "a QEMU that waits for the first at its monitor goes on without one"
 
 # a stopped QEMU, as a move leaves it until that is settled, is not asked: it would carry out the questions later
 kill -STOP "${GUEST_PID[plain]}"
-wait_for 10 grep -q '^State:.*(stopped)' "/proc/${GUEST_PID[plain]}/status"
+wait_for 60 grep -q '^State:.*(stopped)' "/proc/${GUEST_PID[plain]}/status"
 list --json >"$DIR/list.json"
 kill -CONT "${GUEST_PID[plain]}"
 listed 'not g["plain"]["movable"] and g["plain"]["monitor"] == "silent" and "is stopped (SIGSTOP)" in g["plain"]["reasons"][0]["text"]'

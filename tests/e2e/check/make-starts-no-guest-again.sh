@@ -8,7 +8,7 @@ printf 'run:\n\t%s -name made -accel tcg -m 64 -display none -nodefaults -no-use
 starts() { # COMMAND...
 	"$@" </dev/null >"$DIR/make.out" 2>&1 &
 	kill_at_exit $!
-	wait_for 30 eval '[[ $(status_of "$DIR/made.qmp" 2>/dev/null) == running ]]' || fail "the guest does not start: $(<"$DIR/make.out")"
+	wait_for 60 eval '[[ $(status_of "$DIR/made.qmp" 2>/dev/null) == running ]]' || fail "the guest does not start: $(<"$DIR/make.out")"
 	PID=$(pgrep -f "^[^ ]*qemu-system-x86_64 .*-name made .*$DIR/made.qmp")
 	kill_at_exit "$PID"
 }

@@ -6,7 +6,7 @@ hold_monitor() { # SOCKET
 	python3 -S -c 'import socket, sys, time
 s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.recv(100); print("held", flush=True); time.sleep(100)' "$1" >"$DIR/holder" &
 	kill_at_exit $!
-	wait_for 10 grep -q held "$DIR/holder"
+	wait_for 60 grep -q held "$DIR/holder"
 }
 
 refused() { # WORDS VM
@@ -19,7 +19,7 @@ refused() { # WORDS VM
 name=twin-$$
 guest_launch one -S -name "$name"
 guest_launch two -S -name "$name"
-wait_for 20 monitor_answers "$DIR/one.qmp" && wait_for 20 monitor_answers "$DIR/two.qmp" || fail "they do not start"
+wait_for 60 monitor_answers "$DIR/one.qmp" && wait_for 60 monitor_answers "$DIR/two.qmp" || fail "they do not start"
 hold_monitor "$DIR/one.qmp"
 refused 'another client occupies the QMP monitor .*one.qmp' "${GUEST_PID[one]}"
 refused "no-such-guest-$$" "no-such-guest-$$"

@@ -40,7 +40,7 @@ head -c 1M /dev/urandom >"$DIR/b/x.iso"
 	-blockdev driver=qcow2,node-name=q0,file.driver=file,file.filename=d.qcow2 \
 	-blockdev driver=compress,node-name=t0,file=q0 -device virtio-blk-pci,drive=t0 </dev/null >/dev/null 2>&1) &
 kill_at_exit $!
-wait_for 20 monitor_answers "$DIR/b/q" || fail "QEMU does not answer"
+wait_for 60 monitor_answers "$DIR/b/q" || fail "QEMU does not answer"
 rm "$DIR/b/x.iso"
 refused "is seen through the filter 'compress'" check "$DIR/b/q" local --disk-dir "$DIR/there"
 ! grep -q "was inserted while the guest ran" "$DIR/said" || fail "a medium of the line is said to be inserted: $(<"$DIR/said")"
@@ -50,5 +50,5 @@ refused "is seen through the filter 'compress'" check "$DIR/b/q" local --disk-di
 kill_at_exit $!
 PID=$!
 listed() { vmferry list "$PID" >"$DIR/said" 2>/dev/null && grep -q 'Snow Leopard' "$DIR/said"; }
-wait_for 20 listed || fail "it is not listed"
+wait_for 60 listed || fail "it is not listed"
 grep -qF "restart it, with: -qmp 'unix:/run/Snow Leopard.qmp,server=on,wait=off' -serial mon:stdio" "$DIR/said" || fail "$(<"$DIR/said")"

@@ -27,7 +27,7 @@ rm "$garbage"
 # the journal of a move of this guest, damaged in the middle
 move_until local disks
 kill_now "$MOVE_PID"
-wait_for 20 is_alone
+wait_for 60 is_alone
 guard_ends # the guard puts the settings back
 SETTINGS_NOW=$(settings_of a)
 journal=$(find "$VMFERRY_STATE_DIR" -name '*-src.journal')

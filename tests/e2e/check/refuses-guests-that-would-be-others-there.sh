@@ -10,7 +10,7 @@ launch() { # QEMU OPTION...
 	[[ -z ${GUEST_PID[a]:-} ]] || guest_stop a
 	GUEST_AT[a]=$DIR
 	MEM=128 tiny_launch a $(second_monitor a) "$@"
-	wait_for 20 monitor_answers "$DIR/a.mon"
+	wait_for 60 monitor_answers "$DIR/a.mon"
 }
 
 is_gone() { # NAME PATH: of the devices there
@@ -120,23 +120,23 @@ launch -device qemu-xhci,id=x -blockdev "driver=raw,node-name=A,file.driver=file
 for device in u0 u1; do
 	ask '{"execute": "device_del", "arguments": {"id": "'"$device"'"}}' DEVICE_DELETED
 done
-wait_for 10 has_let_go
+wait_for 60 has_let_go
 ask '{"execute": "device_add", "arguments": {"driver": "usb-storage", "id": "u0", "drive": "B", "bus": "x.0", "port": "1"}}'
 ask '{"execute": "device_add", "arguments": {"driver": "usb-storage", "id": "u1", "drive": "A", "bus": "x.0", "port": "2"}}'
 refused_because "from which the destination starts, and its device was plugged in anew while the guest ran"
 launch -device qemu-xhci,id=x -blockdev "driver=raw,node-name=A,file.driver=file,file.filename=$DIR/a.raw" \
 	-device usb-storage,id=u0,drive=A,bus=x.0,port=1,serial=ONE -netdev hubport,hubid=0,id=n0 -device usb-net,id=nic,netdev=n0,mac=52:54:00:AA-00-01
 ask '{"execute": "device_del", "arguments": {"id": "u0"}}' DEVICE_DELETED
-wait_for 10 has_let_go
+wait_for 60 has_let_go
 ask '{"execute": "device_add", "arguments": {"driver": "usb-storage", "id": "u0", "drive": "A", "bus": "x.0", "port": "1", "serial": "TWO"}}'
 refused_because "device u0 has serial=TWO, and its command line, from which the destination starts, says ONE"
 ask '{"execute": "device_del", "arguments": {"id": "u0"}}' DEVICE_DELETED
-wait_for 10 has_let_go
+wait_for 60 has_let_go
 ask '{"execute": "device_add", "arguments": {"driver": "usb-storage", "id": "u0", "drive": "A", "bus": "x.0", "port": "1", "serial": "ONE"}}'
 refused_because "usb-net"
 assert_result "'has mac=' not in r['reason']" "a MAC is the same however it is written"
 ask '{"execute": "device_del", "arguments": {"id": "nic"}}' DEVICE_DELETED
-wait_for 10 is_gone nic /machine/peripheral
+wait_for 60 is_gone nic /machine/peripheral
 ask '{"execute": "device_add", "arguments": {"driver": "usb-net", "id": "nic", "netdev": "n0", "mac": "52:54:00:aa:00:02"}}'
 refused_because "device nic has mac=52:54:00:aa:00:02"
 
@@ -144,7 +144,7 @@ refused_because "device nic has mac=52:54:00:aa:00:02"
 launch "${disk[@]}" -device qemu-xhci,id=x -device usb-mouse -device usb-kbd
 mouse=$(qmp "$DIR/a.mon" '{"execute": "qom-list", "arguments": {"path": "/machine/peripheral-anon"}}' | grep -o '"device\[[0-9]*\]", "type": "child<usb-mouse>"' | cut -d'"' -f2)
 ask '{"execute": "device_del", "arguments": {"id": "/machine/peripheral-anon/'"$mouse"'"}}'
-wait_for 10 is_gone usb-mouse /machine/peripheral-anon
+wait_for 60 is_gone usb-mouse /machine/peripheral-anon
 refused_because "a device without an id was unplugged while the guest ran"
 launch "${disk[@]}" -device qemu-xhci,id=x
 ask '{"execute": "device_add", "arguments": {"driver": "usb-tablet", "bus": "x.0"}}'

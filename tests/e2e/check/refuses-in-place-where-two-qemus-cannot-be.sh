@@ -47,7 +47,7 @@ rm "$DIR/s"
 python3 -S -c 'import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); print("listening", flush=True); time.sleep(1000)' \
 	"$DIR/s" >"$DIR/other" &
 kill_at_exit $!
-wait_for 10 grep -qs listening "$DIR/other" || fail "nobody listens"
+wait_for 60 grep -qs listening "$DIR/other" || fail "nobody listens"
 refused 3 "$DIR/s (-chardev) does not belong to the guest's QEMU" local --in-place
 
 # another medium than the guest has

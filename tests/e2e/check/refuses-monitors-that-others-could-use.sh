@@ -8,7 +8,7 @@ refused() { # WHY QEMU OPTION...
 	"$QEMU" -accel tcg -machine q35 -m 64 -display none -nodefaults -name a -qmp "unix:$DIR/a.qmp,server=on,wait=off" "${@:2}" \
 		</dev/null >"$DIR/a.stderr" 2>&1 &
 	guest_adopt a $!
-	wait_for 20 eval 'qmp "$DIR/a.qmp" "{\"execute\": \"query-status\"}" >/dev/null 2>&1' || fail "QEMU does not answer: $(<"$DIR/a.stderr")"
+	wait_for 60 eval 'qmp "$DIR/a.qmp" "{\"execute\": \"query-status\"}" >/dev/null 2>&1' || fail "QEMU does not answer: $(<"$DIR/a.stderr")"
 	vmferry check "${GUEST_PID[a]}" local --disk-dir "$TO" </dev/null >"$DIR/check.out" 2>"$DIR/check.err" || status=$?
 	assert_eq "$status" 3 "exit code of vmferry check with ${*:2}"
 	said=$(<"$DIR/check.err")
@@ -37,7 +37,7 @@ s.bind(("127.0.0.1", 0))
 print(s.getsockname()[1], flush=True)
 time.sleep(600)' >"$DIR/udp.port" &
 kill_at_exit $!
-wait_for 20 test -s "$DIR/udp.port" || fail "no UDP port"
+wait_for 60 test -s "$DIR/udp.port" || fail "no UDP port"
 refused "this kind" -monitor "udp:127.0.0.1:$(<"$DIR/udp.port")"
 refused "this kind" -serial "mon:udp:127.0.0.1:$(<"$DIR/udp.port")"
 refused "this kind" -monitor "pipe:$DIR/fifo"

@@ -86,7 +86,7 @@ END
 is_older_than_clocks_tell() {
 	[[ $(ps -o etimes= -p "${GUEST_PID[a]}") -gt 4 ]]
 }
-wait_for 10 is_older_than_clocks_tell
+wait_for 60 is_older_than_clocks_tell
 echo after >"$DIR/told"
 check 0
 says check.err "told \\(the guest's fw_cfg\\) was changed since its QEMU read it"

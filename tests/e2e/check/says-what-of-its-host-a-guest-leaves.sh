@@ -10,7 +10,7 @@ starts() { # NAME [WORD...]: before QEMU; it waits at its beginning
 	"$@" "$QEMU" -accel tcg -m 64 -display none -nodefaults -no-user-config -S -name "$name" -qmp "unix:$DIR/$name.qmp,server=on,wait=off" &
 	PID=$!
 	kill_at_exit "$PID"
-	wait_for 30 monitor_answers "$DIR/$name.qmp" || fail "$name does not start"
+	wait_for 60 monitor_answers "$DIR/$name.qmp" || fail "$name does not start"
 }
 
 check() { # NAME PATTERN

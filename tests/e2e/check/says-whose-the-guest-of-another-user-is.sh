@@ -15,7 +15,7 @@ QEMU=$DIR/qemu
 	</dev/null >"$DIR/b.log" 2>&1 &
 pid=$!
 kill_at_exit "$pid"
-wait_for 20 test -S "$DIR/sockets/b.qmp" || fail "QEMU does not start: $(<"$DIR/b.log")"
+wait_for 60 test -S "$DIR/sockets/b.qmp" || fail "QEMU does not start: $(<"$DIR/b.log")"
 vmferry list "$pid" >"$DIR/list"
 grep -q "cannot be moved: its QEMU runs as another user (.*uid 65534): run vmferry as that user" "$DIR/list" ||
 	fail "list says: $(<"$DIR/list")"

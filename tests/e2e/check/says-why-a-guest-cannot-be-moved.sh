@@ -16,7 +16,7 @@ not_moved() { # STATUS WORD NAME
 
 guest_b() { # [OPTION...]: it need not come up
 	tiny_launch b $(second_monitor b) "$@"
-	wait_for 20 monitor_answers "$DIR/b.mon"
+	wait_for 60 monitor_answers "$DIR/b.mon"
 	before=$(settings_of b)
 }
 

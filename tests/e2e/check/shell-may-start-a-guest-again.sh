@@ -13,7 +13,7 @@ mkfifo "$DIR/keys"
 exec {KEYS}<>"$DIR/keys"
 
 is_up() {
-	wait_for 30 eval '[[ $(status_of "$DIR/typed.qmp" 2>/dev/null) == running ]]' || fail "the guest does not start: $(<"$DIR/said")"
+	wait_for 60 eval '[[ $(status_of "$DIR/typed.qmp" 2>/dev/null) == running ]]' || fail "the guest does not start: $(<"$DIR/said")"
 	PID=$(pgrep -f "^[^ ]*qemu-system-x86_64 .*-name typed .*$DIR/typed.qmp")
 	kill_at_exit "$PID"
 	rm -f "$DIR/again"

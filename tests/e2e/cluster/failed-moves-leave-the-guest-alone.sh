@@ -12,9 +12,9 @@ is_blocked() {
 # The guest runs on here, as if nothing had been, and the cluster has done no more.
 assert_left_alone() { # REASON CALLS
 	wait_for 60 is_blocked || fail "it is not blocked: $(on pa crm_mon -1 --inactive)"
-	wait_for 20 cluster_is_idle || fail "the cluster has not settled"
+	wait_for 60 cluster_is_idle || fail "the cluster has not settled"
 	assert_eq "$(calls)" "$2" "what the agent was asked"
-	wait_for 30 status_is_running || fail "the guest does not run on"
+	wait_for 60 status_is_running || fail "the guest does not run on"
 	guest_verify "$(orders vm1)" blocks
 	grep 'Result of migrate_to operation for vm1 on pa: ' "$DIR/pa/log/pacemaker/pacemaker.log" | tail -n 1 | grep -q "$1" || fail "the log does not say why"
 	on pa crm_resource --clear --resource vm1
@@ -38,10 +38,10 @@ MOVE_S=40 guest_configure
 guest_runs_on pa
 : >"$CALLS"
 on pa crm_resource --resource vm1 --set-parameter options --parameter-value "--plaintext --reuse auto --bwlimit 300K --codec none --reconnect-timeout 1" >/dev/null
-wait_for 20 eval '[[ $(calls) == "pa reload-agent 0" ]]' || fail "another way to move the guest has restarted it: $(calls)"
+wait_for 60 eval '[[ $(calls) == "pa reload-agent 0" ]]' || fail "another way to move the guest has restarted it: $(calls)"
 : >"$CALLS"
 on pa crm_resource --move --resource vm1 --node pb >/dev/null
-wait_for 30 copies || fail "the copy has not begun"
+wait_for 60 copies || fail "the copy has not begun"
 on pb pkill -KILL -n -x vmferry-dst
 assert_left_alone 'ended with [14]: .*' "pa migrate_to 1"
 
@@ -49,12 +49,12 @@ on pa crm_resource --move --resource vm1 --node pb >/dev/null
 assert_left_alone 'ended with 1: .*as the timeout of migrate_to, 40 s, came near' "pa migrate_to 1"
 
 on pa crm_resource --move --resource vm1 --node pb >/dev/null
-wait_for 30 copies || fail "the copy has not begun"
+wait_for 60 copies || fail "the copy has not begun"
 on pa pkill -KILL -g "$(on pa pgrep -f 'scripts/ocf/vmferry migrate_to' | head -n 1 | xargs -I '{}' nsenter -t "${NODE_PID[pa]}" -m -p ps -o pgid= -p '{}' | tr -d ' ')"
 assert_left_alone 'error' ""
 
 on pa crm_resource --move --resource vm1 --node pb >/dev/null
-wait_for 30 copies || fail "the copy has not begun"
+wait_for 60 copies || fail "the copy has not begun"
 on pa vmferry set vm1 bwlimit=100M
 guest_runs_on pb
 guest_verify "$(orders vm1)" blocks

@@ -23,7 +23,7 @@ assert_whole() { # NODE THAT WAS FENCED
 
 slowly=(--bwlimit 500K --codec none --dedup off)
 begin "${slowly[@]}"
-wait_for 30 copies || fail "the copy has not begun"
+wait_for 60 copies || fail "the copy has not begun"
 power_off pb
 wait_for 60 grep -q pb "$FENCED" || fail "pb is not fenced"
 wait_for 60 eval 'on pa crm_mon -1 --inactive | grep -q "vm1.*FAILED.*(blocked)\|vm1.*Started pa"' || fail "$(on pa crm_mon -1 --inactive)"
@@ -34,7 +34,7 @@ assert_eq "$(grep -c start "$CALLS")" 1 "starts"
 assert_whole pb
 
 begin "${slowly[@]}"
-wait_for 30 copies || fail "the copy has not begun"
+wait_for 60 copies || fail "the copy has not begun"
 power_off pa
 guest_runs_on pb 120
 wait_for 60 grep -aq 'witness ready' "$(node_dir pb)/vm1.console" || fail "the guest does not boot"

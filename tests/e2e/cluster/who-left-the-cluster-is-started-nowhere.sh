@@ -27,7 +27,7 @@ sed "s|$VM/|$PX/|g; s|$DIR/shared/|$PX/|; s|-machine|-incoming unix:$PX/in -mach
 sh "$PX/vm1.sh" </dev/null >"$PX/out" 2>&1 &
 STRANGER=$!
 kill_at_exit "$STRANGER"
-wait_for 20 test -S "$PX/in" || fail "the QEMU of the other host does not wait: $(<"$PX/out")"
+wait_for 60 test -S "$PX/in" || fail "the QEMU of the other host does not wait: $(<"$PX/out")"
 qmp "$(node_dir pb)/vm1.mon" "{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"unix:$PX/in\"}}" >/dev/null
 wait_for 60 noted || fail "pb has not noted that it is gone"
 qmp "$PX/vm1.mon" '{"execute": "cont"}' >/dev/null

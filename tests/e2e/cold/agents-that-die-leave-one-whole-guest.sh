@@ -23,7 +23,7 @@ source_dies() {
 	fault "$1"
 	cold_start "$DIR/src" "$DEST"
 	fault_wait
-	wait_for 10 process_is_gone "$MOVE_PID" || fail "$1: the agent lives on"
+	wait_for 60 process_is_gone "$MOVE_PID" || fail "$1: the agent lives on"
 	"at_$2" 1
 }
 

@@ -9,8 +9,8 @@ to_listener
 fault after-SRC_COMMITTED
 cold_start "$DIR/src" "$DEST"
 fault_wait
-wait_for 10 process_is_gone "$MOVE_PID" || fail "the agent lives on"
-wait_for 30 test -e "$TO/a.raw"
+wait_for 60 process_is_gone "$MOVE_PID" || fail "the agent lives on"
+wait_for 60 test -e "$TO/a.raw"
 
 guard_ends
 ! timeout 20 sh "$DIR"/src/a.sh.moved-* </dev/null &>"$DIR/again" || fail "it starts here while the destination has it"
@@ -20,7 +20,7 @@ kill_agent_here
 sh "$DIR"/src/a.sh.moved-* </dev/null &>/dev/null &
 guest=$!
 kill_at_exit $guest
-wait_for 30 eval '[[ $(status_of "$DIR/src/a.qmp" 2>/dev/null) == running ]]' || fail "the guest does not start"
+wait_for 60 eval '[[ $(status_of "$DIR/src/a.qmp" 2>/dev/null) == running ]]' || fail "the guest does not start"
 recover 6
 said recover.log 'is open here in process [0-9]*: the guest may have been started again'
 end_process $guest

@@ -29,7 +29,7 @@ python3 -S - "$DIR/a.hmp" <<-'END' &
 END
 PERSON=$!
 kill_at_exit "$PERSON"
-wait_for 20 test -e "$DIR/a.hmp.taken" || fail "nobody is connected to the monitor"
+wait_for 60 test -e "$DIR/a.hmp.taken" || fail "nobody is connected to the monitor"
 cold_start_of "$NAME"
 grep -q "shut the guest down now, from inside" "$DIR/move.json" || fail "a monitor that somebody has was asked: $(cat "$DIR/move.json")"
 kill "$MOVE_PID"

@@ -60,7 +60,7 @@ guest_stop a
 # --- a guest that another program is to migrate here -----------------------------------------------
 
 tiny_launch a -incoming defer $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
-wait_for 20 monitor_answers "$(free_monitor a)" || fail "QEMU does not start"
+wait_for 60 monitor_answers "$(free_monitor a)" || fail "QEMU does not start"
 RUNS=inmigrate refused "waits for the guest, which another program migrates here"
 guest_stop a
 
@@ -86,7 +86,7 @@ kill -STOP "$MOVE_PID" # the move looks once a second, and all of this may lie b
 qmp "$(free_monitor a)" '{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}' >/dev/null
 wait_for 60 eval '[[ $(status_of "$(free_monitor a)") == postmigrate ]]' || fail "it is not migrated: $(status_of "$(free_monitor a)")"
 qmp "$(free_monitor a)" '{"execute": "quit"}' >/dev/null
-wait_for 20 process_is_gone "${GUEST_PID[a]}" || fail "its QEMU does not end"
+wait_for 60 process_is_gone "${GUEST_PID[a]}" || fail "its QEMU does not end"
 kill -CONT "$MOVE_PID"
 move_wait 6
 assert_result '"may have migrated it away" in r["reason"] and r["guest"] == "undecided"'
@@ -98,7 +98,7 @@ tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
 move_start a local --how cold --hold
 wait_event 'ev["event"] == "notice" and "until it is shut down" in ev["text"]' >/dev/null
 kill -KILL "$MOVE_PID"
-wait_for 20 process_is_gone "$MOVE_PID" || fail "it is not killed"
+wait_for 60 process_is_gone "$MOVE_PID" || fail "it is not killed"
 [[ $(status_of "$(free_monitor a)") == running ]] || fail "the guest does not run on"
 vmferry recover a >"$DIR/said" 2>&1 || true
 wait_for 30 eval '! pgrep -f "vmferry-dst.*$DIR" >/dev/null' || true

@@ -78,5 +78,5 @@ assert_result '[d["to"].rsplit("/", 1)[1] for d in r["disks"]] == ["f.raw"]' "di
 (cd "$DIR/src" && md5sum --quiet -c "$DIR/sums") || fail "something was done to the files here"
 "$TO/a.sh" </dev/null >"$DIR/a.out" 2>&1 &
 kill_at_exit $!
-wait_for 30 eval '[[ $(status_of "$MONITOR" 2>/dev/null) == running ]]' || fail "the guest does not start there: $(<"$DIR/a.out")"
+wait_for 60 eval '[[ $(status_of "$MONITOR" 2>/dev/null) == running ]]' || fail "the guest does not start there: $(<"$DIR/a.out")"
 assert_nothing_unfinished

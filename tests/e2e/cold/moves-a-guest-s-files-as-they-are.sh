@@ -25,7 +25,7 @@ assert_sound "$TO/b.qcow2"
 "$TO/a.sh" </dev/null >"$DIR/a.out" 2>&1 &
 guest=$!
 kill_at_exit $guest
-wait_for 30 eval '[[ $(status_of "$MONITOR" 2>/dev/null) == running ]]' || fail "the guest does not start there: $(<"$DIR/a.out")"
+wait_for 60 eval '[[ $(status_of "$MONITOR" 2>/dev/null) == running ]]' || fail "the guest does not start there: $(<"$DIR/a.out")"
 
 # A guest that runs is refused; nothing is touched.
 first=$TO
@@ -33,7 +33,7 @@ cold_start "$first" local
 cold_wait 3
 assert_result '"in use: a QEMU" in r["reason"] and "by its name or pid" in r["reason"]'
 qmp "$MONITOR" '{"execute": "quit"}' >/dev/null
-wait_for 10 process_is_gone $guest || fail "QEMU does not end"
+wait_for 60 process_is_gone $guest || fail "QEMU does not end"
 (cd "$first" && md5sum $IMAGES) >"$DIR/sums" # the image's bitmap says that it was in use
 
 # Back to where it came from: by --reuse auto what has changed travels, and the old files are replaced.
@@ -53,7 +53,7 @@ vmferry migrate local --how cold --start --disk-dir "$TO" --json -- "$QEMU" -acc
 	-no-user-config -drive file=a.raw,format=raw,if=virtio -drive "file=$DIR/src/b.qcow2,format=qcow2,if=virtio" -qmp unix:a.qmp,server=on,wait=off \
 	>"$DIR/move.json" 2>"$DIR/move.log" || fail "$(tail -n 3 "$DIR/move.log")"
 kill_at_exit "$(result 'r["started_pid"]')"
-wait_for 30 eval '[[ $(status_of "$MONITOR" 2>/dev/null) == running ]]' || fail "the guest was not started there"
+wait_for 60 eval '[[ $(status_of "$MONITOR" 2>/dev/null) == running ]]' || fail "the guest was not started there"
 assert_eq "$(qmp "$MONITOR" '{"execute": "query-block"}' | grep -o "$TO/[ab][.a-z0-9]*" | sort -u | xargs)" "$TO/a.raw $TO/b.qcow2 $TO/base.qcow2" "its disks"
 cmp "$DIR/src/floppy.img" "$TO/floppy.img" || fail "its floppy is another"
 qmp "$MONITOR" '{"execute": "query-block"}' | grep -q "$TO/floppy.img" || fail "it has no floppy there"

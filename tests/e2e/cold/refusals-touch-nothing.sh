@@ -44,7 +44,7 @@ make_script "$DIR/src"
 "$DIR/src/a.sh" </dev/null &>/dev/null &
 guest=$!
 kill_at_exit $guest
-wait_for 30 eval '[[ $(status_of "$DIR/src/a.qmp" 2>/dev/null) == running ]]' || fail "the guest does not start"
+wait_for 60 eval '[[ $(status_of "$DIR/src/a.qmp" 2>/dev/null) == running ]]' || fail "the guest does not start"
 cold_start "$DIR/src" local
 cold_wait 3
 result 'r["reason"]' | grep -q 'in use: a QEMU.*by its name or pid' || fail "$(result 'r["reason"]')"
@@ -86,7 +86,7 @@ vmferry migrate "$DIR/src/a.sh" local --how cold --disk-dir "$DIR/base" --json >
 assert_eq "$status" 3 "exit code of the second"
 grep -q 'in use: a QEMU, or another move\|move of this guest is under way' "$DIR/second.json" || fail "$(tail -n 1 "$DIR/second.json")"
 kill_now "$first" # the agent at this host ends with it
-wait_for 30 eval '! pgrep -f "vmferry-dst.*$DIR|vmferry .*$TO" >/dev/null' || fail "the destination's agent stays"
+wait_for 60 eval '! pgrep -f "vmferry-dst.*$DIR|vmferry .*$TO" >/dev/null' || fail "the destination's agent stays"
 recover 1
 assert_untouched
 

@@ -24,7 +24,7 @@ python3 -S - "$DIR/sock" >"$DIR/heard" <<-'END' &
 	print("somebody has connected", flush=True)
 END
 kill_at_exit $!
-wait_for 20 test -S "$DIR/sock" || fail "nobody listens"
+wait_for 60 test -S "$DIR/sock" || fail "nobody listens"
 exec 7<>"$DIR/fifo"
 cat >"$DIR/evil.sh" <<-END
 	#!/bin/bash

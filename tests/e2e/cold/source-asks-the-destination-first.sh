@@ -12,7 +12,7 @@ down_at() { # POINT
 	fault "$1"
 	cold_start "$DIR/src" "$DEST"
 	fault_wait
-	wait_for 10 process_is_gone "$MOVE_PID" || fail "the agent lives on"
+	wait_for 60 process_is_gone "$MOVE_PID" || fail "the agent lives on"
 	end_agents_there
 }
 

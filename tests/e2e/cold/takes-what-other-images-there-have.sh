@@ -41,7 +41,7 @@ grep -q 'what is the same in 1 image there does not travel' "$DIR/check.out" || 
 fault src-want-window # an agent dies
 begin --alike on
 fault_wait
-wait_for 10 process_is_gone "$MOVE_PID" || fail "the agent lives on"
+wait_for 60 process_is_gone "$MOVE_PID" || fail "the agent lives on"
 recover 1
 nothing_there
 

@@ -82,6 +82,6 @@ nothing_of_ours "with bitmaps that somebody has changed"
 # the image keeps its own bitmaps
 image=${GUEST_AT[a]}/q.qcow2
 ask quit >/dev/null || true
-wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "QEMU does not end"
+wait_for 60 process_is_gone "${GUEST_PID[a]}" || fail "QEMU does not end"
 "$QEMU_IMG" info "$image" | grep -A3 'name: daily\|bitmaps' | grep -q 'daily' || fail "it is not in the image: $("$QEMU_IMG" info "$image")"
 "$QEMU_IMG" check -q "$image" || fail "the image is damaged"

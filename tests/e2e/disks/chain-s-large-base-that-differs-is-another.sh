@@ -8,7 +8,7 @@ truncate -s 400M "$DIR/src/base.raw" "$DIR/there/base.raw"
 echo here | dd of="$DIR/src/base.raw" conv=notrunc bs=1M seek=10 status=none
 (cd "$DIR/src" && "$QEMU_IMG" create -q -f qcow2 -b base.raw -F raw top.qcow2)
 tiny_launch b $(second_monitor b) $(guest_drive d0 "$DIR/src/top.qcow2" qcow2)
-wait_for 20 monitor_answers "$DIR/b.mon"
+wait_for 60 monitor_answers "$DIR/b.mon"
 
 checked() { # STATUS
 	local status=0

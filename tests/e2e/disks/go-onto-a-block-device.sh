@@ -92,7 +92,7 @@ is_blank || fail "the move that failed has left something on the device"
 to_listener
 move_start a "$DEST" --disk "d0=$loop" --bwlimit 3M --json=fine
 while_disks
-wait_for 20 eval '! is_blank' || fail "nothing is written"
+wait_for 60 eval '! is_blank' || fail "nothing is written"
 hold_open "$loop"
 vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 4
@@ -105,12 +105,12 @@ clear_by_hand() {
 }
 clear_by_hand
 listen_dst --listen "$DEST"
-wait_for 20 eval '[[ -z $(unfinished_journals) ]]' || fail "a device that is clear is still listed: $(<"$DIR/dst.log")"
+wait_for 60 eval '[[ -z $(unfinished_journals) ]]' || fail "a device that is clear is still listed: $(<"$DIR/dst.log")"
 
 # The agent at the destination ends, and somebody finds the device unused before another looks: it is his.
 move_start a "$DEST" --disk "d0=$loop" --bwlimit 3M --json=fine
 while_disks
-wait_for 20 eval '! is_blank' || fail "nothing is written"
+wait_for 60 eval '! is_blank' || fail "nothing is written"
 agent=$(agent_dst)
 kill_now "$DST_PID"
 kill_now "$agent"
@@ -119,17 +119,17 @@ PATH=$PATH:/usr/sbin:/sbin mke2fs -q -F "$loop"
 cp "$loop" "$DIR/his"
 listen_dst --listen "$DEST"
 by_now="a move that failed wrote to block device $loop, which another program may use by now: if its contents are not needed, clear it"
-wait_for 20 grep -q "$by_now" "$DIR/dst.log" || fail "it says nothing: $(<"$DIR/dst.log")"
+wait_for 60 grep -q "$by_now" "$DIR/dst.log" || fail "it says nothing: $(<"$DIR/dst.log")"
 recover 4
 said recover.log "left behind at the destination: $by_now"
 end_process "$DST_PID"
 listen_dst --listen "$DEST"
-wait_for 20 grep -q "$by_now" "$DIR/dst.log" || fail "it says nothing: $(<"$DIR/dst.log")"
+wait_for 60 grep -q "$by_now" "$DIR/dst.log" || fail "it says nothing: $(<"$DIR/dst.log")"
 cmp "$loop" "$DIR/his" || fail "it has been written to though it may be somebody's"
 end_process "$DST_PID"
 clear_by_hand
 listen_dst --listen "$DEST"
-wait_for 20 eval '[[ -z $(unfinished_journals) ]]' || fail "a device that is clear is still listed: $(<"$DIR/dst.log")"
+wait_for 60 eval '[[ -z $(unfinished_journals) ]]' || fail "a device that is clear is still listed: $(<"$DIR/dst.log")"
 end_process "$DST_PID"
 
 printf 'left by somebody' | dd of="$loop" bs=1M seek=5 conv=notrunc,fsync status=none

@@ -7,7 +7,7 @@
 . "$(dirname "$0")/../../lib/network-disk.sh"
 
 untouched() {
-	wait_for 10 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
+	wait_for 60 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
 	assert_eq "$(ls -A "$DIR/there")" "" "files at the destination"
 	assert_settled
 }

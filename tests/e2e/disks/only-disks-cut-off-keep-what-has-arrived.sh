@@ -74,11 +74,11 @@ move_start a "$DEST" --only-disks
 move_wait 3
 assert_result '"a migration of this guest is under way" in r["reason"]'
 qmp "$DIR/a.mon" '{"execute": "migrate_cancel"}' >/dev/null
-wait_for 20 migration_is cancelled
+wait_for 60 migration_is cancelled
 bandwidth 1073741824
 copy_crawls
 migrated_by_hand
-wait_for 30 migration_is completed
+wait_for 60 migration_is completed
 move_wait 5
 assert_result 'r["outcome"] == "rolled-back" and "migrated away by another client" in r["guest_text"]'
 guest_stop a

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../../lib/partial.sh"
 
 it_stays() {
-	wait_for 30 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
+	wait_for 60 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
 	assert_eq "$(settings_of a)" "$SETTINGS" "settings of QEMU"
 	assert_eq "$(status_of "$(free_monitor a)")" running "QEMU's run state"
 }
@@ -47,7 +47,7 @@ for point in before-SRC_ABORTED after-SRC_ABORTED; do
 	to_listener
 	fault "$point"
 	begins
-	wait_for 10 process_is_gone "$MOVE_PID" || fail "$point: the agent lives on"
+	wait_for 60 process_is_gone "$MOVE_PID" || fail "$point: the agent lives on"
 	guard_ends
 	it_stays
 	resume 0

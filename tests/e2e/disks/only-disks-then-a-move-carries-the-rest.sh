@@ -14,7 +14,7 @@ brought() { # [OPTION...]: to the same place
 	assert_result 'len(r["leftovers"]) == 3 and all("is kept until" in s for s in r["leftovers"])'
 	assert_eq "$(cd "$TO" && ls -A | sed 's/vmferry-[0-9a-f]*/ID/' | sort | xargs)" "a.raw.ID-partial b.qcow2.ID-partial c.raw.ID-partial" "what is kept"
 	assert_eq "$(find "$VMFERRY_STATE_DIR" -name '*-src.journal')" "" "unfinished journals here"
-	wait_for 10 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
+	wait_for 60 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
 	assert_eq "$(settings_of a)" "$SETTINGS" "settings of QEMU"
 }
 
@@ -53,7 +53,7 @@ assert_result "all(d['bytes_wire'] > (20 << 20) for d in r['disks'][:2])"
 assert_result 'not plan.get("files") and not plan.get("nics")' "what the guest needs there besides"
 assert_eq "$(status_of "$(free_monitor a)")" running "QEMU's run state"
 writes=$(disk_ops a)
-wait_for 20 has_disk_ops a $((writes + 40)) || fail "the guest writes nothing any more"
+wait_for 60 has_disk_ops a $((writes + 40)) || fail "the guest writes nothing any more"
 brought --keep-partial 2h
 assert_rest_came
 qmp "$DIR/a.mon" '{"execute": "stop"}' >/dev/null

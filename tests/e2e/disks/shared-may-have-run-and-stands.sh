@@ -8,7 +8,7 @@ move_until listener before-DST_STARTED:stop --disk d0=shared
 there=$(qemu_dst)
 kill_at_exit "$there"
 before=$(stat -c %y "$DIR/a.raw")
-wait_for 20 eval '[[ $(stat -c %y "$DIR/a.raw") != "$before" ]]' || fail "the guest does not write there"
+wait_for 60 eval '[[ $(stat -c %y "$DIR/a.raw") != "$before" ]]' || fail "the guest does not write there"
 kill_now "$DST_PID"
 kill_now "$FAULT_PID"
 DST_PID=

@@ -62,7 +62,7 @@ at_source
 gone_at before-DST_STARTED
 kill_at_exit "$there"
 before=$(stat -c %y "$DIR/a.raw")
-wait_for 20 eval '[[ $(stat -c %y "$DIR/a.raw") != "$before" ]]' || fail "the guest does not write there"
+wait_for 60 eval '[[ $(stat -c %y "$DIR/a.raw") != "$before" ]]' || fail "the guest does not write there"
 kill_now "$there"
 move_wait 6
 held() { # STATUS of recover

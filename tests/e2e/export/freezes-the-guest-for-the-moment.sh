@@ -39,7 +39,7 @@ wait_for 60 test -s "$DIR/stopped" || fail "the export does not come to its mome
 assert_eq "$(pair_says "$DIR/$A.orders" frozen)" 1 "frozen"
 at=$(pair_written "$DIR/$A.orders")
 kill -KILL -- -$exporter
-wait_for 30 thawed_and_writing || fail "the guest stays frozen when its exporter is killed"
+wait_for 60 thawed_and_writing || fail "the guest stays frozen when its exporter is killed"
 export_guest "$A" "$DIR/third"
 says "file systems were frozen" "$DIR/export.out"
 
@@ -50,11 +50,11 @@ kill_at_exit $exporter
 wait_for 60 test -s "$DIR/both" || fail "the export does not come to its moment: $(<"$DIR/export.out")"
 kill -KILL "$(pgrep -P $exporter -x vmferry-thaw)"
 kill -KILL $exporter
-wait_for 30 process_is_gone $exporter || fail "the exporter runs on"
+wait_for 60 process_is_gone $exporter || fail "the exporter runs on"
 assert_eq "$(pair_says "$DIR/$A.orders" frozen)" 1 "frozen, with nobody to thaw it"
 at=$(pair_written "$DIR/$A.orders")
 vmferry recover "$A" >"$DIR/recover.out" 2>&1 || fail "recover: $(<"$DIR/recover.out")"
-wait_for 30 thawed_and_writing || fail "the guest stays frozen: $(<"$DIR/recover.out")"
+wait_for 60 thawed_and_writing || fail "the guest stays frozen: $(<"$DIR/recover.out")"
 
 # too long
 VMFERRY_FAULT="export-frozen:stop:$DIR/again" "$BIN/vmferry" export "$A" "$DIR/fourth" </dev/null >"$DIR/export.out" 2>"$DIR/export.err" &
@@ -62,7 +62,7 @@ EXPORT_PID=$!
 kill_at_exit $EXPORT_PID
 wait_for 60 test -s "$DIR/again" || fail "the export does not come to its moment"
 at=$(pair_written "$DIR/$A.orders")
-wait_for 40 thawed_and_writing || fail "the guest is frozen for ever"
+wait_for 60 thawed_and_writing || fail "the guest is frozen for ever"
 kill -CONT $EXPORT_PID
 export_wait 1
 says 'thawed before the disks. moment' "$DIR/export.err"

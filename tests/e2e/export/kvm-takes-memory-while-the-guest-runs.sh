@@ -17,7 +17,7 @@ copies_memory() {
 }
 
 export_start "$A" "$DIR/paused" --with-memory --bwlimit 1M
-wait_for 20 copies_memory || fail "no memory is copied: $(<"$DIR/export.err")"
+wait_for 60 copies_memory || fail "no memory is copied: $(<"$DIR/export.err")"
 assert_eq "$(state)" running "state while its memory is copied"
 rests "$A"
 export_wait 1

@@ -105,7 +105,7 @@ says 'open for writing' "$DIR/export.err"
 # paused; while it runs its files are its own
 "$DIR/src/a.sh" </dev/null >"$DIR/a.log" 2>&1 &
 kill_at_exit $!
-wait_for 30 eval '[[ $(status_of "$DIR/src/$A.qmp" 2>/dev/null) == running ]]' || fail "the guest does not start: $(<"$DIR/a.log")"
+wait_for 60 eval '[[ $(status_of "$DIR/src/$A.qmp" 2>/dev/null) == running ]]' || fail "the guest does not start: $(<"$DIR/a.log")"
 status=0
 vmferry export "$DIR/src/a.sh" "$DIR/other" >/dev/null 2>"$DIR/export.err" || status=$?
 assert_eq $status 3 "exit code of a guest at rest that runs"

@@ -21,5 +21,5 @@ qmp_answers
 runs_again() {
 	[[ $(status_of "$DIR/$A.mon") == running ]]
 }
-wait_for 30 runs_again || fail "nobody lets it run"
+wait_for 60 runs_again || fail "nobody lets it run"
 guest_verify "$DIR/$A.orders"

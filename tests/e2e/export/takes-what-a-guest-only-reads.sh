@@ -16,7 +16,7 @@ starts() { # OPTION...: a guest that halts at once
 	"$QEMU" -accel tcg -machine "q35,nvdimm=on" -m 64,slots=1,maxmem=1G -display none -nodefaults -no-user-config -name "$A" $(second_monitor "$A") \
 		-drive "if=pflash,format=raw,readonly=on,file=$DIR/code.fd" "$@" </dev/null >"$DIR/$A.stderr" 2>&1 &
 	guest_adopt "$A" $!
-	wait_for 30 monitor_answers "$DIR/$A.mon" || fail "the guest does not start: $(<"$DIR/$A.stderr")"
+	wait_for 60 monitor_answers "$DIR/$A.mon" || fail "the guest does not start: $(<"$DIR/$A.stderr")"
 }
 
 for name in cd.iso fixed.raw code.fd rom other; do head -c 256K /dev/urandom >"$DIR/$name"; done
@@ -38,7 +38,7 @@ rm -r "$DIR/bundle"
 is_older_than_clocks_tell() {
 	[[ $(ps -o etimes= -p "${GUEST_PID[$A]}") -gt 4 ]]
 }
-wait_for 10 is_older_than_clocks_tell
+wait_for 60 is_older_than_clocks_tell
 cp "$DIR/other" "$DIR/rom"
 export_guest "$A" "$DIR/bundle"
 says "note.*rom .* was changed since its QEMU read it" "$DIR/export.out"

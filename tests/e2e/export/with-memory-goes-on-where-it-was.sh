@@ -99,10 +99,10 @@ for moment in export-stops-first:paused export-stopped:postmigrate; do
 	assert_eq "$(status_of "$DIR/$A.mon")" "${moment#*:}" "state at that moment"
 	kill -STOP "${GUEST_PID[$A]}" # the guard waits for it, and keeps nobody else waiting
 	kill -KILL -- -$exporter
-	wait_for 20 process_is_gone "$reader" || fail "who reads what the exporter writes is kept waiting"
+	wait_for 60 process_is_gone "$reader" || fail "who reads what the exporter writes is kept waiting"
 	kill -CONT "${GUEST_PID[$A]}"
 	runs_on
-	wait_for 10 eval '[[ $(settings) == "$before" ]]' || fail "its QEMU's settings are others now: $(diff <(settings) <(echo "$before"))"
+	wait_for 60 eval '[[ $(settings) == "$before" ]]' || fail "its QEMU's settings are others now: $(diff <(settings) <(echo "$before"))"
 	rm -rf "$DIR/other"
 done
 # stopped for ever while the guest stands: its guard kills it
@@ -114,7 +114,7 @@ wait_for 60 test -s "$DIR/stopped" || fail "the export does not come to its mome
 assert_eq "$(status_of "$DIR/$A.mon")" paused "state while its exporter is stopped"
 wait_for 60 process_is_gone $exporter || fail "an exporter that is stopped keeps its guest standing"
 runs_on
-wait_for 10 eval '[[ $(settings) == "$before" ]]' || fail "its QEMU's settings are others now: $(diff <(settings) <(echo "$before"))"
+wait_for 60 eval '[[ $(settings) == "$before" ]]' || fail "its QEMU's settings are others now: $(diff <(settings) <(echo "$before"))"
 rm -rf "$DIR/other"
 vmferry recover "$A" 2>"$DIR/recover.err" || fail "$(<"$DIR/recover.err")"
 assert_eq "$(of_ours "$DIR/$A.mon")" "" "what is left in QEMU"
@@ -134,7 +134,7 @@ for signal in KILL TERM; do
 		wait_for 60 eval '[[ $(qmp "$DIR/$A.mon" "{\"execute\": \"query-migrate\"}") == *\"cancelled\"* ]]' || fail "its copying goes on"
 	fi
 	runs_on
-	wait_for 10 eval '[[ $(settings) == "$before" ]]' || fail "its QEMU's settings are others now"
+	wait_for 60 eval '[[ $(settings) == "$before" ]]' || fail "its QEMU's settings are others now"
 done
 vmferry recover "$A" 2>"$DIR/recover.err" || fail "$(<"$DIR/recover.err")"
 

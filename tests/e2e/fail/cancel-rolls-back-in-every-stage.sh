@@ -27,7 +27,7 @@ wait_event '"ready to switch over" in ev.get("text", "")' >/dev/null
 status=0
 vmferry cancel a >"$DIR/cancel.out" || status=$?
 assert_eq "$status" 0 "exit code of a cancel that waits for its end"
-process_is_gone "$MOVE_PID" || wait_for 10 process_is_gone "$MOVE_PID" || fail "cancel returns before the move has ended"
+process_is_gone "$MOVE_PID" || wait_for 60 process_is_gone "$MOVE_PID" || fail "cancel returns before the move has ended"
 said cancel.out '^rolled-back: cancelled by the user' '^the guest is now: running on the source'
 move_wait 1
 assert_at_source

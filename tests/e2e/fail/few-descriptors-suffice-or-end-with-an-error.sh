@@ -33,7 +33,7 @@ for ((n = 18; n <= 40 && worked < 2; n++)); do
 	esac
 	ON=("${was[@]}")
 	echo "$n: $status"
-	wait_for 30 runs_on || fail "with $n descriptors (status $status) the guest does not run"
+	wait_for 60 runs_on || fail "with $n descriptors (status $status) the guest does not run"
 	[[ $status -ne 4 ]] || vmferry recover a >"$DIR/recover.out" 2>&1 || true # nor could all be undone with so few
 done
 [[ $worked -ge 2 ]] || fail "40 descriptors do not suffice: $(tail -n 1 "$DIR/move.log")"

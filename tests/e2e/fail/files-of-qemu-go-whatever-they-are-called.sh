@@ -20,7 +20,7 @@ cancel() {
 }
 
 assert_all_there() { # DIRECTORY
-	wait_for 10 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
+	wait_for 60 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
 	assert_eq "$(cd "$1" && LC_ALL=C ls -A | paste -sd '|')" "$FILES" "files in $1"
 	cmp "$DIR/b.raw" "$1/b.raw" || fail "another disk in $1"
 	assert_settled
@@ -65,5 +65,5 @@ rm "$TO/a.console"
 bash "$TO/a.sh" </dev/null >"$DIR/again.log" 2>&1 &
 guest_adopt a $!
 ready() { grep -aqs '^witness ready' "$TO/a.console"; }
-wait_for 30 ready || fail "the script does not start the guest: $(cat "$DIR/again.log")"
+wait_for 60 ready || fail "the script does not start the guest: $(cat "$DIR/again.log")"
 guest_verify "$(orders a)" blocks

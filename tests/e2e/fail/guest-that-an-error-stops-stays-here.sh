@@ -22,7 +22,7 @@ fills_up() { # returns when the guest has been stopped for that
 goes_on() {
 	rm -f "$DIR/full/filler"
 	qmp "$DIR/a.mon" '{"execute": "cont"}' RESUME >/dev/null
-	wait_for 20 has_disk_ops a $(($(disk_ops a) + 5)) || fail "the guest does not write any more"
+	wait_for 60 has_disk_ops a $(($(disk_ops a) + 5)) || fail "the guest does not write any more"
 }
 
 stays() { # RUN-STATE
@@ -37,7 +37,7 @@ stays() { # RUN-STATE
 guest
 for how in live warm; do
 	move_start a local --how $how --bwlimit 1M
-	wait_for 30 is_moving_with a 's["stage"] == "copy"' || fail "it is not copied"
+	wait_for 60 is_moving_with a 's["stage"] == "copy"' || fail "it is not copied"
 	fills_up
 	stays io-error
 	goes_on
@@ -63,7 +63,7 @@ goes_on
 
 # panicked
 move_start a local --bwlimit 1M
-wait_for 30 is_moving_with a 's["stage"] == "copy"' || fail "it is not copied"
+wait_for 60 is_moving_with a 's["stage"] == "copy"' || fail "it is not copied"
 qmp "$DIR/a.mon" '{"execute": "human-monitor-command", "arguments": {"command-line": "o /b 0x505 1"}}' >/dev/null
 stays guest-panicked
 guest_stop a

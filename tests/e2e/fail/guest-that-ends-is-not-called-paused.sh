@@ -10,7 +10,7 @@ wait_for 60 is_moving_with a 's["held"]' || fail "the move is not held"
 kill -STOP "$MOVE_PID" # the move learns of both at once
 kill -KILL "$for_good"
 kill -TERM "$MOVE_PID"
-wait_for 10 process_is_gone "$for_good" || fail "QEMU does not end"
+wait_for 60 process_is_gone "$for_good" || fail "QEMU does not end"
 kill -CONT "$MOVE_PID"
 move_wait 8
 assert_result 'r["guest"] == "none" and r["where"] == "nowhere"'

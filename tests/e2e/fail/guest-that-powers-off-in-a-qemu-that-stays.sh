@@ -16,7 +16,7 @@ is_off() {
 
 powers_off() { # returns once it has
 	guest_order "$(orders a)" poweroff || true
-	wait_for 30 is_off || fail "the guest does not power off: $(status_of "$DIR/a.mon")"
+	wait_for 60 is_off || fail "the guest does not power off: $(status_of "$DIR/a.mon")"
 }
 
 stays_off() {
@@ -31,7 +31,7 @@ stays_off() {
 # while it is copied
 guest
 move_start a local --bwlimit 5M --codec none
-wait_for 30 is_moving_with a 's["ram_round"] >= 1' || fail "RAM is not copied"
+wait_for 60 is_moving_with a 's["ram_round"] >= 1' || fail "RAM is not copied"
 powers_off
 stays_off
 
@@ -54,15 +54,15 @@ stays_off
 # the same by the power button, from outside
 guest
 move_start a local --bwlimit 5M --codec none
-wait_for 30 is_moving_with a 's["ram_round"] >= 1' || fail "RAM is not copied"
+wait_for 60 is_moving_with a 's["ram_round"] >= 1' || fail "RAM is not copied"
 qmp "$DIR/a.mon" '{"execute": "system_powerdown"}' STOP >/dev/null
-wait_for 30 is_off || fail "the guest does not power off"
+wait_for 60 is_off || fail "the guest does not power off"
 stays_off
 
 # its disk alone, to another host
 guest
 move_start a local --only-disks --bwlimit 1M --codec none
-wait_for 30 is_moving_with a 's["stage"] == "copy"' || fail "it is not copied"
+wait_for 60 is_moving_with a 's["stage"] == "copy"' || fail "it is not copied"
 powers_off
 vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null
 move_wait 0

@@ -13,7 +13,7 @@ has_its_names() { # PID
 }
 
 at_source() {
-	wait_for 10 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
+	wait_for 60 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
 	has_its_names "${GUEST_PID[a]}"
 	assert_eq "$(find "$DIR" -name '*.vmferry-*')" "" "what is left of the move"
 	! grep 'if it is not needed, delete it' "$DIR/move.log" || fail "that is said of what the guest needs"
@@ -66,7 +66,7 @@ it_has_its_pidfile() {
 	[[ -s $DIR/a.pid && $(<"$DIR/a.pid") == "$(the_other_qemu)" ]]
 }
 move_until local dst-qemu-launched:stop --in-place
-wait_for 30 it_has_its_pidfile || fail "the other QEMU does not start"
+wait_for 60 it_has_its_pidfile || fail "the other QEMU does not start"
 kill_now "$(the_other_qemu)"
 kill_now "$FAULT_PID"
 move_wait 1

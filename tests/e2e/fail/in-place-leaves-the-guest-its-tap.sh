@@ -17,7 +17,7 @@ settled() { # WHEN
 }
 
 at_source() { # WHEN
-	wait_for 10 is_alone || fail "$1: not alone: $(ours | xargs -r ps -o pid=,args= -p)"
+	wait_for 60 is_alone || fail "$1: not alone: $(ours | xargs -r ps -o pid=,args= -p)"
 	settled "$1"
 }
 
@@ -69,7 +69,7 @@ done
 
 # somebody takes it as soon as it is free, and uses it in another way
 move_until local before-DST_DONE:stop --in-place
-wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU does not end"
+wait_for 60 process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU does not end"
 python3 -S -c 'import fcntl, struct, time
 tap = open("/dev/net/tun", "r+b", buffering=0)
 fcntl.ioctl(tap, 0x400454CA, struct.pack("16sH22x", b"tap0", 0x1002))
@@ -77,7 +77,7 @@ print("has it", flush=True)
 time.sleep(1000)' >"$DIR/thief.out" &
 thief=$!
 kill_at_exit $thief
-wait_for 10 grep -qs 'has it' "$DIR/thief.out" || fail "the tap is not free"
+wait_for 60 grep -qs 'has it' "$DIR/thief.out" || fail "the tap is not free"
 fault_continue
 move_wait
 assert_result 'any("without its network on tap tap0 (vmferry recover a tries again): tap tap0 is open in process '$thief'" in l for l in r["leftovers"])'

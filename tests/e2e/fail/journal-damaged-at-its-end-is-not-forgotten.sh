@@ -20,7 +20,7 @@ to_listener
 asks=$!
 kill_at_exit "$asks"
 wait_for 60 grep -q "cannot tell what became of that move here, where its guest may run: journal $journal is damaged" "$DIR/dst.log" || fail "the destination has heard nothing: $(<"$DIR/recover.log")"
-wait_for 20 grep -q 'trying to reach it again' "$DIR/recover.log" || fail "the source is told something: $(<"$DIR/recover.log")"
+wait_for 60 grep -q 'trying to reach it again' "$DIR/recover.log" || fail "the source is told something: $(<"$DIR/recover.log")"
 kill_now "$asks"
 [[ -n $(find "$VMFERRY_STATE_DIR" -name '*-src.journal') ]] || fail "the source has finished its journal: $(<"$DIR/recover.log")"
 

@@ -31,7 +31,7 @@ at_exit 'umount -l "$DIR/d1"'
 
 guest_a
 move_until listener disks
-wait_for 20 eval 'test -S "$TO"/.vmferry-*/a.mon' || fail "no QEMU at the destination: $(ls "$TO")"
+wait_for 60 eval 'test -S "$TO"/.vmferry-*/a.mon' || fail "no QEMU at the destination: $(ls "$TO")"
 session=$(agent_dst)
 qemu=$(qemu_dst)
 inode=$(inode_of "$TO/a.raw")

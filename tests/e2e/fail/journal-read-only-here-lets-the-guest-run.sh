@@ -7,12 +7,12 @@ begin_in_own_mounts
 
 read_only() {
 	echo 1 >"/sys/fs/ext4/$loop/trigger_fs_error" || skip "no file system can be made to fail here"
-	wait_for 10 eval '! touch "$DIR/fs/state/probe" 2>/dev/null' || fail "the file system can still be written"
+	wait_for 60 eval '! touch "$DIR/fs/state/probe" 2>/dev/null' || fail "the file system can still be written"
 }
 
 writable() { # again, checked and whole
 	# Not lazily: a guard that is about to end would keep the file system that failed, and a new mount would be that one.
-	wait_for 20 umount "$DIR/fs" || fail "somebody has its files open"
+	wait_for 60 umount "$DIR/fs" || fail "somebody has its files open"
 	mount -o loop,errors=remount-ro "$DIR/ext4" "$DIR/fs"
 	loop=$(findmnt -no SOURCE "$DIR/fs")
 	loop=${loop##*/}
@@ -50,7 +50,7 @@ done
 
 until_point src-completed
 kill_now "$MOVE_PID"
-wait_for 10 runs_here || fail "the guard does not take the guest back"
+wait_for 60 runs_here || fail "the guard does not take the guest back"
 writable
 recover 1
 assert_settled

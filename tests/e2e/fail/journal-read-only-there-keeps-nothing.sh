@@ -13,7 +13,7 @@ mount_it() { # checked and whole
 
 read_only() {
 	echo 1 >"/sys/fs/ext4/$loop/trigger_fs_error" || skip "no file system can be made to fail here"
-	wait_for 10 eval '! touch "$DIR/dst-state/probe" 2>/dev/null' || fail "the file system can still be written"
+	wait_for 60 eval '! touch "$DIR/dst-state/probe" 2>/dev/null' || fail "the file system can still be written"
 }
 
 only_its_journal_is_left() {
@@ -24,11 +24,11 @@ only_its_journal_is_left() {
 	[[ -z $(ls -A "$DIR/dst-run") ]] || fail "left in the runtime directory: $(ls -A "$DIR/dst-run")"
 	guest_verify "$(orders a)" blocks
 	to_local
-	wait_for 20 umount "$DIR/dst-state" || fail "somebody has its files open"
+	wait_for 60 umount "$DIR/dst-state" || fail "somebody has its files open"
 	mount_it
 	[[ -n $(unfinished_journals) ]] || fail "there is no journal"
 	to_listener
-	wait_for 20 eval '[[ -z $(unfinished_journals) ]]' || fail "it is not settled: $(<"$DIR/dst.log")"
+	wait_for 60 eval '[[ -z $(unfinished_journals) ]]' || fail "it is not settled: $(<"$DIR/dst.log")"
 	assert_settled
 }
 

@@ -23,5 +23,5 @@ qemu_dst >/dev/null || fail "the QEMU there has gone all the same"
 rm "$journal"
 mv "$DIR/aside" "$journal"
 recover 1
-wait_for 10 is_alone || fail "left: $(ours)"
+wait_for 60 is_alone || fail "left: $(ours)"
 assert_at_source

@@ -34,7 +34,7 @@ has_dirt() {
 
 guest_a
 move_until listener disks
-wait_for 20 has_dirt
+wait_for 60 has_dirt
 hold_bitmap
 vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null || true # the job alone may have ended the move
 move_wait 4

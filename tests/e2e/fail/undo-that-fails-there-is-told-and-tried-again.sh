@@ -14,7 +14,7 @@ left() { # Files that the rollback left at the destination.
 }
 
 session_ends() { # Waits for the session of the move that is over.
-	wait_for 10 eval '! agent_dst >/dev/null' || fail "the destination's agent does not end"
+	wait_for 60 eval '! agent_dst >/dev/null' || fail "the destination's agent does not end"
 }
 
 guest_a

@@ -24,7 +24,7 @@ guest_start_at() { # NODE NAME
 assert_at() { # NODE NAME: it runs there, and nowhere else
 	local node
 	GUEST_AT[$2]=$(node_dir "$1")
-	wait_for 30 status_is_running "$2" || fail "$2 does not run on $1"
+	wait_for 60 status_is_running "$2" || fail "$2 does not run on $1"
 	for node in pa pb; do
 		[[ $node == "$1" || $(on "$node" vmferry list --json) != *"\"name\":\"$2\""* ]] || fail "$2 is on $node, too"
 	done
@@ -137,7 +137,7 @@ for name in vm1 vm2 late; do
 done
 ! on pa test -e /var/lib/vmferry/update-one-host.json || fail "what is over is remembered after the reboot"
 qmp "$(node_dir pa)/late.mon" '{"execute": "quit"}' >/dev/null || true
-wait_for 20 eval '[[ $(on pa vmferry list --json) != *\"late\"* ]]' || fail "late does not end"
+wait_for 60 eval '[[ $(on pa vmferry list --json) != *\"late\"* ]]' || fail "late does not end"
 
 # Guests that may stay do.
 printf -- '- name: Upgrade\n  ansible.builtin.command: touch %s\n' "$DIR/again" >"$DIR/upgrade.yml"
@@ -154,7 +154,7 @@ head -c 4M /dev/urandom >"$(node_dir pa)/twin.raw"
 WITNESS="ram_mb=8 rate=200 disks=vda disk_mb=2 disk_rate=10" write_guest_script pa twin "$VM/twin.raw"
 sed -i 's/-name twin /-name vm2 /' "$(node_dir pa)/twin.sh"
 on pa bash -c 'setsid "$1" </dev/null >"$2" 2>&1 &' bash "$VM/twin.sh" "$DIR/twin.stderr"
-wait_for 30 eval '[[ $(on pa vmferry list --json | grep -o "\"name\":\"vm2\"" | wc -l) == 2 ]]'
+wait_for 60 eval '[[ $(on pa vmferry list --json | grep -o "\"name\":\"vm2\"" | wc -l) == 2 ]]'
 playbook 0
 grep -q "move its guest back from there by hand" "$DIR/said" || fail "who does not come back is not said: $(tail -n 30 "$DIR/said")"
 assert_at pa vm1

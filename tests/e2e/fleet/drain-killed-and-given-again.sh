@@ -47,7 +47,7 @@ drain_begins --bwlimit 500K
 wait_for 60 eval '[[ $(sources | wc -l) -eq 2 ]]' || fail "two are not under way: $(cat "$DIR/fleet.log")"
 kill -INT "$DRAIN"
 kill -0 "$DRAIN" || fail "it has ended at the first Ctrl-C"
-wait_for 20 grep -q 'no more begins' "$DIR/fleet.log" || fail "it does not say that it has heard"
+wait_for 60 grep -q 'no more begins' "$DIR/fleet.log" || fail "it does not say that it has heard"
 kill -INT "$DRAIN"
 status=0
 wait "$DRAIN" || status=$?

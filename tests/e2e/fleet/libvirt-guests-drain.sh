@@ -82,7 +82,7 @@ done
 assert_eq "$(libvirt_has pa) $(libvirt_has pb)$(libvirt_has pc)" "db web " "guests of libvirt at all"
 runs_at pa web
 runs_at pa db
-wait_for 20 status_is_running mail || fail "mail does not run at pa"
+wait_for 60 status_is_running mail || fail "mail does not run at pa"
 guest_verify "$(orders mail)" blocks >/dev/null
 
 # With those that are shut down, libvirt's and others'; a network by its label.

@@ -44,7 +44,7 @@ for name in a b c d; do guest "$name"; done
 VMFERRY_FAULT=dst-turn-is-short:fail to_listener
 
 go a
-wait_for 30 test -e "$DIR/hook-a" || fail "its hook does not run: $(<"$DIR/a.json")"
+wait_for 60 test -e "$DIR/hook-a" || fail "its hook does not run: $(<"$DIR/a.json")"
 touch "$DIR/go-b"
 go b
 says b 'waits for its turn: 1 move comes to the destination before it'
@@ -54,7 +54,7 @@ ends a 0
 guest_verify "$DIR/to-a/a.orders" >/dev/null
 
 go c
-wait_for 30 test -e "$DIR/hook-c" || fail "its hook does not run: $(<"$DIR/c.json")"
+wait_for 60 test -e "$DIR/hook-c" || fail "its hook does not run: $(<"$DIR/c.json")"
 touch "$DIR/go-d"
 go d --hold
 says d 'vmferry switch'

@@ -13,7 +13,7 @@ python3 -S -c 'import socket, sys, time
 s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); open(sys.argv[1] + ".up", "w"); time.sleep(600)' "$THERE/a.mon" &
 other=$!
 kill_at_exit "$other"
-wait_for 20 test -e "$THERE/a.mon.up"
+wait_for 60 test -e "$THERE/a.mon.up"
 rm "$THERE/a.mon.up"
 before=$(stat -c %i "$THERE/a.mon")
 

@@ -40,7 +40,7 @@ launch() { # QEMU MACHINE
 	"$1" -accel tcg -machine "$2" -m 64 -display none -nodefaults -name b -chardev "socket,id=c,path=$DIR/b.obj,server=on,wait=off" \
 		-object monitor-qmp,id=m,chardev=c -chardev "socket,id=n,host=127.0.0.1,port=1,reconnect-ms=60000" -serial chardev:n </dev/null >"$DIR/b.stderr" 2>&1 &
 	guest_adopt b $!
-	wait_for 20 monitor_answers "$DIR/b.obj" || fail "QEMU does not start: $(<"$DIR/b.stderr")"
+	wait_for 60 monitor_answers "$DIR/b.obj" || fail "QEMU does not start: $(<"$DIR/b.stderr")"
 }
 
 for there in 10.0 7.2; do

@@ -36,11 +36,11 @@ WITNESS="ram_mb=32 rate=500 disks=vda disk_mb=8 disk_rate=20 still_mb=16 net=10.
 is_connected() {
 	[[ -n $(on_a ss -Htn state established "sport = :7000") ]]
 }
-wait_for 30 is_connected || fail "the guest does not connect"
+wait_for 60 is_connected || fail "the guest does not connect"
 are_up() { # the kernel says so up to a second later
 	[[ $(on_a ip -o link show br0) == *"state UP"* && $(on_b ip -o link show br-lan) == *"state UP"* ]]
 }
-wait_for 10 are_up || fail "the bridges are not up"
+wait_for 60 are_up || fail "the bridges are not up"
 collector_greet "$(orders a)"
 collector_clear
 remember
@@ -51,7 +51,7 @@ ssh_move a root@host-b --map-net "n0=tap:tap-b,script=$VM/up"
 is_heard_there() {
 	(($(on_b cat /sys/class/net/tap-b/statistics/rx_packets) > 100))
 }
-wait_for 30 is_heard_there || fail "the guest says nothing at the other host"
+wait_for 60 is_heard_there || fail "the guest says nothing at the other host"
 collector_stop
 assert_arrived
 end_process "$CAPTURE"

@@ -18,7 +18,7 @@ stopped_guest() { # NAME
 
 goes_on() { # NAME MONITOR
 	qmp "$2" '{"execute": "cont"}' >/dev/null
-	wait_for 20 has_disk_ops $1 $(($(disk_ops $1) + 5)) || fail "the guest does not write any more"
+	wait_for 60 has_disk_ops $1 $(($(disk_ops $1) + 5)) || fail "the guest does not write any more"
 	guest_verify "$(orders $1)" blocks
 }
 
@@ -32,7 +32,7 @@ for mode in pages opaque; do
 		assert_result 'r["guest_text"] == "on the source, paused as it was"' "where it is"
 		# QEMU may forget with the end of a migration why the guest stood (7.2 always does): the same request fails once more
 		[[ $(status_of "$DIR/a.mon") == io-error ]] || qmp "$DIR/a.mon" '{"execute": "cont"}' >/dev/null
-		wait_for 20 eval '[[ $(status_of "$DIR/a.mon") == io-error ]]' || fail "its state is $(status_of "$DIR/a.mon")"
+		wait_for 60 eval '[[ $(status_of "$DIR/a.mon") == io-error ]]' || fail "its state is $(status_of "$DIR/a.mon")"
 	done
 	move a local --ram-mode $mode
 	wait_event 'ev["event"] == "notice" and "let it go on (QMP cont)" in ev["text"]' >/dev/null
@@ -50,7 +50,7 @@ guest_stop c
 
 truncate -s 16M "$DIR/b.raw"
 MEM=128 WITNESS="ram_mb=8 disks=vda disk_mb=8" tiny_launch b $(guest_drive d0 "$DIR/b.raw" raw) $(second_monitor b) -S
-wait_for 20 monitor_answers "$DIR/b.mon"
+wait_for 60 monitor_answers "$DIR/b.mon"
 move b local
 assert_eq "$(status_of "$(monitor b)")" prelaunch "run state after the move"
 qmp "$(monitor b)" '{"execute": "cont"}' >/dev/null

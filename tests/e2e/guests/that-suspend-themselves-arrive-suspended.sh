@@ -10,7 +10,7 @@ suspended_while_copied() {
 	move_until local memory
 	vmferry set "${GUEST_PID[a]}" bwlimit=1M >/dev/null # the guest writes no more from here on, and the move would be over in a moment
 	guest_order "$(orders a)" suspend >/dev/null
-	wait_for 10 eval '[[ $(status_of "$(free_monitor a)") == suspended ]]' || fail "the guest does not suspend itself"
+	wait_for 60 eval '[[ $(status_of "$(free_monitor a)") == suspended ]]' || fail "the guest does not suspend itself"
 }
 
 wakes() { # wakes the guest in QEMU's sense only, as the witness has nowhere to go back to

@@ -56,7 +56,7 @@ held=$(echo "$from"/a.tpm-*)
 swtpm socket --tpmstate "dir=$held" --ctrl "type=unixio,path=$held/socket" --tpm2 </dev/null >"$DIR/swtpm.log" 2>&1 &
 running=$!
 kill_at_exit $running
-wait_for 10 tpm_listens "$held/socket" || fail "the swtpm does not listen"
+wait_for 60 tpm_listens "$held/socket" || fail "the swtpm does not listen"
 cold 3
 assert_result '"a swtpm (process" in r["reason"] and "end it before" in r["reason"]'
 
@@ -65,7 +65,7 @@ mkdir "$DIR/second"
 swtpm socket --tpmstate "dir=$DIR/second" --ctrl "type=unixio,path=$held/socket" --tpm2 </dev/null >"$DIR/swtpm2.log" 2>&1 &
 second=$!
 kill_at_exit $second
-wait_for 10 tpm_listens "$held/socket" 1 || fail "the second swtpm does not listen"
+wait_for 60 tpm_listens "$held/socket" 1 || fail "the second swtpm does not listen"
 cold 3
 assert_result '"more than one swtpm has the socket" in r["reason"]'
 end_process $second

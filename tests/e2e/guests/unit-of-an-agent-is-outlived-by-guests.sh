@@ -24,7 +24,7 @@ cat >"$UNITS/vmferry-dst.service.d/test.conf" <<-DROPIN
 DROPIN
 systemctl daemon-reload
 systemctl start vmferry-dst.service
-wait_for 20 standing || fail "it does not listen: $(systemctl status vmferry-dst.service 2>&1 | tail -n 5)"
+wait_for 60 standing || fail "it does not listen: $(systemctl status vmferry-dst.service 2>&1 | tail -n 5)"
 DEST=$(sed -n 's/^listening on //p' "$DIR/dst.out")
 
 move a "$DEST" --psk-file "$DIR/psk"
@@ -37,7 +37,7 @@ first=$(scope)
 assert_eq "$(sed -n 's/^Seccomp:\t//p' "/proc/${GUEST_PID[a]}/status")" 2 "seccomp of the guest's QEMU"
 rm "$DIR/dst.out" # earlier messages are not repeated
 systemctl restart vmferry-dst.service
-wait_for 20 standing || fail "it does not listen again"
+wait_for 60 standing || fail "it does not listen again"
 guest_verify "$(orders a)" blocks
 
 DEST=$(sed -n 's/^listening on //p' "$DIR/dst.out")
@@ -46,7 +46,7 @@ assert_result 'r["disabled"] == []'
 assert_result 'not any("unit" in note for note in notices)' "notices about units"
 [[ -n $(scope) && $(scope) != "$first" ]] || fail "the guest is in $(<"/proc/${GUEST_PID[a]}/cgroup")"
 is_forgotten() { [[ $(show LoadState "$first") == not-found ]]; }
-wait_for 10 is_forgotten || fail "the scope of the guest that moved on is $(show LoadState "$first")"
+wait_for 60 is_forgotten || fail "the scope of the guest that moved on is $(show LoadState "$first")"
 systemctl stop vmferry-dst.service
 assert_eq "$(show ActiveState vmferry-dst.service)" inactive "the unit"
 guest_verify "$(orders a)" blocks

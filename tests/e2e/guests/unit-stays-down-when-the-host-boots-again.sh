@@ -10,7 +10,7 @@ if [[ $BOOT == 1 ]]; then
 	move a local --install-unit
 	assert_eq "$(result 'r["disabled"][0]["unit"]')" vm-a.service
 	assert_eq "$(result 'r["unit"]')" vmferry-a.service
-	wait_for 10 nobody_has_open "$DIR/a.raw" || fail "the old disk is in use again"
+	wait_for 60 nobody_has_open "$DIR/a.raw" || fail "the old disk is in use again"
 	assert_eq "$(show UnitFileState vm-a.service)" disabled "the unit"
 	assert_eq "$(show UnitFileState vmferry-a.service) $(show ActiveState vmferry-a.service)" "enabled inactive" "the new unit"
 	assert_eq "$(show RequiresMountsFor vmferry-a.service | tr ' ' '\n' | sort | xargs)" "$(printf '%s\n' "$TO" "$TOP/build/guest" | sort | xargs)" \

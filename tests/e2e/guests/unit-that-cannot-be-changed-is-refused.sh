@@ -49,7 +49,7 @@ cp "$(command -v tail)" "$DIR/virtiofsd"
 sed -i "s|\"tail\", \"-f\"|\"$DIR/virtiofsd\", \"-f\"|; s|^import.*|&\nended = subprocess.Popen([\"true\"])|" "$DIR/supervisor"
 START_WITH="exec $DIR/supervisor" unit_guest c vm-c.service Restart=always
 move_start c local --dry-run
-wait_for 20 process_is_gone "$MOVE_PID"
+wait_for 60 process_is_gone "$MOVE_PID"
 assert_result '"unit vm-c.service will be stopped and disabled here" in plan["afterwards"]'
 systemctl --user disable -q --now vm-c.service
 
@@ -90,7 +90,7 @@ move_wait 3
 [[ $(result 'r["reason"]') == *'vm-s.service'*'Restart=always'*'only root may change it'* ]] || fail "the reason is: $(result 'r["reason"]')"
 echo no >"$DIR/restart"
 move_start a local --dry-run
-wait_for 20 process_is_gone "$MOVE_PID"
+wait_for 60 process_is_gone "$MOVE_PID"
 assert_result '"unit vm-s.service ends with the guest; nothing starts it by itself" in plan["afterwards"]'
 PATH=$PATH_BEFORE
 echo "${GUEST_PID[a]}" >"/sys/fs/cgroup/user@$SANDBOX_UID.service/app.slice/vm-a.service/cgroup.procs"

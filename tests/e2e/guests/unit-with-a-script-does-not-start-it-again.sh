@@ -6,7 +6,7 @@
 LOOP='again() { "$0" again; }; [ "$1" = again ] || { tail -f /dev/null & while :; do again; done; }; exec'
 
 assert_not_restarted() {
-	wait_for 10 nobody_has_open "$DIR/a.raw" || fail "the old disk is in use again"
+	wait_for 60 nobody_has_open "$DIR/a.raw" || fail "the old disk is in use again"
 	[[ -z $(pgrep -f "^[^ ]*/qemu-system-[^ ]* .*$DIR/a[.]raw") ]] || fail "the guest was started again"
 	assert_eq "$(systemctl --user is-enabled vm-a.service || true)" disabled "the unit"
 	guest_verify "$(orders a)" blocks
@@ -20,7 +20,7 @@ SCRIPT=$(show MainPID vm-a.service)
 move_until local src-ready:stop
 assert_eq "$(state_of "$SCRIPT")" T "state of the script before COMMITTED"
 kill_now "$FAULT_PID"
-wait_for 10 process_is_gone "$MOVE_PID"
+wait_for 60 process_is_gone "$MOVE_PID"
 recover 1
 [[ $(state_of "$SCRIPT") == [SR] ]] || fail "the script does not go on: $(state_of "$SCRIPT")"
 assert_eq "$(show MainPID vm-a.service) $(show Restart vm-a.service)" "$SCRIPT always" "the unit"

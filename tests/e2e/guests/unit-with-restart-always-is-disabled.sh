@@ -13,7 +13,7 @@ assert_result "all(any('unit vm-a.service' in x and '--install-unit' in x for x 
 guest_verify "$(orders a)" blocks
 [[ ! -e $DIR/told-to-stop ]] || fail "the unit has told the guest to shut down, which is the destination's"
 unit_is_down() { [[ $(show ActiveState vm-a.service) == inactive ]]; }
-wait_for 10 unit_is_down || fail "the unit is $(show ActiveState vm-a.service)"
+wait_for 60 unit_is_down || fail "the unit is $(show ActiveState vm-a.service)"
 assert_eq "$(systemctl --user is-enabled vm-a.service || true)" disabled "the unit"
 nobody_has_open "$DIR/a.raw" || fail "the old disk is in use again"
 [[ ! -e $XDG_RUNTIME_DIR/systemd/user/vm-a.service.d ]] || fail "the runtime drop-in is still there"

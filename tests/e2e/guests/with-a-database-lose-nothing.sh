@@ -17,7 +17,7 @@ wait_for 60 has_disk_ops a $((before + 100)) || fail "the database takes no more
 guest_order "$(orders a)" quiesce
 guest_verify "$(orders a)" blocks
 guest_order "$(orders a)" poweroff
-wait_for 30 process_is_gone "${GUEST_PID[a]}" || fail "the guest does not power off"
+wait_for 60 process_is_gone "${GUEST_PID[a]}" || fail "the guest does not power off"
 assert_sound "$TO/a.qcow2"
 "$QEMU_IMG" convert -O raw "$TO/a.qcow2" "$DIR/fs.raw"
 PATH=$PATH:/usr/sbin:/sbin e2fsck -f -n "$DIR/fs.raw" >"$DIR/fsck" 2>&1 || fail "the file system is damaged: $(<"$DIR/fsck")"

@@ -29,6 +29,6 @@ for from in disk.raw "$ID-ova.ova"; do
 	pid=$(sed -nE 's/^imported: .*\(pid ([0-9]+)\).*/\1/p' "$DIR/import.out")
 	kill_at_exit "$pid"
 	[[ $EUID -ne 0 ]] || assert_eq "$(stat -c %u "/proc/$pid")" 65534 "whose QEMU it is"
-	wait_for 30 says "$DIR/theirs/$name.serial" "disk $SUM" || fail "$name has another disk: $(<"$DIR/import.err")"
+	wait_for 60 says "$DIR/theirs/$name.serial" "disk $SUM" || fail "$name has another disk: $(<"$DIR/import.err")"
 	end_process "$pid"
 done

@@ -21,7 +21,7 @@ three=$IMPORTED
 "$VMS/$ID-one.sh" </dev/null >"$DIR/one.log" 2>&1 &
 one=$!
 kill_at_exit $one
-wait_for 30 eval '[[ $(status_of "$VMS/$A.qmp" 2>/dev/null) == running ]]' || fail "the first does not start: $(<"$DIR/one.log")"
+wait_for 60 eval '[[ $(status_of "$VMS/$A.qmp" 2>/dev/null) == running ]]' || fail "the first does not start: $(<"$DIR/one.log")"
 assert_eq "$(name_of "$VMS/$A.qmp")" "$ID-one" "whose monitor has the name that it had"
 for name in two three; do
 	assert_eq "$(name_of "$VMS/$ID-$name-$A.qmp")" "$ID-$name" "whose monitor has a name of its own"
@@ -38,11 +38,11 @@ importer=$!
 kill_at_exit $importer
 exec 8>"$DIR/slow"
 head -c 20000 "$DIR/bundle.tar" >&8
-wait_for 30 grep -q 'importing guest' "$DIR/import.out" || fail "it does not begin: $(<"$DIR/import.err")"
+wait_for 60 grep -q 'importing guest' "$DIR/import.out" || fail "it does not begin: $(<"$DIR/import.err")"
 python3 -S -c 'import signal, socket, sys
 s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); signal.pause()' "$VMS/$A.qmp" 8>&- &
 kill_at_exit $!
-wait_for 10 test -S "$VMS/$A.qmp" || fail "there is no other"
+wait_for 60 test -S "$VMS/$A.qmp" || fail "there is no other"
 echo theirs >"$VMS/$LOG"
 tail -c +20001 "$DIR/bundle.tar" >&8
 exec 8>&-

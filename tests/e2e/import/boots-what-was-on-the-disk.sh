@@ -7,8 +7,8 @@
 . "$(dirname "$0")/../../lib/import.sh"
 
 boots() { # NAME: what runs says what is on its disk
-	wait_for 30 says "$VM/$1.serial" "disk " || fail "$1 does not boot: $(cat "$VM/$1.serial" "$DIR/import.out")"
-	wait_for 10 says "$VM/$1.serial" "disk $SUM" || fail "$1 has another disk: $(cat "$VM/$1.serial"), not $SUM"
+	wait_for 60 says "$VM/$1.serial" "disk " || fail "$1 does not boot: $(cat "$VM/$1.serial" "$DIR/import.out")"
+	wait_for 60 says "$VM/$1.serial" "disk $SUM" || fail "$1 has another disk: $(cat "$VM/$1.serial"), not $SUM"
 }
 
 boot_once() { # NAME FILE...

@@ -72,17 +72,17 @@ imported_qemu=$(grep -o 'process [0-9]*' "$DIR/recover.log" | cut -d' ' -f2)
 [[ $(tr '\0' ' ' <"/proc/$imported_qemu/cmdline") == *"$VMS/$A.qcow2"* ]] || fail "that process is another"
 kill_at_exit "$imported_qemu"
 kill "$imported_qemu"
-wait_for 20 process_is_gone "$imported_qemu" || fail "it does not end"
+wait_for 60 process_is_gone "$imported_qemu" || fail "it does not end"
 imported
 rm -f "$VMS/$A".*
 status=0 # a whole import is the user's, whatever becomes of its names
 VMFERRY_FAULT=first-start:kill try_import "$DIR/disk.raw" --name "$A" --start --accel tcg --qemu "$QEMU" </dev/null || status=$?
 assert_eq "$status" 137 "exit code of an import that is killed while it starts the guest"
-wait_for 30 eval 'process_that_has "$VMS/$A.qcow2" >"$DIR/pid"' || fail "its QEMU does not start"
+wait_for 60 eval 'process_that_has "$VMS/$A.qcow2" >"$DIR/pid"' || fail "its QEMU does not start"
 imported_qemu=$(<"$DIR/pid")
 kill_at_exit "$imported_qemu"
 kill "$imported_qemu"
-wait_for 20 process_is_gone "$imported_qemu" || fail "it does not end"
+wait_for 60 process_is_gone "$imported_qemu" || fail "it does not end"
 sed -i '1a # edited' "$VMS/$A.sh"
 recovers 0 'all was made before .*, and stays'
 imported
@@ -123,12 +123,12 @@ VMFERRY_FAULT=named-2:stop "$BIN/vmferry" import "$DIR/disk.raw" --disk-dir "$VM
 	>"$DIR/first.out" 2>"$DIR/first.err" </dev/null &
 first=$!
 kill_at_exit "$first"
-wait_for 30 eval 'grep -q "^State:.T" /proc/$first/status' || fail "it does not come to that: $(<"$DIR/first.err")"
+wait_for 60 eval 'grep -q "^State:.T" /proc/$first/status' || fail "it does not come to that: $(<"$DIR/first.err")"
 sh "$VMS/$A.sh" >"$DIR/sh.log" 2>&1 </dev/null &
-wait_for 30 eval 'process_that_has "$VMS/$A.qcow2" >"$DIR/pid"' || fail "the guest does not start: $(<"$DIR/sh.log")"
+wait_for 60 eval 'process_that_has "$VMS/$A.qcow2" >"$DIR/pid"' || fail "the guest does not start: $(<"$DIR/sh.log")"
 imported_qemu=$(<"$DIR/pid")
 kill_at_exit "$imported_qemu"
-wait_for 30 test -S "$VMS/$A.qmp" || fail "it has no monitor"
+wait_for 60 test -S "$VMS/$A.qmp" || fail "it has no monitor"
 kill -CONT "$first"
 status=0
 wait "$first" || status=$?
@@ -136,7 +136,7 @@ assert_eq "$status" 4 "exit code of the one whose guest runs ($(<"$DIR/first.err
 says "$VMS/$A.qcow2 is (open in process|locked)" "$DIR/first.err"
 recovers 0 'all was made before .*, and stays'
 kill "$imported_qemu"
-wait_for 20 process_is_gone "$imported_qemu" || fail "it does not end"
+wait_for 60 process_is_gone "$imported_qemu" || fail "it does not end"
 imported
 rm -f "$VMS/$A".*
 
@@ -157,7 +157,7 @@ rm "$VMS/$A".*
 VMFERRY_FAULT=made-2:stop "$BIN/vmferry" import "$DIR/disk.raw" --disk-dir "$VMS" --name "$A" --no-start >"$DIR/first.out" 2>"$DIR/first.err" </dev/null &
 first=$!
 kill_at_exit "$first"
-wait_for 30 eval 'grep -q "^State:.T" /proc/$first/status' || fail "it does not come to that: $(<"$DIR/first.err")"
+wait_for 60 eval 'grep -q "^State:.T" /proc/$first/status' || fail "it does not come to that: $(<"$DIR/first.err")"
 touch "$VMS/.$A.qcow2.vmferry-draft-"{0123456,012345678,01234567} "$VMS/.$A-b.qcow2.vmferry-draft-01234567" "$VMS/$A.qcow2.vmferry-draft-01234567"
 ln -s "$DIR/disk.raw" "$VMS/.$A.qcow2.vmferry-draft-89abcdef"
 python3 -S -c 'import os, sys; os.setxattr(sys.argv[1], "user.vmferry.draft", b"")' "$VMS/.$A.qcow2.vmferry-draft-0123456" # marked, and no name of ours
@@ -169,7 +169,7 @@ assert_eq "$(hidden)" "$before" "hidden files"
 assert_eq "$(<"$VMS/.$A.sh.vmferry-01234567")" theirs "the draft of another"
 [[ -e $DIR/disk.raw && ! -s $DIR/import.err ]] || fail "what it says: $(<"$DIR/import.err")"
 kill -CONT "$first"
-wait_for 30 process_is_gone "$first" || fail "the first does not end"
+wait_for 60 process_is_gone "$first" || fail "the first does not end"
 status=0
 wait "$first" || status=$?
 assert_eq "$status" 1 "exit code of the one whose names are taken ($(<"$DIR/first.err"))"
@@ -200,7 +200,7 @@ rm "$VMS"/*
 VMFERRY_FAULT=made-1:stop "$BIN/vmferry" import "$DIR/stream" --disk-dir "$VMS" >"$DIR/first.out" 2>"$DIR/first.err" </dev/null &
 first=$!
 kill_at_exit "$first"
-wait_for 30 grep -q '^State:.T' "/proc/$first/status" || fail "it does not come to that: $(<"$DIR/first.err")"
+wait_for 60 grep -q '^State:.T' "/proc/$first/status" || fail "it does not come to that: $(<"$DIR/first.err")"
 left=$(spools "$VMS" .vmferry-import)
 imports "$DIR/stream"
 [[ -s $VMS/$left/disk0.qcow2 && ! -s $DIR/import.err ]] || fail "what one has that is at it is gone: $(<"$DIR/import.err")"
@@ -217,7 +217,7 @@ mkdir "$VMS"
 VMFERRY_FAULT=made-2:stop "$BIN/vmferry" import "$DIR/disk.raw" --disk-dir "$VMS" --name "$A" --no-start >"$DIR/first.out" 2>"$DIR/first.err" </dev/null &
 first=$!
 kill_at_exit "$first"
-wait_for 30 grep -q '^State:.T' "/proc/$first/status" || fail "it does not come to that: $(<"$DIR/first.err")"
+wait_for 60 grep -q '^State:.T' "/proc/$first/status" || fail "it does not come to that: $(<"$DIR/first.err")"
 mv "$VMS" "$VMS-renamed"
 kill -CONT "$first"
 status=0

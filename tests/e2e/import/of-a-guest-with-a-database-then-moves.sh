@@ -29,7 +29,7 @@ MEM=256 guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
 wait_for 180 has_disk_ops a 300 || fail "the database takes no transactions"
 before=$(rows a)
 guest_order "$DIR/a.orders" poweroff >/dev/null || true
-wait_for 20 process_is_gone "${GUEST_PID[a]}" || fail "the guest does not power off"
+wait_for 60 process_is_gone "${GUEST_PID[a]}" || fail "the guest does not power off"
 unset "GUEST_PID[a]"
 
 to_ova "$ID-db" "$DIR/a.raw"

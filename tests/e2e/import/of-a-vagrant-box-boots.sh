@@ -8,7 +8,7 @@ boots() { # NAME FILE...
 	local name=$1
 	shift
 	imports --name "$name" --start "$@" -- -serial "file:$VM/$name.serial"
-	wait_for 30 says "$VM/$name.serial" "disk $SUM" || fail "$name has another disk: $(cat "$VM/$name.serial" "$DIR/import.out")"
+	wait_for 60 says "$VM/$name.serial" "disk $SUM" || fail "$name has another disk: $(cat "$VM/$name.serial" "$DIR/import.out")"
 	end_process "$IMPORTED"
 	assert_eq "$(find "$VM" -name '.*vmferry*')" "" "what is left of hidden names"
 }

@@ -22,7 +22,7 @@ PY
 for name in sparse.tar.gz whole.tar.gz open.tar pax.tar.gz python.tar.gz; do
 	guest=$ID-${name%%.*}
 	imports "$DIR/$ID-$name" --memory 128M --start -- -serial "file:$VM/$guest.serial"
-	wait_for 30 says "$VM/$guest.serial" "disk $SUM" || fail "$guest has another disk: $(cat "$VM/$guest.serial" "$DIR/import.out")"
+	wait_for 60 says "$VM/$guest.serial" "disk $SUM" || fail "$guest has another disk: $(cat "$VM/$guest.serial" "$DIR/import.out")"
 	end_process "$IMPORTED"
 	"$QEMU_IMG" compare -q -f qcow2 -F raw "$VM/$guest.qcow2" "$DIR/gce/disk.raw" || fail "$guest has another disk"
 	assert_eq "$(find "$VM" -name '.*vmferry*')" "" "what is left of hidden names"

@@ -8,7 +8,7 @@ boots() { # NAME FILE...
 	local name=$1
 	shift
 	imports --name "$name" --start "$@" -- -serial "file:$VM/$name.serial"
-	wait_for 30 says "$VM/$name.serial" "disk $SUM" || fail "$name has another disk: $(cat "$VM/$name.serial" "$DIR/import.out")"
+	wait_for 60 says "$VM/$name.serial" "disk $SUM" || fail "$name has another disk: $(cat "$VM/$name.serial" "$DIR/import.out")"
 	end_process "$IMPORTED"
 }
 
@@ -38,7 +38,7 @@ boots "$ID-conf" "$DIR/100.conf"
 # a q35 guest's first card is on bus 6 in slot 18, where its firmware finds it behind Proxmox VE's bridges: Linux calls it enp6s18
 sed '0,/^cores/s//machine: q35\n&/' "$DIR/100.conf" >"$DIR/101.conf"
 imports --name "$ID-q35" --start "$DIR/101.conf" -- -serial "file:$VM/$ID-q35.serial"
-wait_for 30 says "$VM/$ID-q35.serial" "disk $SUM" || fail "it has another disk: $(cat "$VM/$ID-q35.serial" "$DIR/import.out")"
+wait_for 60 says "$VM/$ID-q35.serial" "disk $SUM" || fail "it has another disk: $(cat "$VM/$ID-q35.serial" "$DIR/import.out")"
 qmp "$VM/$ID-q35.qmp" '{"execute": "query-pci"}' | python3 -S -c '
 import json, sys
 def devices(buses):

@@ -28,7 +28,7 @@ END
 echo "$head<key>view</key><integer>1</integer></dict></plist>" >"$bundle/view.plist" # settings of the program that showed the guest
 
 imports "$bundle" --start -- -serial "file:$VM/serial"
-wait_for 30 says "$VM/serial" "disk $SUM" || fail "another disk: $(cat "$VM/serial" "$DIR/import.out")"
+wait_for 60 says "$VM/serial" "disk $SUM" || fail "another disk: $(cat "$VM/serial" "$DIR/import.out")"
 end_process "$IMPORTED"
 "$QEMU_IMG" compare -q -f qcow2 -F raw "$VM/$ID-web.qcow2" "$DIR/disk.raw" || fail "another disk"
 

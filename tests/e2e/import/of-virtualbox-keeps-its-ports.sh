@@ -28,7 +28,7 @@ XML
 
 boots() { # NAME
 	imports --name "$1" --start "$DIR/vbox" -- -serial "file:$VM/$1.serial"
-	wait_for 30 says "$VM/$1.serial" "disk $SUM" || fail "$1 has another disk: $(cat "$VM/$1.serial" "$DIR/import.out")"
+	wait_for 60 says "$VM/$1.serial" "disk $SUM" || fail "$1 has another disk: $(cat "$VM/$1.serial" "$DIR/import.out")"
 }
 
 boots "$ID-first"

@@ -243,7 +243,7 @@ refused 'too long for a socket' "$DIR/a.raw" --name "$(printf 'x%.0s' {1..100})"
 "$QEMU" -accel tcg -m 64 -display none -nodefaults -name "$ID-runs" </dev/null >"$DIR/runs.stderr" 2>&1 &
 guest_adopt runs $!
 listed() { vmferry list "$ID-runs" >/dev/null 2>&1; }
-wait_for 20 listed || fail "the other guest does not run"
+wait_for 60 listed || fail "the other guest does not run"
 refused "a guest $ID-runs runs here already" "$DIR/a.raw" --name "$ID-runs"
 
 # --- what fails later ---------------------------------------------------------------------------
@@ -331,12 +331,12 @@ before=$(everything)
 "$BIN/vmferry" import "$DIR/a.raw" --disk-dir "$VM" --name "$ID-stops" --accel tcg --qemu "$DIR/bin/qemu-system-x86_64" </dev/null >"$DIR/import.out" 2>"$DIR/import.err" &
 pid=$!
 kill_at_exit "$pid"
-wait_for 20 test -s "$DIR/import.child" || fail "it does not convert: $(cat "$DIR/import.err")"
+wait_for 60 test -s "$DIR/import.child" || fail "it does not convert: $(cat "$DIR/import.err")"
 kill_at_exit "$(<"$DIR/import.child")"
 kill -TERM "$pid"
 status=0
 wait "$pid" || status=$?
 assert_eq "$status" 1 "exit code when it is interrupted"
 grep -q 'interrupted; nothing is left behind' "$DIR/import.err" || fail "$(cat "$DIR/import.err")"
-wait_for 10 process_is_gone "$(<"$DIR/import.child")" || fail "qemu-img goes on"
+wait_for 60 process_is_gone "$(<"$DIR/import.child")" || fail "qemu-img goes on"
 [[ $before == "$(everything)" ]] || fail "an interrupted import leaves something: $(ls -A "$VM")"

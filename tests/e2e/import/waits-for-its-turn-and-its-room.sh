@@ -37,7 +37,7 @@ move_comes() { # [NOTE]: what it is about to take
 	flock "$VMFERRY_RUNTIME_DIR/in/t00000001" sleep 300 &
 	MOVE=$!
 	kill_at_exit "$MOVE"
-	wait_for 10 eval '! flock -n "$VMFERRY_RUNTIME_DIR/in/t00000001" true' || fail "no ticket is held"
+	wait_for 60 eval '! flock -n "$VMFERRY_RUNTIME_DIR/in/t00000001" true' || fail "no ticket is held"
 }
 
 move_ends() {
@@ -50,7 +50,7 @@ has_said() { # NAME TEXT
 }
 
 says_so() { # NAME TEXT
-	wait_for 30 has_said "$1" "$2" || fail "$1 does not say '$2': $(cat "$DIR/$1.json" "$DIR/$1.log")"
+	wait_for 60 has_said "$1" "$2" || fail "$1 does not say '$2': $(cat "$DIR/$1.json" "$DIR/$1.log")"
 }
 
 ends() { # NAME STATUS

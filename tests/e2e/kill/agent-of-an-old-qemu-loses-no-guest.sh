@@ -7,7 +7,7 @@ QEMU=$(qemu_called 7.2) QEMU_THERE=
 dies_in_the_blackout() { # [OPTION...]
 	move_until local src-pre-switchover "$@"
 	guard_ends
-	wait_for 10 process_is_gone "$MOVE_PID"
+	wait_for 60 process_is_gone "$MOVE_PID"
 }
 
 guest_a

@@ -16,7 +16,7 @@ cut_off() { # [and-qemu]
 	kill_now "$MOVE_PID"
 	[[ -z ${1:-} ]] || kill_now "$(qemu_dst)"
 	kill_now "$session"
-	wait_for 20 nothing_there || fail "left: $(ls -A "$TO" "$DIR/dst-run"), $(ours)"
+	wait_for 60 nothing_there || fail "left: $(ls -A "$TO" "$DIR/dst-run"), $(ours)"
 	recover 1
 }
 

@@ -30,7 +30,7 @@ end_process "$DST_PID"
 rmdir "$DIR/d1"
 mv "$DIR/mounted" "$DIR/d1"
 listen_dst --listen "$DST_ADDRESS"
-wait_for 10 has_its_place || fail "the old copy is elsewhere: $(ls -i "$DIR/d1")"
+wait_for 60 has_its_place || fail "the old copy is elsewhere: $(ls -i "$DIR/d1")"
 assert_eq "$(sha256sum <"$DIR/d1/a.raw")" "$sum" "what is in the old copy"
 
 move a "$DST_ADDRESS" --reuse "$DIR/d2/a.raw"

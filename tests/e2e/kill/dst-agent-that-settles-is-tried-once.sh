@@ -34,7 +34,7 @@ kill_at_exit "$session"
 kill -STOP "$session" # the session does not notice the other's end
 kill_now "$MOVE_PID"
 kill_now "$session"
-wait_for 10 tried_and_does_no_more || fail "it has tried $(tries) times"
+wait_for 60 tried_and_does_no_more || fail "it has tried $(tries) times"
 assert_eq "$(tries)" 1 "how often it has tried"
 [[ -e $TO/a.raw ]] || fail "$TO was cleared all the same"
 

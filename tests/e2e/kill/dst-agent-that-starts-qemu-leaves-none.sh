@@ -13,8 +13,8 @@ done
 # ... and as the whole side has died, the next start ends it
 move_until listener dst-qemu-launched:stop
 kill_now "$DST_PID"
-wait_for 20 qemu_dst >/dev/null || fail "no QEMU was started"
-wait_for 20 test -S "$TO/a.mon" || fail "QEMU did not begin"
+wait_for 60 qemu_dst >/dev/null || fail "no QEMU was started"
+wait_for 60 test -S "$TO/a.mon" || fail "QEMU did not begin"
 kill_now "$FAULT_PID"
 move_wait 4
 listen_dst --listen "$DEST"

@@ -39,8 +39,8 @@ first=a other=b
 kill_now "${SESSION[$first]}"
 fault_wait
 kill_now "${SESSION[$other]}"
-wait_for 10 test ! -e "/proc/${SESSION[$other]}" || fail "the listener has not heard of it"
+wait_for 60 test ! -e "/proc/${SESSION[$other]}" || fail "the listener has not heard of it"
 fault_continue
-wait_for 20 nothing_there || fail "left: $(find "${INTO[@]}" -mindepth 1), $(journals)"
+wait_for 60 nothing_there || fail "left: $(find "${INTO[@]}" -mindepth 1), $(journals)"
 guest_verify "$(orders a)" blocks
 guest_verify "$(orders b)"

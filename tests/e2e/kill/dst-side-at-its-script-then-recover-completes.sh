@@ -9,7 +9,7 @@ for point in after-DST_STARTED dst-script-named; do
 	move_until listener "$point:stop"
 	status=6
 	if [[ $point == dst-script-named ]]; then
-		wait_for 20 grep -q 'src: hand-off: PEER DST_STARTED' "$DIR/move.log" || fail "the source has not heard that the guest runs there"
+		wait_for 60 grep -q 'src: hand-off: PEER DST_STARTED' "$DIR/move.log" || fail "the source has not heard that the guest runs there"
 		status=7
 	fi
 	kill_now "$DST_PID"
@@ -18,7 +18,7 @@ for point in after-DST_STARTED dst-script-named; do
 	listen_dst --listen "$DEST"
 	FROM=${GUEST_AT[a]:-$DIR}
 	recover 0
-	wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
+	wait_for 60 process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
 	guest_is_there
 	assert_moved "$FROM/a.raw"
 	said recover.log "$TO/a.sh starts the guest again"

@@ -18,7 +18,7 @@ flock -n "$held" || fail "somebody has the journal"
 listen_dst --listen "$DEST" {held}<&-
 ! is_alone || fail "it was not waited for who has the journal"
 exec {held}<&-
-wait_for 10 is_alone || fail "not removed: $(ours)"
+wait_for 60 is_alone || fail "not removed: $(ours)"
 recover 1
 assert_at_source
 assert_next_move_succeeds

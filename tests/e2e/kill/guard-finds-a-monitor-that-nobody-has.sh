@@ -8,7 +8,7 @@ occupy() { # SOCKET: a client that connects now, and keeps the monitor once it i
 	"$TOP/tests/lib/occupy.py" "$1" >"$DIR/client" &
 	CLIENT=$!
 	kill_at_exit "$CLIENT"
-	wait_for 10 grep -qs connected "$DIR/client" || fail "nobody can connect to $1"
+	wait_for 60 grep -qs connected "$DIR/client" || fail "nobody can connect to $1"
 }
 
 guard() {
@@ -24,7 +24,7 @@ stands() { # with the agent dead, and so many of its monitors taken
 guest_a
 stands
 kill_now "$MOVE_PID"
-wait_for 30 runs_here || fail "the guard does not try the other monitor: $(<"$DIR/move.log")"
+wait_for 60 runs_here || fail "the guard does not try the other monitor: $(<"$DIR/move.log")"
 end_process "$first"
 recover 1
 assert_at_source
@@ -32,10 +32,10 @@ assert_at_source
 stands
 occupy "$DIR/a.mon"
 kill_now "$MOVE_PID"
-wait_for 20 grep -q "cannot be told to go on\|has died: " "$DIR/move.log" || fail "the guard says nothing"
+wait_for 60 grep -q "cannot be told to go on\|has died: " "$DIR/move.log" || fail "the guard says nothing"
 guard || fail "the guard has given up"
 end_process "$CLIENT"
-wait_for 30 runs_here || fail "the guard does not find the monitor that became free"
+wait_for 60 runs_here || fail "the guard does not find the monitor that became free"
 end_process "$first"
 recover 1
 assert_at_source

@@ -27,7 +27,7 @@ kept() { # COUNT: the guard has as many sockets, the listening one, and the one 
 cut_off() { # CONNECTIONS OPTION...: sets GUARD, which stands still
 	move_until local memory --hold "${@:2}"
 	GUARD=$(guard_pid)
-	wait_for 10 kept "$1" || fail "the guard has $(ls -l "/proc/$GUARD/fd")"
+	wait_for 60 kept "$1" || fail "the guard has $(ls -l "/proc/$GUARD/fd")"
 	assert_eq "$(connections)" "$1" "QEMU's connections"
 	kill -STOP "$GUARD"
 	kill_now "$MOVE_PID"
@@ -36,7 +36,7 @@ cut_off() { # CONNECTIONS OPTION...: sets GUARD, which stands still
 }
 
 assert_let_go() {
-	wait_for 30 eval '! guard_pid >/dev/null' || fail "the guard does not end"
+	wait_for 60 eval '! guard_pid >/dev/null' || fail "the guard does not end"
 	is_over || fail "the migration is $(migration), or not cleaned up"
 	assert_eq "$(connections)" 0 "QEMU's connections in the end"
 }
@@ -55,9 +55,9 @@ cut_off 5 --multifd 4 --channels 4
 timeout 60 "$BIN/vmferry" recover a -v </dev/null >"$DIR/recover.out" 2>"$DIR/recover.log" &
 RECOVER=$!
 kill_at_exit "$RECOVER"
-wait_for 30 eval '[[ $(migration) != active ]]' || fail "recover does not cancel: $(<"$DIR/recover.log")"
+wait_for 60 eval '[[ $(migration) != active ]]' || fail "recover does not cancel: $(<"$DIR/recover.log")"
 kill -CONT "$GUARD"
-wait_for 30 is_over || fail "the migration is $(migration)"
+wait_for 60 is_over || fail "the migration is $(migration)"
 status=0
 wait "$RECOVER" || status=$?
 assert_eq "$status" 1 "exit code of vmferry recover ($(tail -n 2 "$DIR/recover.log"))"

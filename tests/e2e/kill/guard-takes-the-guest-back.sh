@@ -9,7 +9,7 @@
 cut_off() { # POINT
 	move_until local "$1"
 	assert_eq "$FAULT_PID" "$MOVE_PID"
-	wait_for 30 runs_here || fail "$1: the guest does not run: $(status_of "$(free_monitor a)" || state_of "${GUEST_PID[a]}")"
+	wait_for 60 runs_here || fail "$1: the guest does not run: $(status_of "$(free_monitor a)" || state_of "${GUEST_PID[a]}")"
 	guest_verify "$(orders a)" blocks >/dev/null
 	recover 1
 	assert_at_source
@@ -23,7 +23,7 @@ done
 # A guest that was paused before stays paused.
 qmp "$(free_monitor a)" '{"execute": "stop"}' >/dev/null
 move_until local before-SRC_COMMITTED
-wait_for 30 eval '! guard_pid >/dev/null' || fail "the guard does not end"
+wait_for 60 eval '! guard_pid >/dev/null' || fail "the guard does not end"
 assert_eq "$(status_of "$(free_monitor a)")" postmigrate "a guest that was paused"
 qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
 recover 1

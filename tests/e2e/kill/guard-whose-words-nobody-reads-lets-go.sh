@@ -22,7 +22,7 @@ mkdir "$TO"
 MOVE_PID=$!
 kill_at_exit "$MOVE_PID"
 fault_wait
-wait_for 10 runs_here || fail "the guard does not take the guest back"
+wait_for 60 runs_here || fail "the guard does not take the guest back"
 recover 1
 guard_ends
 assert_at_source

@@ -44,7 +44,7 @@ at() { # POINT WHO: it is killed there
 
 settled() { # WHEN LOST: where is it?
 	local has
-	wait_for 10 eval '[[ $(qemus | wc -l) -le 1 ]]' || fail "$1: $(qemus | wc -l) QEMUs, the last word was $CODE: $(tail -n 2 "$DIR/recover.log")"
+	wait_for 60 eval '[[ $(qemus | wc -l) -le 1 ]]' || fail "$1: $(qemus | wc -l) QEMUs, the last word was $CODE: $(tail -n 2 "$DIR/recover.log")"
 	has=$(qemus)
 	if [[ -z $has && -n $2 ]]; then
 		echo "$1: lost with its new QEMU ($CODE)"

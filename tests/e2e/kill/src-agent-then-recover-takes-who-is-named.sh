@@ -12,7 +12,7 @@ cut_off() { # GUEST
 }
 
 while_it_dies() { # the destination's agent, which is its child, has nothing more to say
-	wait_for 20 process_is_gone "$MOVE_PID" || fail "the agent does not die"
+	wait_for 60 process_is_gone "$MOVE_PID" || fail "the agent does not die"
 }
 
 tell() { # STATUS WORD...: to recover; nothing that is not asked for becomes of a journal

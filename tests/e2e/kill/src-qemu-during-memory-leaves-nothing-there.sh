@@ -9,7 +9,7 @@ cut_off() {
 	unset "GUEST_PID[a]"
 	move_wait 8
 	assert_result 'r["outcome"] == "rolled-back" and r["guest"] == "none" and r["where"] == "nowhere" and "QEMU" in r["reason"]'
-	wait_for 10 nothing_runs || fail "left: $(ours)"
+	wait_for 60 nothing_runs || fail "left: $(ours)"
 	[[ -z $(ls -A "$TO") ]] || fail "left at the destination: $(ls -A "$TO")"
 	assert_nothing_unfinished
 }

@@ -15,12 +15,12 @@ guest_a
 for point in src-acknowledge src-pre-switchover src-held; do
 	stop_at "$point"
 	since=$(stat -c %Y "$DIR/fault")
-	wait_for 40 process_is_gone "$MOVE_PID" || fail "$point: the agent is still there"
+	wait_for 60 process_is_gone "$MOVE_PID" || fail "$point: the agent is still there"
 	had=$(($(date +%s) - since))
 	((had >= 9)) || fail "$point: the agent had only $had s"
-	wait_for 30 runs_here || fail "$point: the guest does not run: $(status_of "$(free_monitor a)" || state_of "${GUEST_PID[a]}")"
+	wait_for 60 runs_here || fail "$point: the guest does not run: $(status_of "$(free_monitor a)" || state_of "${GUEST_PID[a]}")"
 	guest_verify "$(orders a)" blocks >/dev/null
-	wait_for 10 grep -aq 'the guest goes on here' "$DIR/move.log" || fail "nobody was told: $(tail -n 3 "$DIR/move.log")"
+	wait_for 60 grep -aq 'the guest goes on here' "$DIR/move.log" || fail "nobody was told: $(tail -n 3 "$DIR/move.log")"
 	recover 1
 	assert_at_source
 done

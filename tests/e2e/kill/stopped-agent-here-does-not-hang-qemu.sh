@@ -9,7 +9,7 @@ move_until local disks
 begin=$SECONDS
 kill -STOP "$MOVE_PID"
 timeout 60 "$ASK" qmp "$(free_monitor a)" '{"execute": "stop"}' >"$DIR/stop" 2>&1 || fail "QEMU does not answer: $(<"$DIR/stop")"
-wait_for 30 process_is_gone "$MOVE_PID" || fail "the agent is still there"
+wait_for 60 process_is_gone "$MOVE_PID" || fail "the agent is still there"
 ((SECONDS - begin >= 14)) || fail "the agent had only $((SECONDS - begin)) s"
 grep -aq 'was stopped (SIGSTOP) for 16 s while the guest runs' "$DIR/move.log" || fail "nobody was told: $(tail -n 3 "$DIR/move.log")"
 assert_eq "$(status_of "$(free_monitor a)")" paused "run state after somebody's stop"

@@ -32,7 +32,7 @@ for point in src-held before-DST_STARTED; do
 done
 
 move_until listener after-DST_START:stop
-wait_for 30 grep -q 'trying to reach it again' "$DIR/move.json" || fail "the source does not ask again"
+wait_for 60 grep -q 'trying to reach it again' "$DIR/move.json" || fail "the source does not ask again"
 ! wait_for 5 fault_agent_is_gone || fail "an agent that was stopped for a moment was ended" # the agent has been looked at by then
 fault_continue
 move_wait

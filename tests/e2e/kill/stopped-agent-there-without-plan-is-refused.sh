@@ -12,7 +12,7 @@ kill_at_exit "$FAULT_PID"
 move_wait 3
 assert_result "r['reason'] == 'the destination does not answer'"
 fault_continue
-wait_for 10 process_is_gone "$FAULT_PID" || fail "the agent that was stopped does not end"
+wait_for 60 process_is_gone "$FAULT_PID" || fail "the agent that was stopped does not end"
 assert_at_source
 
 # The agent has sent its plan, and is stopped before it is ready: that is reported, and waited for until the user cancels.
@@ -22,7 +22,7 @@ wait_event 'ev["event"] == "notice" and "has not been ready for 15 s" in ev["tex
 vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 fault_continue
-wait_for 10 process_is_gone "$FAULT_PID" || fail "the agent that was stopped does not end"
+wait_for 60 process_is_gone "$FAULT_PID" || fail "the agent that was stopped does not end"
 assert_at_source
 
 to_listener

@@ -19,7 +19,7 @@ at_destination() {
 
 source_dies() { # POINT BEFORE AFTER: where libvirt has it before somebody recovers, and afterwards
 	libvirt_cold_dies source "$1"
-	wait_for 10 process_is_gone "$MOVE_PID" || fail "$1: the agent lives on"
+	wait_for 60 process_is_gone "$MOVE_PID" || fail "$1: the agent lives on"
 	guard_ends
 	assert_eq "$(where_defined)" "$2" "where libvirt has it before anybody recovers, $1"
 	[[ $2$3 != nowheresource ]] || said move.log 'has died. The guest is undecided: .*libvirt does not define it here. Run: vmferry recover'

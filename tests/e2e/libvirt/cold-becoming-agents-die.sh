@@ -49,7 +49,7 @@ source_dies() { # POINT WHERE STATUS of recover
 	fault "$1"
 	becoming_start
 	fault_wait
-	wait_for 10 process_is_gone "$MOVE_PID" || fail "$1: the agent lives on"
+	wait_for 60 process_is_gone "$MOVE_PID" || fail "$1: the agent lives on"
 	recover "$3"
 	assert_becomes "$2"
 }

@@ -44,7 +44,7 @@ VMFERRY_FAULT=src-undefined:kill libvirt_move_start a b wiki --how cold --as pla
 wait_for 60 process_is_gone "$MOVE_PID" || fail "the agent lives on"
 wait "$MOVE_PID" 2>/dev/null || true
 defined_again() { [[ $(defined_at a) == wiki ]]; }
-wait_for 30 defined_again || fail "libvirt does not have it again"
+wait_for 60 defined_again || fail "libvirt does not have it again"
 vmferry_at a recover wiki >"$DIR/recover" 2>&1 || true
 facts | diff "$DIR/before" - || fail "it is not back as it was: $(cat "$DIR/recover")"
 assert_nothing_unfinished

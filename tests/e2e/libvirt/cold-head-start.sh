@@ -85,7 +85,7 @@ wait_for 60 process_is_gone "$MOVE_PID" || fail "the move does not end"
 runs_here
 head_start --hold
 kill -KILL "$MOVE_PID"
-wait_for 10 process_is_gone "$MOVE_PID" || fail "the agent does not die"
+wait_for 60 process_is_gone "$MOVE_PID" || fail "the agent does not die"
 runs_here
 vmferry_at a recover "$NAME" >"$DIR/recover" 2>&1 || true
 runs_here

@@ -73,7 +73,7 @@ cd "$DIR" # the directory of the file
 "$QEMU" -name $NAME -machine none -display none -nodefaults -S &
 twin=$!
 kill_at_exit $twin
-wait_for 10 grep -aq -- -name "/proc/$twin/cmdline"
+wait_for 60 grep -aq -- -name "/proc/$twin/cmdline"
 only_off 3 "a guest $NAME runs here" $NAME
 "$QEMU_IMG" create -q -f qcow2 "$at_a/digits.qcow2" 1M
 libvirt_define a $twin "$LIBVIRT_GUESTS/digits.qcow2:qcow2"
@@ -154,7 +154,7 @@ assert_untouched
 before_it_is_undefined() { # MOVE_PID is stopped there
 	rm -f "$DIR/fault"
 	VMFERRY_FAULT=src-definition-kept:stop:$DIR/fault libvirt_move_start a b "$NAME" --how cold
-	wait_for 30 eval '[[ -s $DIR/fault && $(sed "s/.*) \(.\).*/\1/" "/proc/$MOVE_PID/stat") == T ]]' || fail "the definition is not kept"
+	wait_for 60 eval '[[ -s $DIR/fault && $(sed "s/.*) \(.\).*/\1/" "/proc/$MOVE_PID/stat") == T ]]' || fail "the definition is not kept"
 }
 goes_on() { # STATUS
 	kill -CONT "$MOVE_PID"

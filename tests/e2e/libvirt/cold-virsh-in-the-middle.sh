@@ -72,13 +72,13 @@ stopped_at src-undefining
 libvirt_in a virsh start "$NAME" </dev/null >"$DIR/start.out" 2>&1 &
 START=$!
 kill_at_exit "$START"
-wait_for 20 test -e "$DIR/hooked" || fail "libvirt has run no hook: $(cat "$DIR/start.out")"
+wait_for 60 test -e "$DIR/hooked" || fail "libvirt has run no hook: $(cat "$DIR/start.out")"
 fault_continue
-wait_for 20 eval '[[ $(cut -d" " -f1 "/proc/$MOVE_PID/syscall") == 7 ]]' || fail "libvirt is not asked to undefine it" # poll(2)
+wait_for 60 eval '[[ $(cut -d" " -f1 "/proc/$MOVE_PID/syscall") == 7 ]]' || fail "libvirt is not asked to undefine it" # poll(2)
 kill_now "$MOVE_PID"
-wait_for 20 guard_pid >/dev/null || fail "there is no guard"
+wait_for 60 guard_pid >/dev/null || fail "there is no guard"
 : >"$DIR/unhook"
-wait_for 20 process_is_gone "$START" || fail "virsh start does not end"
+wait_for 60 process_is_gone "$START" || fail "virsh start does not end"
 guard_ends
 recover 1
 assert_whole source

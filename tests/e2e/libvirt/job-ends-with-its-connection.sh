@@ -46,7 +46,7 @@ state() { # HOST
 }
 
 knows_none() { # HOST WHAT: libvirt sees the end of a QEMU a moment after it
-	wait_for 10 eval '[[ -z $(libvirt_in "$1" virsh -q list --all) ]]' || fail "guests $2: $(libvirt_in "$1" virsh -q list --all)"
+	wait_for 60 eval '[[ -z $(libvirt_in "$1" virsh -q list --all) ]]' || fail "guests $2: $(libvirt_in "$1" virsh -q list --all)"
 }
 
 begins() { # Begins a migration over another connection.
@@ -66,7 +66,7 @@ steps_begin other a
 does job begin chat "unix://$DIR/ram" "$DIR/cookie" "$DIR/xml"
 refused 114 other begin chat "unix://$DIR/ram" "$DIR/cookie" "$DIR/xml"
 kill_steps job
-wait_for 10 begins || fail "the job outlives its connection: $SAID"
+wait_for 60 begins || fail "the job outlives its connection: $SAID"
 assert_eq "$(state a)" "running (booted)" "the guest afterwards"
 does other confirm chat cancel
 assert_eq "$(state a)" "running (booted)" "the guest after a Confirm that cancels"
@@ -79,7 +79,7 @@ for way in close finish; do
 	guest_adopt "chat-$way" "$(<"$(libvirt_at b /run/libvirt/qemu/chat.pid)")"
 	[[ $way == close ]] || does there finish chat cancel
 	kill_steps there
-	wait_for 10 process_is_gone "${GUEST_PID[chat-$way]}" || fail "QEMU outlives $way"
+	wait_for 60 process_is_gone "${GUEST_PID[chat-$way]}" || fail "QEMU outlives $way"
 	knows_none b "there after $way"
 	rm -f "$DIR/ram"
 done

@@ -41,7 +41,7 @@ vmferry_at a check $shop "${ADDRESS_AT[b]}" >"$DIR/check" || fail "check: $(cat 
 # One whose QEMU is stopped, as a move leaves it until that is settled: libvirt is not asked, and nothing else says what it has.
 pid=$(<"$pidfiles/$shop.pid")
 kill -STOP "$pid"
-wait_for 10 grep -q '^State:.*(stopped)' "/proc/$pid/status"
+wait_for 60 grep -q '^State:.*(stopped)' "/proc/$pid/status"
 vmferry_at a list >"$DIR/list"
 vmferry_at a list --json $shop >"$DIR/list.json"
 kill -CONT "$pid"

@@ -24,7 +24,7 @@ does_not_start_here() { # though it is ended
 }
 
 no_guard() {
-	wait_for 10 eval '! guard_pid >/dev/null' || fail "who holds the locks does not end: $(guard_pid)"
+	wait_for 60 eval '! guard_pid >/dev/null' || fail "who holds the locks does not end: $(guard_pid)"
 }
 
 # The guest is ended here, and is to be started, when it has been given up.

@@ -93,7 +93,7 @@ begins "$G/web.raw:raw"
 libvirt_in a virsh -q destroy $web
 "${QEMU%/*}/qemu-nbd" -t -k "$DIR/nbd" -f raw -x web --shared 4 "$at_a/web.raw" </dev/null &>"$DIR/nbd.log" &
 kill_at_exit "$!"
-wait_for 20 test -S "$DIR/nbd"
+wait_for 60 test -S "$DIR/nbd"
 begins "$G/web.raw:raw" "s|<disk type='file'|<disk type='network'|; s|<source file='$G/web.raw'/>|<source protocol='nbd' name='web'><host transport='unix' socket='$DIR/nbd'/></source>|"
 refused 'would stay where it is, on a network.* or, if that disk is on a network, move the guest once it is shut down (--how cold)'
 libvirt_in a virsh -q destroy $web

@@ -80,7 +80,7 @@ grep -q "is for a guest of libvirt's, and $wiki is none" "$DIR/out" || fail "it 
 vmferry_at b migrate $wiki local --disk-dir "$G/next" --json >"$DIR/move.json" 2>"$DIR/move.log" || fail "it does not move on: $(tail -n 3 "$DIR/move.log")"
 arrived "$at_b/next"
 qmp "$at_b/next/$wiki.qmp" '{"execute": "quit"}' >/dev/null
-wait_for 20 process_is_gone "${GUEST_PID[$wiki]}"
+wait_for 60 process_is_gone "${GUEST_PID[$wiki]}"
 rm -rf "${at_b:?}"/*
 
 # --- quick, to another directory, as QEMU's own stream -------------------------------------------------------

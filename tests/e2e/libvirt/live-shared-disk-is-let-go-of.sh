@@ -14,8 +14,8 @@ fault_wait
 # A libvirt that does so has done it.
 libvirt_in b virsh -q qemu-monitor-command "$NAME" '{"execute":"blockdev-set-active","arguments":{"active":true}}' >"$DIR/active"
 fault_continue
-wait_for 30 test -s "$DIR/second" || fail "the guest does not come to be handed over: $(tail -n 3 "$DIR/move.log")"
-wait_for 20 process_is_gone "$MOVE_PID" || fail "the agent lives on"
+wait_for 60 test -s "$DIR/second" || fail "the guest does not come to be handed over: $(tail -n 3 "$DIR/move.log")"
+wait_for 60 process_is_gone "$MOVE_PID" || fail "the agent lives on"
 guard_ends
 recover 1
 assert_runs_at source

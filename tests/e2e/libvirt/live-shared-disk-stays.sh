@@ -38,7 +38,7 @@ runs_at() { # HOST OTHER IMAGES: so many are left at the other
 	guest_adopt $web "$(<"$(libvirt_at "$1" "/run/libvirt/qemu/$web.pid")")"
 	GUEST_AT[$web]=$(libvirt_at "$1" "$G")
 	guest_verify "$(orders $web)"
-	wait_for 10 is_qemus || fail "the shared disk belongs to user $(stat -c %u "$shared")" # the destination's, after its last word
+	wait_for 60 is_qemus || fail "the shared disk belongs to user $(stat -c %u "$shared")" # the destination's, after its last word
 	assert_eq "$(find "$(libvirt_at "$2" "$G")" -name '*.qcow2' | wc -l)" "$3" "images at $2"
 	assert_nothing_unfinished
 }
@@ -61,8 +61,8 @@ runs_at b a 1
 # Somebody writes to it while it is handed over.
 VMFERRY_FAULT=before-DST_START:stop:$DIR/stopped listen_at a
 libvirt_move_start b a $web --reuse auto
-wait_for 30 test -s "$DIR/stopped"
-wait_for 30 eval '[[ $(sed "s/.*) \(.\).*/\1/" "/proc/$(<"$DIR/stopped")/stat") == T ]]'
+wait_for 60 test -s "$DIR/stopped"
+wait_for 60 eval '[[ $(sed "s/.*) \(.\).*/\1/" "/proc/$(<"$DIR/stopped")/stat") == T ]]'
 touch "$shared"
 kill -CONT "$(<"$DIR/stopped")"
 libvirt_move_wait 6

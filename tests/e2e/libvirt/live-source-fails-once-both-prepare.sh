@@ -18,16 +18,16 @@ for point in '' dst-prepare dst-libvirt-prepare dst-libvirt-prepared; do
 	[[ -z $point ]] || DST_ON+=("VMFERRY_FAULT=$point:stop:$DIR/there")
 	to_listener
 	VMFERRY_FAULT=src-libvirt-begun:stop:$DIR/here libvirt_live_start "$DEST"
-	wait_for 30 test -s "$DIR/here"
-	wait_for 30 is_stopped "$(<"$DIR/here")"
+	wait_for 60 test -s "$DIR/here"
+	wait_for 60 is_stopped "$(<"$DIR/here")"
 	# Somebody has an NBD server in that QEMU, of which there is one: the move cannot have its own.
 	libvirt_in a virsh -q qemu-monitor-command "$NAME" \
 		'{"execute":"nbd-server-start","arguments":{"addr":{"type":"unix","data":{"path":"'"$DIR/others.nbd"'"}}}}' >/dev/null
 	kill -CONT "$(<"$DIR/here")"
 	if [[ -n $point ]]; then
-		wait_for 30 test -s "$DIR/there"
-		wait_for 30 is_stopped "$(<"$DIR/there")"
-		wait_for 30 grep -q 'JOURNAL in SRC_ABORTED' "$DIR/move.log"
+		wait_for 60 test -s "$DIR/there"
+		wait_for 60 is_stopped "$(<"$DIR/there")"
+		wait_for 60 grep -q 'JOURNAL in SRC_ABORTED' "$DIR/move.log"
 		kill -CONT "$(<"$DIR/there")"
 	fi
 	libvirt_cold_wait 1

@@ -55,8 +55,8 @@ runs_transient_at b a
 
 # Somebody defines it while it is moved.
 VMFERRY_FAULT=src-libvirt-begun:stop:$DIR/stopped libvirt_move_start b a $web --reuse auto
-wait_for 30 test -s "$DIR/stopped"
-wait_for 30 eval '[[ $(sed "s/.*) \(.\).*/\1/" "/proc/$MOVE_PID/stat") == T ]]'
+wait_for 60 test -s "$DIR/stopped"
+wait_for 60 eval '[[ $(sed "s/.*) \(.\).*/\1/" "/proc/$MOVE_PID/stat") == T ]]'
 libvirt_in b virsh dumpxml --security-info --inactive $web >"$DIR/its.xml"
 libvirt_in b virsh -q define "$DIR/its.xml" >/dev/null
 kill -CONT "$MOVE_PID"

@@ -43,7 +43,7 @@ arrived() { # HOST OTHER
 	GUEST_AT[$web]=$(libvirt_at "$1" "$G")
 	guest_verify "$(orders $web)"
 	tpm_assert $web
-	wait_for 10 one_swtpm || fail "swtpms of the guest: $(swtpms | xargs -r ps -o pid=,args= -p)"
+	wait_for 60 one_swtpm || fail "swtpms of the guest: $(swtpms | xargs -r ps -o pid=,args= -p)"
 	assert_nothing_unfinished
 }
 

@@ -76,7 +76,7 @@ assert_eq "$(of_store "$at_b" 'r["term"], "run" in r')" "(1, False)" "term and r
 [[ ! -e $at_b/$NAME.replica/run ]] || fail "left: $(ls "$at_b/$NAME.replica/run")"
 guest_verify "$(orders "$NAME")"
 kill -TERM "${LISTENER_AT[b]}"
-wait_for 20 process_is_gone "${LISTENER_AT[b]}"
+wait_for 60 process_is_gone "${LISTENER_AT[b]}"
 
 listen_at b
 sed -i "s|^to .*|to ${ADDRESS_AT[b]}|" "$DIR/state-a/replica/$NAME.conf" # the destination listens at another port
@@ -89,7 +89,7 @@ replica_at a failover "$NAME" --planned --json -v
 assert_eq "$(in_result 'r["disks"][1]["bytes_read"] < 4 << 20')" True "of a disk that was not written to little is read"
 arrived "$at_b" 2
 assert_eq "$(defined_at a)" "" "guests of libvirt"
-wait_for 20 process_is_gone "$was" || fail "its QEMU is at a yet"
+wait_for 60 process_is_gone "$was" || fail "its QEMU is at a yet"
 grep -q "<name>$NAME</name>" "$(in_result 'r["definition_left"]')" || fail "nothing has its definition"
 ! vmferry_at a may-start "$NAME" >"$DIR/out" 2>&1 || fail "it may start at a: $(cat "$DIR/out")"
 

@@ -60,7 +60,7 @@ echo "rows: $before before, $after after"
 
 # the old primary: libvirt has it still, and its next point is refused. (Both hosts have the processes of this machine, and a name is of one guest)
 kill -KILL "${GUEST_PID[$NAME]}"
-wait_for 20 process_is_gone "${GUEST_PID[$NAME]}"
+wait_for 60 process_is_gone "${GUEST_PID[$NAME]}"
 rm -f "$at_a/$NAME.console" "$at_a/$NAME.orders"
 libvirt_run a "$NAME"
 ! vmferry_at a replica sync "$NAME" >"$DIR/out" 2>&1 || fail "a point of the old copy"

@@ -15,7 +15,7 @@ unread() { # KIND [OPTION...]: a move that is held, with its output as unread.py
 	HELPER=$!
 	kill_at_exit "$HELPER"
 	exec 7>"$DIR/orders-to-it"
-	wait_for 10 test -s "$DIR/pid" || fail "it does not start"
+	wait_for 60 test -s "$DIR/pid" || fail "it does not start"
 	MOVE_PID=$(<"$DIR/pid")
 	kill_at_exit "$MOVE_PID"
 	wait_for 60 is_held || fail "the move comes to nothing, as its output ($1) is not read"
@@ -32,7 +32,7 @@ no_qemu_dst() {
 reader_gets() { # STATUS: read what it said, until it ends
 	local status=0
 	echo read >&7
-	wait_for 30 process_is_gone "$HELPER" || fail "the move does not end"
+	wait_for 60 process_is_gone "$HELPER" || fail "the move does not end"
 	exec 7>&-
 	wait "$HELPER" || status=$?
 	assert_eq "$status" "$1" "exit code"
@@ -40,7 +40,7 @@ reader_gets() { # STATUS: read what it said, until it ends
 
 switch_and_verify() {
 	vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null
-	wait_for 30 process_is_gone "${GUEST_PID[a]}" || fail "the guest does not move while the output is not read"
+	wait_for 60 process_is_gone "${GUEST_PID[a]}" || fail "the guest does not move while the output is not read"
 	guest_is_there
 	guest_verify "$(orders a)" blocks
 }
@@ -52,7 +52,7 @@ echo ctrl-z >&7
 is_held || fail "no status after Ctrl-Z"
 [[ $(state_of "$MOVE_PID") == [RSD] ]] || fail "vmferry after Ctrl-Z: $(state_of "$MOVE_PID")"
 kill "$MOVE_PID"
-wait_for 30 no_qemu_dst || fail "SIGTERM is not obeyed"
+wait_for 60 no_qemu_dst || fail "SIGTERM is not obeyed"
 reader_gets 1
 grep -qa 'the guest is now: running on the source' "$DIR/output" || fail "the result cannot be read: $(tail -n 3 "$DIR/output")"
 
@@ -74,7 +74,7 @@ grep -a '^{' "$DIR/output" | tail -n 1 | grep -q '^{"event":"result","outcome":"
 # Nobody ever reads: the move ends all the same.
 unread pipe --json
 switch_and_verify
-wait_for 20 process_is_gone "$MOVE_PID" || fail "it waits for its reader for ever"
+wait_for 60 process_is_gone "$MOVE_PID" || fail "it waits for its reader for ever"
 reader_gets 0
 
 unread closed --json

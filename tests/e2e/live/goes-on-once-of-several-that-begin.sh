@@ -28,7 +28,7 @@ for round in 1 2; do
 		for i in "${!pids[@]}"; do process_is_gone "${pids[i]}" || n=$((n + 1)); done
 		[[ $n -eq 1 ]]
 	}
-	wait_for 30 alive || fail "more than one goes on, or none does"
+	wait_for 60 alive || fail "more than one goes on, or none does"
 	one=
 	for i in "${!pids[@]}"; do
 		if process_is_gone "${pids[i]}"; then

@@ -12,7 +12,7 @@ wait_for 60 is_moving_with a 's["held"] and s["stage"] == "copy"' || fail "statu
 wait_for 60 eval 'vmferry status | grep -q held' || fail "status does not say that the move is held"
 
 written=$(disk_ops a)
-wait_for 30 has_disk_ops a $((written + 50)) || fail "the guest does not run on while held"
+wait_for 60 has_disk_ops a $((written + 50)) || fail "the guest does not run on while held"
 wait_for 60 is_moving_with a 's["held"]' || fail "the move is no more held"
 ! vmferry status | grep -q round || fail "status tells of rounds that QEMU makes for nothing: $(vmferry status)"
 vmferry switch "${GUEST_PID[a]}" >"$DIR/switch.out" || fail "switch: exit code $?"

@@ -30,7 +30,7 @@ move_start a local --hold
 wait_for 60 is_moving_with a 's["held"]' || fail "the second move is not held"
 qmp "${GUEST_AT[a]}/a.mon" '{"execute": "cont"}' RESUME >/dev/null
 written=$(disk_ops a)
-wait_for 30 has_disk_ops a $((written + 50)) || fail "the guest does not run on while held"
+wait_for 60 has_disk_ops a $((written + 50)) || fail "the guest does not run on while held"
 wait_for 60 is_moving_with a 's["held"]' || fail "the move is no more held"
 vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait

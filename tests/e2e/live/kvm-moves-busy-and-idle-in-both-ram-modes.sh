@@ -17,7 +17,7 @@ for mode in pages opaque; do
 	written=$(tiny_written a)
 	move a local --ram-mode $mode
 	assert_result 'any(note == "accelerator there: KVM" for note in plan["findings"])'
-	wait_for 20 has_written_more $written || fail "the guest does not go on: $written, $(tiny_written a)"
+	wait_for 60 has_written_more $written || fail "the guest does not go on: $written, $(tiny_written a)"
 	guest_verify "$(orders a)" blocks
 done
 guest_order "$(orders a)" stop

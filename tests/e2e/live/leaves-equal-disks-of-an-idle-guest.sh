@@ -9,7 +9,7 @@ guest_disk "$DIR/a.raw" raw 64M
 guest_disk "$DIR/b.qcow2" qcow2 64M
 MEM=256 WITNESS="ram_mb=64 disks=vda,vdb disk_mb=16 disk_rate=200" tiny_start a \
 	$(guest_drive d0 "$DIR/a.raw" raw) $(guest_drive d1 "$DIR/b.qcow2" qcow2)
-wait_for 30 has_disk_ops a 100 || fail "the guest writes nothing"
+wait_for 60 has_disk_ops a 100 || fail "the guest writes nothing"
 guest_order "$(orders a)" quiesce
 move a local
 guest_verify "$(orders a)" blocks

@@ -13,7 +13,7 @@ ahead=$(sed '/stage copy -> switchover/,$d' "$DIR/move.log" | grep -c 'is on sta
 [[ $ahead -ge 2 ]] || fail "only $ahead disks were brought to stable storage before the guest was stopped"
 guest_verify "$(orders a)" blocks
 written=$(disk_ops a)
-wait_for 30 has_disk_ops a $((written + 20)) || fail "the guest writes no more at the destination"
+wait_for 60 has_disk_ops a $((written + 20)) || fail "the guest writes no more at the destination"
 
 guest_order "$(orders a)" quiesce
 guest_verify "$(orders a)" blocks

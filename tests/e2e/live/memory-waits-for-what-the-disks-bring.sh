@@ -14,13 +14,13 @@ move_start a local
 unset VMFERRY_FAULT_BEFORE
 fault_wait
 before=$(seconds)
-wait_for 30 eval '[[ -e $DIR/begun ]] || (($(seconds) >= before + 2))' || fail "no progress: $(tail -n 3 "$DIR/move.log")"
+wait_for 60 eval '[[ -e $DIR/begun ]] || (($(seconds) >= before + 2))' || fail "no progress: $(tail -n 3 "$DIR/move.log")"
 [[ ! -e $DIR/begun ]] || fail "QEMU was told to send memory before the destination had said that the disks are there"
 
 fault_continue
-wait_for 30 test -s "$DIR/begun" || fail "memory does not begin"
+wait_for 60 test -s "$DIR/begun" || fail "memory does not begin"
 FAULT_PID=$(<"$DIR/begun")
-wait_for 30 eval '[[ $(state_of "$FAULT_PID") == T ]]' || fail "the source agent goes on"
+wait_for 60 eval '[[ $(state_of "$FAULT_PID") == T ]]' || fail "the source agent goes on"
 fault_continue
 move_wait
 assert_result "r['ram']['seed_pages'] > 0"

@@ -23,7 +23,7 @@ has_said() { # NAME TEXT
 }
 
 says() { # NAME TEXT
-	wait_for 30 has_said "$1" "$2" || fail "$1 does not say '$2': $(cat "$DIR/$1.json" "$DIR/$1.log")"
+	wait_for 60 has_said "$1" "$2" || fail "$1 does not say '$2': $(cat "$DIR/$1.json" "$DIR/$1.log")"
 }
 
 ends() { # NAME STATUS
@@ -66,7 +66,7 @@ ends c 0
 
 # One guest comes at a time; the destination says so.
 printf 'out any\nin 1\n' >"$DIR/host"
-wait_for 20 runs_here a || fail "a does not run here"
+wait_for 60 runs_here a || fail "a does not run here"
 vmferry recover a >"$DIR/said" 2>&1 || [[ $? -eq 1 ]] || fail "$(<"$DIR/said")"
 rm -rf "$DIR"/to-[ab]
 touch "$VMFERRY_RUNTIME_DIR/out" # a file in place of the directory of tickets
@@ -81,7 +81,7 @@ is_moving_with b 's["waits"] == {"for": "in", "ahead": 1} and s["stage"] == "pre
 vmferry switch "${GUEST_PID[a]}" >/dev/null
 ends a 0
 ends b 0
-wait_for 5 eval '! [[ -e $DIR/dst-run/in ]]' || fail "left: $(ls -A "$DIR/dst-run/in")"
+wait_for 60 eval '! [[ -e $DIR/dst-run/in ]]' || fail "left: $(ls -A "$DIR/dst-run/in")"
 touch "$DIR/dst-run/in"
 go e
 ends e 0
@@ -91,4 +91,4 @@ printf 'in two\n' >"$DIR/host"
 go f
 ends f 3
 has_said f "/host, line 1: 'two' is not a number" || fail "it does not say so: $(<"$DIR/f.json")"
-wait_for 5 eval '[[ -z $(ls -A "$VMFERRY_RUNTIME_DIR" "$DIR/dst-run" | grep -v ":$") ]]' || fail "left: $(ls -AR "$VMFERRY_RUNTIME_DIR" "$DIR/dst-run")"
+wait_for 60 eval '[[ -z $(ls -A "$VMFERRY_RUNTIME_DIR" "$DIR/dst-run" | grep -v ":$") ]]' || fail "left: $(ls -AR "$VMFERRY_RUNTIME_DIR" "$DIR/dst-run")"

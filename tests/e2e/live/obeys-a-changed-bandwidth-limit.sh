@@ -20,7 +20,7 @@ ram_left() {
 MEM=256 WITNESS="ram_mb=160" tiny_start a
 begin=$(date +%s%N)
 move_start a local --bwlimit 4M --codec none
-wait_for 30 is_moving_with a 's["ram_round"] >= 1 and s["ram_left"] > 0' || fail "RAM is not copied"
+wait_for 60 is_moving_with a 's["ram_round"] >= 1 and s["ram_left"] > 0' || fail "RAM is not copied"
 wait_event 'ev["event"] == "progress" and 0 < ev["rate_bps"] < 24e6' >/dev/null
 left=$(ram_left)
 s=$((($(date +%s%N) - begin) / 1000000000 + 1))

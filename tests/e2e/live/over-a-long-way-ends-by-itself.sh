@@ -8,7 +8,7 @@ enter_lab unshaped "$0" "$@"
 ADDRESS=([src]=10.79.0.1 [dst]=10.79.0.2)
 "$TOP/tests/lib/delay.py" src "${ADDRESS[src]}" dst "${ADDRESS[dst]}" 50 >"$DIR/delay.out" 2>&1 &
 kill_at_exit $!
-wait_for 20 grep -qs ready "$DIR/delay.out" || fail "no delay: $(<"$DIR/delay.out")"
+wait_for 60 grep -qs ready "$DIR/delay.out" || fail "no delay: $(<"$DIR/delay.out")"
 
 # shellcheck disable=SC2034 # it is guest.sh's
 ON=(ip netns exec src)

@@ -35,7 +35,7 @@ while_ram
 hangs=$(agent_dst | head -n 1)
 kill -STOP "$hangs"
 vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null
-wait_for 30 runs_here || fail "the guest stands still for ever"
+wait_for 60 runs_here || fail "the guest stands still for ever"
 kill -CONT "$hangs"
 move_wait 1
 assert_result '"the destination takes nothing more" in r["reason"]'
@@ -52,9 +52,9 @@ assert_at_source
 # The agent dies around its `stop`, and while all goes over: its guard lets the guest go on.
 for point in $(some_of src-stop-noted src-stopped src-migrate src-pre-switchover); do
 	move_until local $point --how quick
-	wait_for 30 runs_here || fail "$point: the guest stands still"
+	wait_for 60 runs_here || fail "$point: the guest stands still"
 	guard_ends
-	wait_for 10 process_is_gone "$MOVE_PID"
+	wait_for 60 process_is_gone "$MOVE_PID"
 	qmp "$(free_monitor a)" '{"execute": "stop"}' >/dev/null # a person's, who does not want it undone
 	recover 5
 	assert_eq "$(status_of "$(free_monitor a)")" paused "QEMU's run state after $point"

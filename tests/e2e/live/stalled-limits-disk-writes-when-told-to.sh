@@ -17,7 +17,7 @@ MEM=256 WITNESS="ram_mb=16 rate=0 disks=vda disk_mb=8 disk_rate=6000" tiny_start
 	$(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
 move_start a local --bwlimit 2M --codec none --max-downtime 10 --on-stall throttle
 wait_event 'ev["event"] == "notice" and "slowing the guest down" in ev["text"]'
-wait_for 20 is_limited || fail "the guest's writes are not limited"
+wait_for 60 is_limited || fail "the guest's writes are not limited"
 vmferry cancel --no-wait "${GUEST_PID[a]}"
 move_wait 1
 assert_eq "$(write_limit "$(monitor a)")" 0 "limit after the rollback"

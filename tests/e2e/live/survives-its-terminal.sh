@@ -6,7 +6,7 @@
 guest_disk "$DIR/a.raw" raw 32M
 MEM=256 WITNESS="ram_mb=64 disks=vda disk_mb=8" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)
 move_start a local --bwlimit 8M --codec none --dedup off
-wait_for 30 is_moving_with a 's["ram_round"] >= 1' || fail "RAM is not copied"
+wait_for 60 is_moving_with a 's["ram_round"] >= 1' || fail "RAM is not copied"
 kill -HUP "$MOVE_PID"
 vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null
 move_wait
@@ -20,7 +20,7 @@ kill_at_exit "$MOVE_PID"
 wait_for 60 is_moving_with a 's["held"]' || fail "the move is not held"
 vmferry status "${GUEST_PID[a]}" --follow --json >"$DIR/move.json" &
 follower=$!
-wait_for 20 test -s "$DIR/move.json" || fail "nothing to follow"
+wait_for 60 test -s "$DIR/move.json" || fail "nothing to follow"
 kill -HUP "$MOVE_PID"
 vmferry switch --no-wait "${GUEST_PID[a]}"
 wait "$MOVE_PID" || fail "exit code $? of a move whose output nobody reads"

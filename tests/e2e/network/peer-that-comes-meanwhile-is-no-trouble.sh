@@ -14,7 +14,7 @@ mkfifo "$DIR/hold"
 "$TOP/tests/lib/peer.py" send "$DEST" good "$(<"$DIR/dst-state/token")" <"$DIR/hold" >"$DIR/good" &
 kill_at_exit $!
 exec 7>"$DIR/hold"
-wait_for 10 grep -q 'it has proved' "$DIR/good" || fail "the second client is not served"
+wait_for 60 grep -q 'it has proved' "$DIR/good" || fail "the second client is not served"
 for kind in garbage new token nothing; do
 	"$TOP/tests/lib/peer.py" send "$DEST" "$kind" >/dev/null
 done

@@ -13,7 +13,7 @@ says() { # KIND ANSWER LOG
 	answer=$("$TOP/tests/lib/peer.py" send "$DEST" "$1" "$(<"$DIR/dst-state/token")")
 	grep -qE "$2" <<<"$answer" || fail "$1 was answered: $answer"
 	lines=$((lines + 1))
-	wait_for 10 has_lines "$lines" || fail "$1: no line in the log"
+	wait_for 60 has_lines "$lines" || fail "$1: no line in the log"
 	assert_eq "$(wc -l <"$DIR/dst.log")" "$lines" "lines in the log after $1: $(tail -n 3 "$DIR/dst.log")"
 	tail -n 1 "$DIR/dst.log" | grep -qE "$3" || fail "$1: the log says: $(tail -n 1 "$DIR/dst.log")"
 }

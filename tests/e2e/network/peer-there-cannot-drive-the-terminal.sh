@@ -10,7 +10,7 @@ guest_disk "$DIR/a.raw" raw 16M
 "$QEMU" -accel tcg -m 64 -display none -nodefaults -name a -object secret,id=s0,file="$DIR/key" -qmp "unix:$DIR/a.qmp,server=on,wait=off" \
 	$(guest_drive d0 "$DIR/a.raw" raw) </dev/null >"$DIR/a.stderr" 2>&1 &
 guest_adopt a $!
-wait_for 20 eval 'qmp "$DIR/a.qmp" "{\"execute\": \"query-status\"}" >/dev/null 2>&1' || fail "QEMU does not answer: $(<"$DIR/a.stderr")"
+wait_for 60 eval 'qmp "$DIR/a.qmp" "{\"execute\": \"query-status\"}" >/dev/null 2>&1' || fail "QEMU does not answer: $(<"$DIR/a.stderr")"
 
 (umask 077 && od -An -tx1 -N32 /dev/urandom | tr -d ' \n' >"$VMFERRY_STATE_DIR/token")
 plan() { # PLAN, ARGUMENT...: status and what is said
@@ -18,7 +18,7 @@ plan() { # PLAN, ARGUMENT...: status and what is said
 	shift
 	STATUS=0
 	vmferry migrate --dry-run "${GUEST_PID[a]}" "$LISTENER_ADDRESS" --disk-dir "$DIR" "$@" >"$DIR/out" 2>"$DIR/err" || STATUS=$?
-	wait_for 10 process_is_gone "$LISTENER" || fail "the connection does not end"
+	wait_for 60 process_is_gone "$LISTENER" || fail "the connection does not end"
 	! LC_ALL=C grep -q $'[\001-\010\013-\037\177]\|\302[\200-\237]' "$DIR/out" "$DIR/err" ||
 		fail "a control character was printed: $(cat -v "$DIR/out" "$DIR/err")"
 }

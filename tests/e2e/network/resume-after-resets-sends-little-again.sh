@@ -10,13 +10,13 @@ again_and_again() { # OPTION...
 	move_start a "$DEST" --channels 3 "$@"
 	while_disks
 	for n in 1 2 3 4 5; do
-		wait_for 20 has_connections 4 || fail "connections: ${PORTS[*]}"
+		wait_for 60 has_connections 4 || fail "connections: ${PORTS[*]}"
 		case $n in
 		2) reset_at env "${PORTS[0]}" ;;
 		3) reset_at env "${PORTS[1]}" ;;
 		*) reset_at env "${PORTS[@]}" ;;
 		esac
-		wait_for 20 has_outages "$n" || fail "no connection again after break $n: $(tail -n 5 "$DIR/move.log")"
+		wait_for 60 has_outages "$n" || fail "no connection again after break $n: $(tail -n 5 "$DIR/move.log")"
 		[[ $n -ne 3 ]] || while_ram
 	done
 	vmferry set "${GUEST_PID[a]}" bwlimit=0

@@ -25,7 +25,7 @@ unset VMFERRY_FAULT
 large_ones add
 begin=$EPOCHREALTIME
 fault_continue
-wait_for 40 runs_here a || fail "the guest stands still"
+wait_for 60 runs_here a || fail "the guest stands still"
 stood=$((${EPOCHREALTIME/./} - ${begin/./}))
 large_ones delete
 [[ $stood -lt 20000000 ]] || fail "the guest stood still for $stood us"

@@ -19,8 +19,8 @@ breaks() {
 }
 
 gives_up_after() { # SECONDS
-	wait_for 30 runs_here || fail "the guest is $(status_of "$(free_monitor a)")"
-	wait_for 30 grep -q "none came for $1 s" "$DIR/move.log" || fail "it does not give up after $1 s"
+	wait_for 60 runs_here || fail "the guest is $(status_of "$(free_monitor a)")"
+	wait_for 60 grep -q "none came for $1 s" "$DIR/move.log" || fail "it does not give up after $1 s"
 	on_b ip link set to-a up
 	move_wait 1
 	assert_result 'r["guest_text"] == "running on the source" and "lost the destination" in r["reason"] and not r.get("leftovers")'
@@ -31,7 +31,7 @@ gives_up_after() { # SECONDS
 ssh_move_start a root@host-b "${SLOW_DISKS[@]}" --reconnect-timeout 1
 while_disks
 breaks
-wait_for 30 grep -q 'no connection to the destination' "$DIR/move.json" || fail "it does not say so"
+wait_for 60 grep -q 'no connection to the destination' "$DIR/move.json" || fail "it does not say so"
 gives_up_after 1
 
 fault src-pre-switchover stop

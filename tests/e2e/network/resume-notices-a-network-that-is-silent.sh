@@ -16,12 +16,12 @@ agent=$(agent_on_b)
 kill -STOP $agent
 begin=$SECONDS
 is_over() { [[ $((SECONDS - begin)) -ge $SUSPENDED_S ]]; }
-wait_for 30 is_over || fail "time stands still"
+wait_for 60 is_over || fail "time stands still"
 assert_eq "$(outages)" 0 "outages while the agent is suspended"
 wait_event 'ev["event"] == "notice" and "has taken nothing for 15 s; it is waited for, and the guest is here as before" in ev["text"]' >/dev/null
 kill -CONT $agent
 
-wait_for 20 has_connections 3 || fail "connections: ${PORTS[*]}"
+wait_for 60 has_connections 3 || fail "connections: ${PORTS[*]}"
 forgotten=$(IFS=,; echo "${PORTS[*]}")
 on_b nft -f - <<-END
 	table inet test {
@@ -29,13 +29,13 @@ on_b nft -f - <<-END
 		chain out { type filter hook output priority 0; tcp dport { $forgotten } drop; }
 	}
 END
-wait_for 40 has_outages 1 || fail "not connected again: $(tail -n 5 "$DIR/move.log")"
+wait_for 60 has_outages 1 || fail "not connected again: $(tail -n 5 "$DIR/move.log")"
 
 on_a ip address del "$A_ADDRESS/24" dev to-b
 on_a ip address add 10.231.0.9/24 dev to-b
-wait_for 40 has_outages 2 || fail "not connected again from the new address: $(tail -n 5 "$DIR/move.log")"
+wait_for 60 has_outages 2 || fail "not connected again from the new address: $(tail -n 5 "$DIR/move.log")"
 vmferry set "${GUEST_PID[a]}" bwlimit=0
 move_wait
 assert_result 'r["verified"]'
 guest_verify "$(orders a)" blocks
-wait_for 10 eval '[[ -z $(agent_on_b) ]]' || fail "the agent is left on host-b"
+wait_for 60 eval '[[ -z $(agent_on_b) ]]' || fail "the agent is left on host-b"

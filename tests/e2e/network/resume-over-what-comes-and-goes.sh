@@ -14,11 +14,11 @@ network() { # up|down
 }
 
 outage() { # HOST THAT FORGETS, COUNT
-	wait_for 20 has_connections 3 || fail "connections: ${PORTS[*]}"
+	wait_for 60 has_connections 3 || fail "connections: ${PORTS[*]}"
 	network down
 	reset_at "$1" "${PORTS[@]}"
 	network up
-	wait_for 40 has_outages "$2" || fail "not connected again: $(tail -n 5 "$DIR/move.log")"
+	wait_for 60 has_outages "$2" || fail "not connected again: $(tail -n 5 "$DIR/move.log")"
 }
 
 ssh_move_start a root@host-b "${SLOW_DISKS[@]}"
@@ -35,7 +35,7 @@ through_ssh() { # NAME OPTION...
 	ssh_move_start "$1" root@host-b --listen-address 127.0.0.1 "${@:2}" "${SLOW_DISKS[@]}"
 	while_disks
 	kill $(find_on_b '^sshd(-session)?: root') # OpenSSH 9.8 has a program of its own for sessions
-	wait_for 40 has_outages 1 || fail "not connected again: $(tail -n 5 "$DIR/move.log")"
+	wait_for 60 has_outages 1 || fail "not connected again: $(tail -n 5 "$DIR/move.log")"
 	vmferry set "${GUEST_PID[$1]}" bwlimit=0
 	move_wait
 	assert_result 'r["verified"] and "through SSH" in r["transport"]'

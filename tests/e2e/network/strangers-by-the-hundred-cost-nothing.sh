@@ -39,7 +39,7 @@ wait_for 60 grep -q connected "$DIR/strangers" || fail "the strangers do not com
 guest_verify "$(orders a)" blocks
 move a "$DEST"
 guest_verify "$(orders a)" blocks
-wait_for 10 eval '! pgrep -P "$DST_PID" -x vmferry-dst >/dev/null' || fail "there are processes for strangers"
+wait_for 60 eval '! pgrep -P "$DST_PID" -x vmferry-dst >/dev/null' || fail "there are processes for strangers"
 [[ $(resident "$DST_PID") -lt $((before + 16384)) ]] || fail "from $before to $(resident "$DST_PID") KiB of memory"
 lines=$(grep -c 'was refused' "$DIR/dst.log") || true
 [[ $lines -gt 0 && $lines -lt 100 ]] || fail "$lines lines about strangers"

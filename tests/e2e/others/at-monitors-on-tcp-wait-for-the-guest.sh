@@ -58,13 +58,13 @@ open(sys.argv[2], "w").close()
 signal.pause()' "$1" "$DIR/sitting" &
 	SITTING=$!
 	kill_at_exit "$SITTING"
-	wait_for 10 test -e "$DIR/sitting" || fail "nobody sits at port $1"
+	wait_for 60 test -e "$DIR/sitting" || fail "nobody sits at port $1"
 	rm "$DIR/sitting"
 }
 
 refused_for() { # REASON COMMAND...
 	move_until local dst-qemu-launched:stop
-	wait_for 30 test -S "$TO/a.mon" || fail "QEMU at the destination has no monitor"
+	wait_for 60 test -S "$TO/a.mon" || fail "QEMU at the destination has no monitor"
 	"${@:2}"
 	fault_continue
 	move_wait 1

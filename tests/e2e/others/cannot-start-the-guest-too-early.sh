@@ -28,7 +28,7 @@ resume_there() {
 		except OSError: # the QEMU has ended
 		    sys.exit(sys.argv[2] != "now")
 	END
-	[[ -z ${1:-} ]] || wait_for 10 process_is_gone "$there" || fail "a guest that runs beside the source's is left alone"
+	[[ -z ${1:-} ]] || wait_for 60 process_is_gone "$there" || fail "a guest that runs beside the source's is left alone"
 }
 
 guest_a -monitor pty

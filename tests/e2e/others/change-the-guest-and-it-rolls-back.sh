@@ -66,7 +66,7 @@ begin while_ram
 ask '{"execute": "drive-mirror", "arguments": {"device": "d0", "job-id": "copy", "target": "'$DIR'/copy.raw", "format": "raw", "sync": "full"}}'
 rolled_back "another client began a block job (copy"
 ask '{"execute": "block-job-cancel", "arguments": {"device": "copy", "force": true}}'
-wait_for 10 eval '[[ $(qmp "$(free_monitor a)" "{\"execute\": \"query-block-jobs\"}") == "[]" ]]' || fail "the job does not end"
+wait_for 60 eval '[[ $(qmp "$(free_monitor a)" "{\"execute\": \"query-block-jobs\"}") == "[]" ]]' || fail "the job does not end"
 
 # A job that is over when the guest stops was there all the same.
 begin while_ram

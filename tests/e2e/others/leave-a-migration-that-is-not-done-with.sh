@@ -30,7 +30,7 @@ leave_a_migration() {
 
 let_it_go() {
 	end_process "$LISTENER"
-	wait_for 10 eval '! has_something_of_one' || fail "QEMU does not clean up"
+	wait_for 60 eval '! has_something_of_one' || fail "QEMU does not clean up"
 }
 
 guest_a

@@ -26,9 +26,9 @@ move_until there memory
 kill_now "$(pgrep -f "^vmferry --guard $DIR/")"
 kill_now "$MOVE_PID"
 ended() { [[ $(qmp "$(free_monitor a)" '{"execute": "query-migrate"}') =~ '"status": "'(failed|cancelled)'"' ]]; }
-wait_for 30 ended || fail "QEMU does not end its migration: $(qmp "$(free_monitor a)" '{"execute": "query-migrate"}')"
+wait_for 60 ended || fail "QEMU does not end its migration: $(qmp "$(free_monitor a)" '{"execute": "query-migrate"}')"
 is_clean() { ! qmp "$(free_monitor a)" '{"execute": "query-yank"}' | grep -q '"migration"'; }
-wait_for 30 is_clean || skip "this QEMU has lost track of its migration"
+wait_for 60 is_clean || skip "this QEMU has lost track of its migration"
 assert_eq "$(status_of "$(free_monitor a)")" running "the guest whose migration has failed"
 off=
 known=$(qmp "$(free_monitor a)" '{"execute": "query-migrate-capabilities"}')

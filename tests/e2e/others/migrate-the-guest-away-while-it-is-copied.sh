@@ -23,14 +23,14 @@ guest_a
 move_until local disks
 off multifd pause-before-switchover switchover-ack return-path
 ask '{"execute": "migrate", "arguments": {"uri": "exec:exec tail -f /dev/null"}}'
-wait_for 10 eval '[[ $(migration) == active ]]' || fail "somebody's migration is $(migration)"
+wait_for 60 eval '[[ $(migration) == active ]]' || fail "somebody's migration is $(migration)"
 vmferry cancel --no-wait "${GUEST_PID[a]}"
 wait_for 60 process_is_gone "$MOVE_PID" || fail "the move does not end"
 assert_eq "$(migration)" active "somebody's migration"
 [[ -z $(ls -A "$TO") ]] || fail "left at the destination: $(ls -A "$TO")"
 ask '{"execute": "migrate_cancel"}'
 kill_now "$(pgrep -P "${GUEST_PID[a]}" -x tail)"
-wait_for 10 eval '[[ $(migration) == cancelled ]]' || fail "somebody's migration is $(migration)"
+wait_for 60 eval '[[ $(migration) == cancelled ]]' || fail "somebody's migration is $(migration)"
 recover 1
 assert_at_source
 

@@ -15,7 +15,7 @@ begin() { # SCRIPT: of the container's first process; its QEMU is $INSIDE there
 	setsid unshare --pid --fork --kill-child --mount-proc bash -c "$1" first "$DIR" "${LINE[@]}" </dev/null >"$DIR/container.log" 2>&1 &
 	CONTAINER=$!
 	kill_at_exit "$CONTAINER"
-	wait_for 30 eval '[[ -s $DIR/inside ]] && monitor_answers "$DIR/a.qmp"' || fail "the guest does not come up: $(<"$DIR/container.log")"
+	wait_for 60 eval '[[ -s $DIR/inside ]] && monitor_answers "$DIR/a.qmp"' || fail "the guest does not come up: $(<"$DIR/container.log")"
 	INSIDE=$(<"$DIR/inside")
 	FIRST=$(pgrep -P "$CONTAINER")
 }

@@ -8,7 +8,7 @@ move_until listener src-ready:stop
 there=$(qemu_dst)
 end_agents_there
 kill_now "$MOVE_PID"
-wait_for 30 runs_here || fail "the guard does not take the guest back"
+wait_for 60 runs_here || fail "the guard does not take the guest back"
 qmp "$(echo "$DIR"/dst-run/*/vmferry.qmp)" '{"execute": "cont"}' >/dev/null
 kill_at_exit "$there"
 

@@ -84,7 +84,7 @@ is_had_back() { # FILE of its disk
 	loop_start 1
 	move_start a local --revert-within 5m
 	wait_event 'ev["event"] == "notice" and "vmferry revert" in ev["text"]' >/dev/null
-	wait_for 20 eval '[[ ! -e $DIR/a.raw ]]' || fail "the disk of the guest that runs elsewhere has its name"
+	wait_for 60 eval '[[ ! -e $DIR/a.raw ]]' || fail "the disk of the guest that runs elsewhere has its name"
 	"$BIN/vmferry" revert --no-wait a >/dev/null || fail "vmferry revert is refused"
 	move_wait 1
 	[[ -e $DIR/$1 && -z $(compgen -G "$DIR/*.moved-*") ]] || fail "the disk has not its name: $(ls "$DIR")"
@@ -144,6 +144,6 @@ guest_a
 chmod 644 "$DIR/a.raw"
 setpriv --reuid=65534 --regid=65534 --clear-groups "$DIR/qemu-system-x86_64" 1000 <"$DIR/a.raw" &
 kill_at_exit $!
-wait_for 20 test "$DIR/qemu-system-x86_64" -ef "/proc/$!/exe"
+wait_for 60 test "$DIR/qemu-system-x86_64" -ef "/proc/$!/exe"
 move a local
 assert_result "r['where'] == 'destination' and len(r['deletable']) == 1"

@@ -7,7 +7,7 @@
 guest_disk "$DIR/a.raw" raw 32M
 MEM=256 WITNESS="ram_mb=64 disks=vda disk_mb=8" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
 move_start a local --bwlimit 8M --codec none
-wait_for 30 is_moving_with a 's["ram_round"] >= 1' || fail "RAM is not copied"
+wait_for 60 is_moving_with a 's["ram_round"] >= 1' || fail "RAM is not copied"
 qmp "$DIR/a.mon" '{"execute": "stop"}'
 vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null
 move_wait

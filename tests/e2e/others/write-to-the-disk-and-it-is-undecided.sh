@@ -6,7 +6,7 @@
 
 guest_a
 move_until listener before-DST_START:stop
-wait_for 10 eval 'grep -q disks-written "$VMFERRY_STATE_DIR"/*-src.journal' || fail "the source does not note how its disks are"
+wait_for 60 eval 'grep -q disks-written "$VMFERRY_STATE_DIR"/*-src.journal' || fail "the source does not note how its disks are"
 kill_now "$MOVE_PID"
 kill_now "${GUEST_PID[a]}"
 fault_continue

@@ -9,12 +9,12 @@ remember
 on_b bash -c 'exec python3 -c "import socket, time; s = socket.socket(); s.bind((\"127.0.0.1\", 7777)); s.listen(); time.sleep(100)"' &
 taken=$!
 kill_at_exit "$taken"
-wait_for 10 eval 'on_b ss -Hlnt | grep -q 127.0.0.1:7777' || fail "the port is not taken"
+wait_for 60 eval 'on_b ss -Hlnt | grep -q 127.0.0.1:7777' || fail "the port is not taken"
 ssh_move_start a root@host-b --how warm
 move_wait 3 # seen by the plan, which tries that port
 assert_result '"7777" in r["reason"] and not any("told to shut down" in n for n in notices)'
 kill $(find_on_b 'time.sleep.100')
-wait_for 10 process_is_gone "$taken" || fail "the port is still taken"
+wait_for 60 process_is_gone "$taken" || fail "the port is still taken"
 assert_as_remembered
 assert_eq "$(grep -ac '^witness ready' "$VM/a.console")" 1 "boots"
 

@@ -5,11 +5,11 @@
 . "$(dirname "$0")/../../lib/over-ssh.sh"
 hosts_start
 ssh_guest
-wait_for 20 has_disk_ops a 2 || fail "it has written nothing to its disk"
+wait_for 60 has_disk_ops a 2 || fail "it has written nothing to its disk"
 guest_order "$(orders a)" quiesce >/dev/null
 line=$(tr '\0' '\n' <"/proc/${GUEST_PID[a]}/cmdline" | sed "s/'/'\\\\''/g; s/.*/'&'/" | tr '\n' ' ')
 qmp "$(monitor a)" '{"execute": "quit"}' >/dev/null
-wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "it does not end"
+wait_for 60 process_is_gone "${GUEST_PID[a]}" || fail "it does not end"
 printf '#!/bin/sh\nexec %s\n' "$line" >"$VM/a.sh"
 chmod 700 "$VM/a.sh"
 sum=$(md5sum <"$VM/a.raw")
@@ -23,6 +23,6 @@ assert_eq "$(md5sum <"$(there "$VM/a.raw")")" "$sum" "its disk"
 
 start_on_b "$VM/a.sh"
 GUEST_AT[a]=$(there "$VM")
-wait_for 30 eval '[[ $(status_of "$(monitor a)" 2>/dev/null) == running ]]' || fail "it does not start there"
-wait_for 30 eval 'guest_order "$(orders a)" stats &>/dev/null' || fail "the guest does not boot there"
+wait_for 60 eval '[[ $(status_of "$(monitor a)" 2>/dev/null) == running ]]' || fail "it does not start there"
+wait_for 60 eval 'guest_order "$(orders a)" stats &>/dev/null' || fail "the guest does not boot there"
 guest_verify "$(orders a)" blocks

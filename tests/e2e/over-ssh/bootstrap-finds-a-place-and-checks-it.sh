@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../../lib/ssh-host.sh"
 
 unmount() { # Retries, as a session that has just ended may use the mount for a moment.
-	wait_for 20 on_b umount "$1" 2>"$DIR/umount" || fail "$(<"$DIR/umount")"
+	wait_for 60 on_b umount "$1" 2>"$DIR/umount" || fail "$(<"$DIR/umount")"
 }
 ssh_hosts_start
 program=$DIR/program # prints its arguments, its directory and what it reads
@@ -49,7 +49,7 @@ args=(one "it's \$two")
 check() {
 	run 5 no root "${args[@]}"
 	ran "$cache"
-	wait_for 10 is_empty "$cache" || fail "left: $(on_b ls -la "$cache")"
+	wait_for 60 is_empty "$cache" || fail "left: $(on_b ls -la "$cache")"
 	run 5 yes root "${args[@]}"
 	ran "$cache"
 	assert_eq "$(on_b ls -A "$cache")" "$name"
@@ -87,7 +87,7 @@ on_b rm -rf "$HOME_FERRY/.cache"
 on_b mkdir -p -m 777 "$HOME_FERRY/.cache/vmferry"
 run 5 no ferry "${args[@]}"
 ran '/run/tmp/vmferry\..*'
-wait_for 10 is_empty /run/tmp || fail "left: $(on_b ls -A /run/tmp)"
+wait_for 60 is_empty /run/tmp || fail "left: $(on_b ls -A /run/tmp)"
 on_b rm -rf "$HOME_FERRY/.cache/vmferry"
 on_b mkdir -m 700 /run/elsewhere
 on_b chown ferry /run/elsewhere
@@ -148,7 +148,7 @@ if busybox=$(command -v busybox); then
 	login_shell "$HOSTS/only-busybox"
 	run 5 no root "${args[@]}"
 	ran "$cache"
-	wait_for 10 is_empty "$cache" || fail "left by busybox: $(on_b ls -la "$cache")"
+	wait_for 60 is_empty "$cache" || fail "left by busybox: $(on_b ls -la "$cache")"
 fi
 # a shell that lets nobody do anything
 login_shell /usr/sbin/nologin

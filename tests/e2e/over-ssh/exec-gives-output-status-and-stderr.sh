@@ -41,4 +41,4 @@ killed=137 check
 no_ssh() {
 	! pgrep -x --ns "$HOST_A" --nslist net ssh >/dev/null
 }
-wait_for 10 no_ssh || fail "an ssh is left: $(pgrep -ax ssh)"
+wait_for 60 no_ssh || fail "an ssh is left: $(pgrep -ax ssh)"

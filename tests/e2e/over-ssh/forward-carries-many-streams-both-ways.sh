@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../../lib/ssh-host.sh"
 ssh_hosts_start
 on_b "$BIN/ssh-tool" serve 7000 >"$DIR/serve" &
-wait_for 10 grep -q listening "$DIR/serve" || fail "the other end does not listen"
+wait_for 60 grep -q listening "$DIR/serve" || fail "the other end does not listen"
 
 check() { # OPTION...
 	tool 0 "$@" root@host-b forward 127.0.0.1 7000 4 32

@@ -23,7 +23,7 @@ while_disks
 port=$(on_a ss -tnH state established "dport = :22" | sed -nE 's/.*:([0-9]+) +[^ ]*:22 *$/\1/p')
 [[ $port =~ ^[0-9]+$ ]] || fail "connections: $port"
 forgets "$port"
-wait_for 40 has_outages 1 || fail "not connected again: $(tail -n 5 "$DIR/move.log")"
+wait_for 60 has_outages 1 || fail "not connected again: $(tail -n 5 "$DIR/move.log")"
 on_b nft delete table inet test
 vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 1
@@ -37,7 +37,7 @@ assert_eq "$(status_of "$(free_monitor a)")" finish-migrate "run state"
 forgets 1-65535
 begin=$EPOCHREALTIME
 fault_continue
-wait_for 30 runs_here || fail "the guest stands still"
+wait_for 60 runs_here || fail "the guest stands still"
 stood=$((${EPOCHREALTIME/./} - ${begin/./}))
 echo "it stood still for $stood us"
 [[ $stood -lt 12000000 ]] || fail "the guest stood still for $stood us"

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/../../lib/ssh-host.sh"
 ssh_hosts_start
 on_b "$BIN/ssh-tool" serve 7000 >"$DIR/serve" &
-wait_for 10 grep -q listening "$DIR/serve" || fail "the other end does not listen"
+wait_for 60 grep -q listening "$DIR/serve" || fail "the other end does not listen"
 
 streams_begun() { # AT-LEAST
 	[[ $(grep -c begun "$DIR/serve") -ge $1 ]]
@@ -17,8 +17,8 @@ begin_and_kill() { # OPTION...
 	local command=$!
 	on_a setsid -w "$BIN/ssh-tool" "$@" root@host-b bulk 127.0.0.1 7000 2 2000 >"$DIR/out" 2>"$DIR/err2" </dev/null &
 	local streams=$! status=0
-	wait_for 20 grep -q begun "$DIR/begun" || fail "the command does not begin"
-	wait_for 20 streams_begun $STREAMS || fail "the streams do not begin"
+	wait_for 60 grep -q begun "$DIR/begun" || fail "the command does not begin"
+	wait_for 60 streams_begun $STREAMS || fail "the streams do not begin"
 	sshd_stop
 	wait "$command" || status=$?
 	assert_eq "$status" 99 "status of the command"
@@ -51,6 +51,6 @@ said 'timed out'
 
 on_b python3 -S -c 'import socket, time; s = socket.create_server(("10.231.0.2", 22)); k = [s.accept() for i in (1, 2)]; time.sleep(99)' &
 silent() { on_a bash -c ': <>/dev/tcp/10.231.0.2/22' 2>/dev/null; }
-wait_for 10 silent || fail "nobody listens"
+wait_for 60 silent || fail "nobody listens"
 tool 99 -t 1500 root@host-b exec true
 said 'does not answer as an SSH server within 2 s'

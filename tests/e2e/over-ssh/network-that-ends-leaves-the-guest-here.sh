@@ -19,9 +19,9 @@ assert_result 'any("vmferry recover" in l for l in r["leftovers"])'
 assert_eq "$(status_of "$(free_monitor a)")" running "QEMU's run state"
 guest_verify "$(orders a)" blocks
 is_empty_there() { [[ -z $(ls -A "$TO") && -z $(find_on_b '^[^ ]*/(qemu-system|vmferry)') ]]; }
-wait_for 40 is_empty_there || fail "left on host-b: $(ls -A "$TO"; on_b_runs)"
+wait_for 60 is_empty_there || fail "left on host-b: $(ls -A "$TO"; on_b_runs)"
 on_b ip link set to-a up
 is_back() { on_a bash -c ": <>/dev/tcp/$B_ADDRESS/22" 2>/dev/null; }
-wait_for 20 is_back || fail "the network does not come back"
+wait_for 60 is_back || fail "the network does not come back"
 ssh_recover 1
 assert_as_remembered

@@ -15,7 +15,7 @@ capture_start() {
 	(exec nsenter -t "$HOST_A" -n python3 -S "$TOP/tests/lib/capture.py" to-b "$DIR/wire") >"$DIR/capture" &
 	CAPTURE=$!
 	kill_at_exit "$CAPTURE"
-	wait_for 10 grep -q capturing "$DIR/capture" || fail "nothing is captured"
+	wait_for 60 grep -q capturing "$DIR/capture" || fail "nothing is captured"
 }
 
 capture_end() {
@@ -44,7 +44,7 @@ guest b
 on_b umount "$BIN"
 start_on_b "$BIN/vmferry-dst" --listen "$B_ADDRESS:7788" --plaintext --once --state-dir /run/dst-state --runtime-dir /run/dst-run \
 	>"$DIR/dst.out" 2>&1
-wait_for 10 grep -q '^listening' "$DIR/dst.out" || fail "$(<"$DIR/dst.out")"
+wait_for 60 grep -q '^listening' "$DIR/dst.out" || fail "$(<"$DIR/dst.out")"
 cp "$(there /run/dst-state/token)" "$VMFERRY_STATE_DIR/token"
 capture_start
 ssh_move b "$B_ADDRESS:7788" --plaintext --codec none

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/../../lib/ssh-host.sh"
 ssh_hosts_start
 on_b "$BIN/ssh-tool" serve 7000 >"$DIR/serve" &
-wait_for 10 grep -q listening "$DIR/serve" || fail "the other end does not listen"
+wait_for 60 grep -q listening "$DIR/serve" || fail "the other end does not listen"
 mv "$(at_a "$HOME_A/.ssh/id_ed25519")" "$(at_a "$HOME_A/.ssh/elsewhere")"
 cat >"$(at_a "$HOME_A/.ssh/config")" <<-END
 	Host there behind
@@ -31,9 +31,9 @@ tool 0 -o -b behind forward 127.0.0.1 7000 2 4
 
 # An ssh-tool that is killed leaves no master for long: it ends after its last user, at most a minute later.
 on_a setsid -w "$BIN/ssh-tool" -o -b there exec 'echo begun; cat' >"$DIR/begun" 2>/dev/null < <(exec sleep 60) &
-wait_for 20 grep -q begun "$DIR/begun" || fail "the command does not begin"
+wait_for 60 grep -q begun "$DIR/begun" || fail "the command does not begin"
 pkill -KILL -x --ns "$HOST_A" --nslist net ssh-tool
 no_client() {
 	! pgrep --ns "$HOST_A" --nslist net -f '^ssh -F /dev/null' >/dev/null
 }
-wait_for 10 no_client || fail "an ssh of ours is left: $(pgrep --ns "$HOST_A" --nslist net -af '^ssh -F')"
+wait_for 60 no_client || fail "an ssh of ours is left: $(pgrep --ns "$HOST_A" --nslist net -af '^ssh -F')"

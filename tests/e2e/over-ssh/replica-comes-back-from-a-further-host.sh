@@ -40,7 +40,7 @@ tr '\0' '\n' <"/proc/${GUEST_PID[$A]}/cmdline" | sed "s/'/'\\\\''/g; s/.*/'&'/" 
 sed -i '1i #!/bin/sh' "$VM/$A.sh"
 chmod 755 "$VM/$A.sh"
 kill -KILL "${GUEST_PID[$A]}"
-wait_for 20 process_is_gone "${GUEST_PID[$A]}"
+wait_for 60 process_is_gone "${GUEST_PID[$A]}"
 
 on_b_says 0 'its points go on to' add "$A" "$C" --disk-dir "$FURTHER"
 

@@ -40,7 +40,7 @@ tr '\0' '\n' <"/proc/${GUEST_PID[$A]}/cmdline" | sed "s/'/'\\\\''/g; s/.*/'&'/" 
 sed -i '1i #!/bin/sh' "$VM/$A.sh"
 chmod 755 "$VM/$A.sh"
 kill -KILL "${GUEST_PID[$A]}"
-wait_for 20 process_is_gone "${GUEST_PID[$A]}"
+wait_for 60 process_is_gone "${GUEST_PID[$A]}"
 
 on_b_says 0 'its points go on to' add "$A" "$C" --disk-dir "$FURTHER"
 on_b_says 0 'its points here go on to .*: ' status "$A"
@@ -81,7 +81,7 @@ on_b_says 2 'is for where it runs' set "$A" disk=d0=empty
 
 # A is started all the same, and host-b takes nothing of it (these hosts see each other's processes, so C's has ended)
 kill -KILL "$RUNS"
-wait_for 20 process_is_gone "$RUNS"
+wait_for 60 process_is_gone "$RUNS"
 rm -f "$VMFERRY_STATE_DIR/replica/$A.json"
 ssh_guest "$A"
 on_a_says 3 'replaced: .* where its replica here goes on to' replica sync "$A"
@@ -95,7 +95,7 @@ on_b_says 0 'point' sync "$A"
 
 # taken over at host-b: once the guest has disks of its own there, its replica at C is made of them, and C knows it again
 kill -KILL "${GUEST_PID[$A]}"
-wait_for 20 process_is_gone "${GUEST_PID[$A]}"
+wait_for 60 process_is_gone "${GUEST_PID[$A]}"
 on_a_says 0 '' may-start "$VM/$A.sh"
 sed -i "s/^to .*/to root@host-nowhere/" "$conf"
 on_b_says 3 'cannot tell.*--further-is-fenced' failover "$A" --peer-is-fenced
@@ -112,7 +112,7 @@ on_b_says 3 'was taken over here, so no point of its primary goes on' sync "$A"
 # all the same
 ends() {
 	kill -KILL "$RUNS"
-	wait_for 20 process_is_gone "$RUNS"
+	wait_for 60 process_is_gone "$RUNS"
 }
 ends
 at_c failover "$A" --peer-is-fenced
@@ -125,7 +125,7 @@ rm "$VMFERRY_STATE_DIR/replica/$A.json"
 ssh_guest "$A"
 on_a_says 3 'replaced: .* where its replica here goes on to' replica sync "$A"
 kill -KILL "${GUEST_PID[$A]}"
-wait_for 20 process_is_gone "${GUEST_PID[$A]}"
+wait_for 60 process_is_gone "${GUEST_PID[$A]}"
 rm "$VMFERRY_STATE_DIR/replica/$A.json"
 at_c failover "$A" --cancel
 on_b_says 0 'no newer point' sync "$A"

@@ -64,7 +64,7 @@ may_start() { # STATUS WORDS
 
 # the primary is lost
 kill -KILL "${GUEST_PID[$A]}"
-wait_for 20 process_is_gone "${GUEST_PID[$A]}"
+wait_for 60 process_is_gone "${GUEST_PID[$A]}"
 
 # the replica's host cannot be asked (before the guest runs there: these hosts see each other's processes)
 replica_on_a set "$A" start-alone=no

@@ -12,7 +12,7 @@ on_b mkdir /run/web "$VM/disks"
 listen_on_b() { # PATH: $B_PID
 	start_on_b /usr/bin/python3 -S -c 'import socket, sys, time
 s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(600)' "$1"
-	wait_for 10 test -S "$(there "$1")" || fail "nothing listens at $1"
+	wait_for 60 test -S "$(there "$1")" || fail "nothing listens at $1"
 }
 
 of() { # NAME: prints QEMU's word for such a socket
@@ -57,7 +57,7 @@ end_process "$other"
 assert_arrived
 
 qmp "$(there /run/web/a.ctl)" '{"execute": "quit"}' >/dev/null
-wait_for 20 process_is_gone "${GUEST_PID[a]}" || fail "it does not end"
+wait_for 60 process_is_gone "${GUEST_PID[a]}" || fail "it does not end"
 on_b rm -r /run/web
 start_on_b "$DISK_DIR/a.sh"
-wait_for 30 eval '[[ $(status_of "$(there /run/web/a.ctl)" 2>/dev/null) == running ]]' || fail "it does not start again there"
+wait_for 60 eval '[[ $(status_of "$(there /run/web/a.ctl)" 2>/dev/null) == running ]]' || fail "it does not start again there"

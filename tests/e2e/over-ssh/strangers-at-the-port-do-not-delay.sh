@@ -10,10 +10,10 @@ wait_event 'ev["event"] == "plan"' >/dev/null
 (exec nsenter -t "$HOST_A" -n "$TOP/tests/lib/strangers.py" "$B_ADDRESS:47000" 24 more) >"$DIR/strangers" &
 STRANGERS=$!
 kill_at_exit "$STRANGERS"
-wait_for 10 grep -q connected "$DIR/strangers" || fail "the strangers do not come"
+wait_for 60 grep -q connected "$DIR/strangers" || fail "the strangers do not come"
 vmferry set "${GUEST_PID[a]}" bwlimit=0
 MOVE_S=50 move_wait
 assert_result 'r["downtime_ms"]["predicted"] < 300'
 assert_arrived
-wait_for 20 process_is_gone "$STRANGERS" || fail "the port is open still" # a refused stranger ends
+wait_for 60 process_is_gone "$STRANGERS" || fail "the port is open still" # a refused stranger ends
 result 'r["total_ms"]'

@@ -66,7 +66,7 @@ vmferry_on_b() { on_b env -u VMFERRY_STATE_DIR -u VMFERRY_RUNTIME_DIR "$HOME_B/v
 receives() { vmferry_on_b status "$A" 2>&1 | grep -q receiving; }
 receives || fail "the importer is not there any more"
 reset_at on_b "$(on_b ss -tnH state established "sport = :22" | sed -nE 's/.*:([0-9]+) *$/\1/p')"
-wait_for 20 eval '! receives' || fail "the importer does not end"
+wait_for 60 eval '! receives' || fail "the importer does not end"
 assert_eq "$(ls -A "$(there "$VM")")" "" "what the importer leaves"
 vmferry_on_b history >"$DIR/history"
 says "^$A .*: failed \(import\).* the stream is cut off: see what its sender says" "$DIR/history"

@@ -38,7 +38,7 @@ rm -f "$TO"/*
 ssh_guest a
 start_on_b python3 -S -c 'import socket, time; s = socket.create_server(("10.231.0.2", 47000)); print("listening", flush=True); time.sleep(99)' \
 	>"$DIR/taken"
-wait_for 10 grep -q listening "$DIR/taken"
+wait_for 60 grep -q listening "$DIR/taken"
 remember
 refused 3 'cannot listen on 10.231.0.2, port 47000: Address already in use' root@host-b --data-ports 47000-47000 --listen-address "$B_ADDRESS"
 refused 3 'cannot listen on 10.231.0.99' root@host-b --listen-address 10.231.0.99

@@ -34,7 +34,7 @@ listen() { # INPUT OPTION...
 		--runtime-dir "$DIR/theirs/run" "${@:2}" <"$1" >"$DIR/out" 2>"$DIR/log" &
 	agent=$!
 	kill_at_exit "$agent"
-	wait_for 20 grep -q '^listening on' "$DIR/out" || fail "the agent does not listen: $(<"$DIR/log")"
+	wait_for 60 grep -q '^listening on' "$DIR/out" || fail "the agent does not listen: $(<"$DIR/log")"
 	assert_eq "$(stat -c %u "/proc/$agent/environ")" 0 "who owns its /proc"
 	! has_text "$agent" || fail "the key's text is in the agent's memory (${*:2})"
 }
@@ -45,7 +45,7 @@ listen "$DIR/key" --psk-stdin --once
 python3 -S -c 'import sys, time; key = open(sys.argv[1]).read(); open(sys.argv[2], "w").close(); time.sleep(1000)' "$DIR/key" "$DIR/ready" &
 kill_at_exit $!
 reader=$!
-wait_for 20 test -e "$DIR/ready" || fail "no reader"
+wait_for 60 test -e "$DIR/ready" || fail "no reader"
 has_text "$reader" || fail "has_text sees nothing"
 
 # The source agent, in whatever it does: it waits for a reader.
@@ -58,7 +58,7 @@ head -c "$(python3 -S -c 'import fcntl; print(fcntl.fcntl(5, 1032))')" /dev/zero
 setpriv --reuid=65534 --regid=65534 --clear-groups "$DIR/bin/vmferry" help </dev/null >&5 2>"$DIR/log" &
 source=$!
 kill_at_exit "$source"
-wait_for 20 waits_for_its_reader || fail "vmferry does not wait: $(<"$DIR/log")"
+wait_for 60 waits_for_its_reader || fail "vmferry does not wait: $(<"$DIR/log")"
 assert_eq "$(stat -c %u "/proc/$source/environ")" 0 "who owns the source agent's /proc"
 
 # without 0, 1 and 2
@@ -74,7 +74,7 @@ has_launched() {
 "$BIN/vmferry-dst" --listen 127.0.0.1:0 --state-dir "$DIR/closed" --runtime-dir "$DIR/closed-run" <&- >&- 2>&- &
 agent=$!
 kill_at_exit "$agent"
-wait_for 20 has_launched || fail "the agent has not started its launcher"
+wait_for 60 has_launched || fail "the agent has not started its launcher"
 leads_nowhere "$agent"
 leads_nowhere "$(pgrep -P "$agent" -x vmferry-launch)"
 status=0

@@ -42,7 +42,7 @@ else
 		grep -q "has no netem" "$DIR/out" || fail "it does not say what is missing: $(<"$DIR/out")"
 		[[ ! -e $RUN ]] || fail "it has begun: $(<"$DIR/out")"
 	done
-	wait_for 10 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
+	wait_for 60 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
 fi
 
 # Shaping options need the lab, and numbers.

@@ -19,7 +19,7 @@ if [[ ! -x $TOP/build/libvirt/usr/sbin/libvirtd ]] && { ! command -v libvirtd ||
 	assert_eq "$status" 1 "exit status without libvirt: $(<"$DIR/out")"
 	grep -q "needs libvirtd" "$DIR/out" || fail "it does not say what is missing: $(<"$DIR/out")"
 	[[ ! -e $RUN ]] || fail "it has begun: $(<"$DIR/out")"
-	wait_for 10 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
+	wait_for 60 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
 	echo "skipped: no libvirt here"
 	exit
 fi
@@ -32,7 +32,7 @@ before=$(hosts)
 small_bench "${SMALL[@]}" --disks 2 --workloads writer --tools virsh,single,virsh+channels=3,vmferry+libvirt,vmferry+libvirt+channels=2 -o "$RUN" >"$DIR/table" 2>"$DIR/out" ||
 	fail "it does not end well: $(<"$DIR/out")"
 cat "$DIR/out" "$DIR/table"
-wait_for 10 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
+wait_for 60 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
 assert_eq "$(hosts)" "$before" "files of this machine's libvirt"
 assert_run 'len(moves) == 10 and all(m["outcome"] == "ok" for m in moves)'
 assert_run 'all(m["verified"]["pages_checked"] > 10000 and m["verified"]["blocks_checked"] > 1000 for m in moves)'

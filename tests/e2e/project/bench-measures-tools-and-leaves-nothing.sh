@@ -23,7 +23,7 @@ small_bench "${SMALL[@]}" --disk 80M --disk-data 80M --cached 20 --workloads wri
 	--tools "$TOOLS" -o "$RUN" >"$DIR/table" || fail "it does not end well"
 cat "$DIR/table"
 assert_eq "$(ip -br link; cat /proc/mounts)" "$before" "links and mounts of this machine"
-wait_for 10 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
+wait_for 60 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
 
 assert_run "len(moves) == 2 * $tools"' and all(m["outcome"] == "ok" for m in moves)'
 assert_run "sorted(m['round'] for m in moves) == $tools * [0] + $tools * [1]"' and all(m["warmup"] == (m["round"] == 0) for m in moves)'
@@ -66,7 +66,7 @@ small_bench "${SMALL[@]}" --workloads idle --tools vmferry,xbzrle+tls -o "$DIR/n
 assert_eq "$status" 1 "exit status without GnuTLS"
 grep -q "xbzrle+tls needs TLS.*requires GNUTLS" "$DIR/out" || fail "it does not say what is missing: $(<"$DIR/out")"
 [[ ! -e $DIR/none.json ]] || fail "it has begun: $(<"$DIR/out")"
-wait_for 10 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
+wait_for 60 nothing_left || fail "left: $(bench_processes; ls -A "$BENCH_DIR")"
 
 # Nor what would take all of this host's memory or disk, nor results where the lab hides them.
 refused() { # WORDS OPTION...

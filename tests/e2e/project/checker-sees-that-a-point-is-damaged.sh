@@ -47,7 +47,7 @@ says 0
 spoil 000001/disk0.raw $((BLOCK * COUNT - 9)) # a moment after it was found good
 says 1 '000001 is not whole'
 put 000001/disk0.raw 7
-wait_for 20 is_known 2
+wait_for 60 is_known 2
 says 0
 
 spoil 000001/disk1.raw $((BLOCK * COUNT - 9))
@@ -61,6 +61,6 @@ printf Q | dd of="$STORE/points/000002/disk0.qcow2" bs=1 conv=notrunc status=non
 
 # a point that is being merged is no point, but the next one's images are above it
 sed -i 's/^{/{"merging": "000002", /' "$STORE/points/000001/point.json"
-wait_for 20 is_known 3
+wait_for 60 is_known 3
 spoil 000001/disk0.raw $((BLOCK * COUNT - 9))
 says 1 '000002 is not whole'

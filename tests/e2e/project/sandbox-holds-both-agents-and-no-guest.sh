@@ -51,7 +51,7 @@ done
 # A listener that can start nothing any more ends, for who looks after it to start it again.
 to_listener
 kill -KILL "$(pgrep -P "$DST_PID" -x vmferry-launch)"
-wait_for 10 process_is_gone "$DST_PID" || fail "the listener goes on without its launcher"
+wait_for 60 process_is_gone "$DST_PID" || fail "the listener goes on without its launcher"
 grep -q 'the launcher.*has died' "$DIR/dst.log" || fail "it did not say why it ends: $(<"$DIR/dst.log")"
 DST_PID=
 

@@ -38,5 +38,5 @@ spoil "$DIR/a.raw" corrupt
 assert_eq "$(wrong)" "3 2" "what is wrong after a block was corrupted from outside"
 
 qmp "$DIR/a.qmp" '{"execute": "system_reset"}' >/dev/null
-wait_for 30 has_failed || fail "the guest does not tell that it was reset"
+wait_for 60 has_failed || fail "the guest does not tell that it was reset"
 ! guest_order "$DIR/a.orders" ping 2 || fail "a guest that was reset answers"

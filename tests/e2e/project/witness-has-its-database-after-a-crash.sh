@@ -17,7 +17,7 @@ start
 wait_for 180 has_disk_ops a 300 || fail "the database takes no transactions"
 before=$(rows)
 kill -KILL "${GUEST_PID[a]}"
-wait_for 10 process_is_gone "${GUEST_PID[a]}"
+wait_for 60 process_is_gone "${GUEST_PID[a]}"
 start
 after=$(rows)
 echo "rows: $before before, $after after"

@@ -16,7 +16,7 @@ spoil_image() { # HOW
 
 guest_disk "$DIR/a.raw" raw 128M
 MEM=256 WITNESS="ram_mb=8 disks=vda disk_mb=16 disk_rate=200" guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
-wait_for 30 has_disk_ops a 200 || fail "the witness does not write"
+wait_for 60 has_disk_ops a 200 || fail "the witness does not write"
 guest_verify "$DIR/a.orders" blocks
 
 guest_order "$DIR/a.orders" "corrupt block"

@@ -12,7 +12,7 @@ start() { # CONTENT
 	guest_disk "$DIR/a.raw" raw 64M
 	MEM=256 MACHINE=q35,memory-backend=ram WITNESS="ram_mb=64 rate=500 disks=vda disk_mb=8 disk_rate=300 content=$1" guest_start a \
 		-object memory-backend-file,id=ram,size=256M,mem-path="$DIR/ram",share=on $(guest_drive d0 "$DIR/a.raw" raw)
-	wait_for 30 has_disk_ops a 300 || fail "the witness does not write"
+	wait_for 60 has_disk_ops a 300 || fail "the witness does not write"
 	guest_verify "$DIR/a.orders" blocks
 	guest_order "$DIR/a.orders" quiesce
 	qmp "$DIR/a.qmp" '{"execute": "stop"}'
@@ -37,7 +37,7 @@ qmp "$DIR/a.qmp" '{"execute": "cont"}'
 guest_order "$DIR/a.orders" "load rate=0 pattern=seq disk_rate=100"
 guest_order "$DIR/a.orders" start
 disk=$(stat_of disk_ops) ram=$(stat_of ram_ops)
-wait_for 30 has_disk_ops a $((disk + 100)) || fail "the witness does not write when it is told to go on"
+wait_for 60 has_disk_ops a $((disk + 100)) || fail "the witness does not write when it is told to go on"
 assert_eq "$(stat_of ram_ops)" "$ram" "pages written at the rate 0"
 ! guest_order "$DIR/a.orders" "load rate=5 disk_rate=many" || fail "a rate of 'many' is taken"
 assert_eq "$(stat_of ram_ops)" "$ram" "pages written after an order that was refused"

@@ -5,7 +5,7 @@
 
 guest_a
 move_until listener after-SRC_COMMITTED
-wait_for 10 process_is_gone "$MOVE_PID" || fail "the agent lives on"
+wait_for 60 process_is_gone "$MOVE_PID" || fail "the agent lives on"
 kill_now "${GUEST_PID[a]}"
 then=$(stat -c %y "$DIR/a.raw")
 touch -d "$then + 3 seconds" "$DIR/a.raw"

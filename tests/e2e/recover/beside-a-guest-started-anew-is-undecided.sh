@@ -17,7 +17,7 @@ rm "$DIR/a.console"
 "${line[@]}" </dev/null >"$DIR/again.stderr" 2>&1 &
 again=$!
 kill_at_exit "$again"
-wait_for 30 grep -qs '^witness ready' "$DIR/a.console" || fail "the guest cannot be started again here: $(<"$DIR/again.stderr")"
+wait_for 60 grep -qs '^witness ready' "$DIR/a.console" || fail "the guest cannot be started again here: $(<"$DIR/again.stderr")"
 
 recover 6
 said recover.log "is open here in process $again"

@@ -13,7 +13,7 @@ there=$(qemu_dst)
 kill_at_exit "$there"
 agent=$(agent_dst)
 kill -KILL "$agent" "$MOVE_PID" # whichever is left alone would end by itself
-wait_for 10 process_is_gone "$MOVE_PID" || fail "the agent does not die"
+wait_for 60 process_is_gone "$MOVE_PID" || fail "the agent does not die"
 kill_agent_here
 rm "$VMFERRY_STATE_DIR"/*-src.journal
 kill_now "${GUEST_PID[a]}"
@@ -21,7 +21,7 @@ kill_now "${GUEST_PID[a]}"
 guest_a # a move from here
 move_until listener before-SRC_COMMITTED:stop
 kill_now "$MOVE_PID"
-wait_for 30 runs_here || fail "the guard does not take the guest back"
+wait_for 60 runs_here || fail "the guard does not take the guest back"
 
 recover 3 --peer-is-fenced
 said recover.log 'Of which other host do you vouch'

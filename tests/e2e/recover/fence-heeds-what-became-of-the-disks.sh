@@ -11,14 +11,14 @@ MEM=64 WITNESS="ram_mb=8 rate=200 disks=vda disk_mb=8 disk_rate=40" tiny_start a
 # The guest was shut down there, and the agent there answers.
 moved_for_now listener
 qmp "$TO/a.mon" '{"execute": "quit"}' >/dev/null
-wait_for 20 process_is_gone "$there"
+wait_for 60 process_is_gone "$there"
 vmferry revert --no-wait a
 move_wait 6
 assert_result '"shut down there" in r["reason"]'
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
 vmferry recover a --peer-is-fenced --dest "$DST_ADDRESS" >"$DIR/recover.log" 2>&1 || true
 process_is_gone "${GUEST_PID[a]}" && fail "the source QEMU was ended: $(<"$DIR/recover.log")"
-wait_for 20 runs_here || fail "the guest is not had back: $(<"$DIR/recover.log")"
+wait_for 60 runs_here || fail "the guest is not had back: $(<"$DIR/recover.log")"
 guest_verify "$(orders a)" blocks
 end_agents_there
 DST_PID=
@@ -37,7 +37,7 @@ assert_eq "$status" 6 "exit code over a disk with another mode"
 said recover.log 'was changed here since .*--peer-is-fenced --not-started-here'
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
 vmferry recover a --peer-is-fenced --not-started-here >"$DIR/recover.log" 2>&1 || true
-wait_for 20 runs_here || fail "the guest is not had back: $(<"$DIR/recover.log")"
+wait_for 60 runs_here || fail "the guest is not had back: $(<"$DIR/recover.log")"
 guest_verify "$(orders a)" blocks
 rm -rf "$DIR/dst-state" "$DIR/dst-run" "$DIR"/state/*
 

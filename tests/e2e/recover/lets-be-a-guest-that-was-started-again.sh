@@ -14,7 +14,7 @@ rm -f "$DIR"/a.{console,orders,qmp,mon}
 "${line[@]}" </dev/null >"$DIR/again.stderr" 2>&1 &
 again=$!
 kill_at_exit "$again"
-wait_for 30 grep -qs '^witness ready' "$DIR/a.console" || fail "the guest cannot be started again: $(<"$DIR/again.stderr")"
+wait_for 60 grep -qs '^witness ready' "$DIR/a.console" || fail "the guest cannot be started again: $(<"$DIR/again.stderr")"
 
 recover 1 --dest "$DEST" # the QEMU of the move has ended, and the guest is here
 guest_adopt a "$again"

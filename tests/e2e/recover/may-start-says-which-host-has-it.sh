@@ -95,7 +95,7 @@ python3 -S - "$DIR/back/$A.raw" <<-'END' &
 END
 pid=$!
 kill_at_exit $pid
-wait_for 20 grep -aq qemu-system "/proc/$pid/cmdline"
+wait_for 60 grep -aq qemu-system "/proc/$pid/cmdline"
 assert_eq "$(may_start "$here" "$DIR/third.sh")" 3 "may it beside a process that has its disk on its line?"
 says "(pid $pid) runs here on its disk"
 end_process $pid

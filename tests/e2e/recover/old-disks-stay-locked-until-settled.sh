@@ -23,7 +23,7 @@ is_there() {
 	guest_is_there
 	guest_verify "$(orders a)" blocks
 	assert_nothing_unfinished
-	wait_for 10 eval '! guard_pid >/dev/null' || fail "who holds the locks does not end: $(guard_pid)"
+	wait_for 60 eval '! guard_pid >/dev/null' || fail "who holds the locks does not end: $(guard_pid)"
 	"$QEMU_IMG" bench -q -w -c 1 -f raw "$DIR/a.raw" >/dev/null || fail "its old disk is still locked"
 	kill_now "${GUEST_PID[a]}"
 	unset 'GUEST_AT[a]'

@@ -16,7 +16,7 @@ kill_at_exit $pid
 fault_wait
 for signal in HUP INT TSTP TERM; do kill -$signal $pid; done
 kill -CONT $pid
-wait_for 20 runs_here || fail "the guest stands still: $(tail -n 3 "$DIR/recover.log")"
+wait_for 60 runs_here || fail "the guest stands still: $(tail -n 3 "$DIR/recover.log")"
 wait_for 60 process_is_gone $pid || fail "recover does not end"
 [[ -z $(unfinished_journals) ]] || recover 1
 guest_verify "$(orders a)" blocks

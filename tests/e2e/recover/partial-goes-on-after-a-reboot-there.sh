@@ -17,7 +17,7 @@ goes_back() { # the guest is here, and what is kept is listed
 	assert_kept
 	assert_result 'r["guest"] == "source" and len(r["leftovers"]) == 1 and "-partial (" in r["leftovers"][0] and "is kept until" in r["leftovers"][0]'
 	assert_eq "$(find "$VMFERRY_STATE_DIR" -name '*-src.journal')" "" "unfinished journals here"
-	wait_for 10 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
+	wait_for 60 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
 	assert_eq "$(settings_of a)" "$SETTINGS" "settings of QEMU"
 	assert_eq "$(status_of "$(free_monitor a)")" running "QEMU's run state"
 }

@@ -28,7 +28,7 @@ resume 4
 grep -q 'not begun again before the destination can be reached' "$DIR/recover.log" || fail "it begins: $(<"$DIR/recover.log")"
 kill_now "${GUEST_PID[a]}"
 listen_dst --listen "$DEST"
-wait_for 20 eval 'ls "$TO"/*-partial >/dev/null 2>&1' || fail "nothing is kept"
+wait_for 60 eval 'ls "$TO"/*-partial >/dev/null 2>&1' || fail "nothing is kept"
 assert_kept
 resume 8
 grep -q 'start it, then give this command again' "$DIR/recover.log" || fail "what it says: $(<"$DIR/recover.log")"
@@ -37,7 +37,7 @@ MEM=256 WITNESS="ram_mb=16 rate=200 disks=vda disk_mb=4 disk_rate=20" tiny_start
 	-name "$NAME"
 SETTINGS=$(settings_of a)
 guest_order "$(orders a)" quiesce
-wait_for 30 eval '(($(date +%s) > AT))' || fail "the moment is not over"
+wait_for 60 eval '(($(date +%s) > AT))' || fail "the moment is not over"
 resume 0
 mv "$TO/$NAME.sh" "$TO/a.sh"
 assert_at_destination

@@ -19,7 +19,7 @@ is_cut_off() { # [OPTION...]: at both ends, and kept
 	session=$(agent_dst)
 	for pid in "$DST_PID" "$session" "$(qemu_dst)"; do kill_now "$pid"; done
 	listen_dst --listen "$DEST"
-	wait_for 20 eval 'ls "$TO"/*-partial >/dev/null 2>&1' || fail "nothing is kept"
+	wait_for 60 eval 'ls "$TO"/*-partial >/dev/null 2>&1' || fail "nothing is kept"
 	assert_kept
 }
 
@@ -79,7 +79,7 @@ strangers() { # one after the other, each until the agent has shown it out
 }
 strangers &
 kill_at_exit $!
-wait_for 40 eval '[[ ! -e $KEPT ]]' || fail "it stays: $(tail -n 3 "$DIR/dst.log")"
+wait_for 60 eval '[[ ! -e $KEPT ]]' || fail "it stays: $(tail -n 3 "$DIR/dst.log")"
 recover 1
 assert_at_source
 

@@ -59,7 +59,7 @@ assert_eq "$(begun a)" True "its own guest, settled"
 flock "$journal" sleep infinity &
 holder=$!
 kill_at_exit "$holder"
-wait_for 10 eval '! flock -n "$journal" true' || fail "it is not locked"
+wait_for 60 eval '! flock -n "$journal" true' || fail "it is not locked"
 assert_eq "$(begun a)" False "while another agent has it"
 kill_now "$(pgrep -P "$holder")"
 hold_open "$KEPT"

@@ -21,7 +21,7 @@ assert_result 'any("for 3600 s" in line for line in plan["afterwards"])' "the pl
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
 held=$(sha256sum <"$DIR/a.raw")
 GUEST_AT[a]=$TO
-wait_for 30 has_disk_ops a $(($(disk_ops a) + 20)) || fail "the guest does not run at the destination"
+wait_for 60 has_disk_ops a $(($(disk_ops a) + 20)) || fail "the guest does not run at the destination"
 unset "GUEST_AT[a]"
 ! cmp -s "$DIR/a.raw" "$TO/a.raw" || fail "the guest writes nothing there"
 [[ ! -e $TO/a.sh ]] || fail "it can be started there again already"

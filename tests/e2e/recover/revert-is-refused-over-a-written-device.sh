@@ -37,7 +37,7 @@ had_back_unless_written "$loop" "$loop" 20
 
 # a partition, and who writes to its blocks by way of the whole device
 addpart "$loop" 1 2048 49152 && addpart "$loop" 2 53248 8192
-wait_for 10 test -b "${loop}p2" || fail "there are no nodes of partitions"
+wait_for 60 test -b "${loop}p2" || fail "there are no nodes of partitions"
 end_process "${GUEST_PID[a]}"
 rm "$DIR"/there?.raw
 unset "GUEST_AT[a]"

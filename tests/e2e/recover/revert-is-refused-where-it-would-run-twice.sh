@@ -56,7 +56,7 @@ mv "$DIR/mark" "$TO/.a.raw.vmferry-held"
 	-qmp "unix:$DIR/again.qmp,server=on,wait=off" </dev/null &>"$DIR/again.log" &
 again=$!
 kill_at_exit "$again"
-wait_for 20 eval '[[ $(status_of "$DIR/again.qmp") == running ]]' || fail "it does not start again: $(<"$DIR/again.log")"
+wait_for 60 eval '[[ $(status_of "$DIR/again.qmp") == running ]]' || fail "it does not start again: $(<"$DIR/again.log")"
 status=0
 VMFERRY_STATE_DIR=$DIR/dst-state vmferry migrate "$again" local --disk-dir "$DIR/onward" 2>"$DIR/onward.log" || status=$?
 assert_eq "$status" 3 "exit code of a move onward of what was started again"
@@ -90,7 +90,7 @@ migrated_on() { # [COMMAND BEFORE]
 	[[ $# -eq 0 ]] || qmp "$TO/a.mon" "{\"execute\": \"$1\"}" >/dev/null
 	qmp "$TO/a.mon" '{"execute": "migrate-set-capabilities", "arguments": {"capabilities": [{"capability": "return-path", "state": false}]}}' >/dev/null
 	qmp "$TO/a.mon" '{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}' >/dev/null
-	wait_for 20 eval '[[ $(status_of "$TO/a.mon") == postmigrate ]]' || fail "it is not migrated away: $(status_of "$TO/a.mon")"
+	wait_for 60 eval '[[ $(status_of "$TO/a.mon") == postmigrate ]]' || fail "it is not migrated away: $(status_of "$TO/a.mon")"
 }
 
 migrated_on
@@ -111,7 +111,7 @@ gone_on() { "$BIN/vmferry" journal "$DIR"/dst-state/*-dst.journal | grep gone-on
 moved_for_now listener
 qmp "$TO/a.mon" '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 4096}}' >/dev/null
 qmp "$TO/a.mon" '{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}' >/dev/null
-wait_for 20 eval '[[ $(gone_on) == *true* ]]' || fail "it is not noted that it goes on: $(gone_on)"
+wait_for 60 eval '[[ $(gone_on) == *true* ]]' || fail "it is not noted that it goes on: $(gone_on)"
 assert_eq "$(status_of "$TO/a.mon")" running "what QEMU says of the guest"
 vmferry revert --no-wait a
 move_wait 6
@@ -141,7 +141,7 @@ rm -rf "$DIR/dst-state" "$DIR/dst-run"
 # A QEMU that hangs there, and did not migrate it before, is ended; a migration that came to nothing is none.
 moved_for_now listener
 qmp "$TO/a.mon" '{"execute": "migrate", "arguments": {"uri": "exec:exit 1"}}' >/dev/null
-wait_for 20 eval '[[ $(gone_on) == *false* ]]' || fail "it is not noted that it has stayed: $(gone_on)"
+wait_for 60 eval '[[ $(gone_on) == *false* ]]' || fail "it is not noted that it has stayed: $(gone_on)"
 kill -STOP "$there"
 vmferry revert --no-wait a
 move_wait 1

@@ -11,7 +11,7 @@ for point in before-SRC_REVERTING after-SRC_REVERTING; do
 	moved_for_now listener
 	vmferry revert --no-wait a || true
 	fault_wait
-	wait_for 10 process_is_gone "$MOVE_PID"
+	wait_for 60 process_is_gone "$MOVE_PID"
 	process_is_gone "$there" && fail "the destination's QEMU has ended already"
 	recover 0 --dest "$DST_ADDRESS" # the guest is no longer wanted back
 	assert_at_destination
@@ -24,7 +24,7 @@ vmferry revert --no-wait a
 fault_wait
 kill_now "$MOVE_PID"
 fault_continue
-wait_for 20 process_is_gone "$there" || fail "the destination's QEMU has not ended"
+wait_for 60 process_is_gone "$there" || fail "the destination's QEMU has not ended"
 recover 1 --dest "$DST_ADDRESS"
 assert_at_source
 for point in before-DST_NOVM after-DST_NOVM after-DST_ABORTED; do

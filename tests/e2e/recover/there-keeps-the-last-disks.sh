@@ -12,7 +12,7 @@ cp "$DIR/a.raw" "$DIR/promised.raw"
 for pid in $(pgrep -f "^vmferry --guard $DIR/") "$there" $(pgrep -f "^$BIN/vmferry-dst .*$DIR/") "$MOVE_PID" "${GUEST_PID[a]}"; do
 	[[ -n ${PID_BORN[$pid]:-} ]] || kill_at_exit "$pid"
 	kill -KILL "$pid" 2>/dev/null || true
-	wait_for 10 process_is_gone "$pid" || fail "process $pid does not die"
+	wait_for 60 process_is_gone "$pid" || fail "process $pid does not die"
 done
 for options in "" "--peer-is-fenced"; do
 	status=0

@@ -35,7 +35,7 @@ rm -f "$DIR"/a.{console,orders,qmp,mon}
 "${line[@]}" </dev/null >"$DIR/again.stderr" 2>&1 &
 again=$!
 kill_at_exit "$again"
-wait_for 30 grep -qs '^witness ready' "$DIR/a.console" || fail "the guest cannot be started again here: $(<"$DIR/again.stderr")"
+wait_for 60 grep -qs '^witness ready' "$DIR/a.console" || fail "the guest cannot be started again here: $(<"$DIR/again.stderr")"
 recover 6 --dest "$DEST"
 said recover.log "is open here in process $again: the guest may have been started again"
 process_is_gone "$again" && fail "the guest here was ended"

@@ -73,7 +73,7 @@ replica test "$A" --end >"$DIR/out"
 
 # in its place
 kill -KILL "${GUEST_PID[$A]}"
-wait_for 20 process_is_gone "${GUEST_PID[$A]}"
+wait_for 60 process_is_gone "${GUEST_PID[$A]}"
 replica failover "$A" --peer-is-fenced >"$DIR/out" 2>"$DIR/err" || fail "failover: $(cat "$DIR/err")"
 says "disk $DIR/$A.c is left out of the replica: here it is empty" "$DIR/out"
 kill_at_exit "$(python3 -S -c 'import json, sys; print(json.load(open(sys.argv[1]))["run"]["pid"])' "$STORE/replica.json")"

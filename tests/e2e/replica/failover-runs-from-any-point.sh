@@ -68,7 +68,7 @@ says "a guest $A runs here already" "$DIR/out"
 
 # killed as it begins: it is noted, and is cleared up
 kill -KILL "${GUEST_PID[$A]}"
-wait_for 20 process_is_gone "${GUEST_PID[$A]}"
+wait_for 60 process_is_gone "${GUEST_PID[$A]}"
 ! VMFERRY_FAULT=replica-noted replica failover "$A" --peer-is-fenced >"$DIR/out" 2>&1 || fail "nobody has come to replica-noted"
 begun=$(runs run)
 [[ -e $STORE/run ]] || fail "no overlays"
@@ -79,14 +79,14 @@ exec {held}<&-
 [[ -e $STORE/run/disk1.qcow2 ]] || fail "its overlay is gone"
 replica failover "$A" --cancel >"$DIR/out" || fail "cancel: $(cat "$DIR/out")"
 [[ -n $begun ]] || fail "it is not noted"
-wait_for 10 eval '! [[ -e /proc/$begun ]]' || fail "its QEMU runs: $(cat "/proc/$begun/status")"
+wait_for 60 eval '! [[ -e /proc/$begun ]]' || fail "its QEMU runs: $(cat "/proc/$begun/status")"
 
 # killed a moment later: its QEMU waits for whoever is to tell it to begin, and has no disk open
 ! VMFERRY_FAULT=replica-launched replica failover "$A" --peer-is-fenced >"$DIR/out" 2>&1 || fail "nobody has come to replica-launched"
 begun=$(runs run)
 kill_at_exit "$begun"
 replica failover "$A" --cancel >"$DIR/out" 2>&1 || fail "cancel of a run whose QEMU waits: $(cat "$DIR/out")"
-wait_for 10 process_is_gone "$begun" || fail "its QEMU waits still"
+wait_for 60 process_is_gone "$begun" || fail "its QEMU waits still"
 [[ ! -e $STORE/run ]] || fail "left: $(ls "$STORE/run")"
 replica_start
 sync
@@ -96,7 +96,7 @@ sync
 says 'peer-is-fenced' "$DIR/err"
 before=$(points_digest)
 kill -KILL "${GUEST_PID[$A]}"
-wait_for 20 process_is_gone "${GUEST_PID[$A]}"
+wait_for 60 process_is_gone "${GUEST_PID[$A]}"
 replica failover "$A" --peer-is-fenced --point 2 >"$DIR/out" 2>"$DIR/err" || fail "failover: $(cat "$DIR/err")"
 assert_eq "$(stat -c %a "$THERE/$A.sh")" 700 "mode of a script whose line may hold secrets"
 pid=$(runs run)
@@ -114,7 +114,7 @@ says 'not with --planned, --cancel or --complete' "$DIR/err"
 
 # the primary comes back; one host has no two guests of a name
 kill -KILL "$pid"
-wait_for 20 process_is_gone "$pid"
+wait_for 60 process_is_gone "$pid"
 replica_start
 try_sync
 assert_eq "$SYNCED" 3 "exit code of a sync from the primary of before"
@@ -139,7 +139,7 @@ assert_point_is_exact
 
 # for good: disks of its own, as they were at the primary
 kill -KILL "${GUEST_PID[$A]}"
-wait_for 20 process_is_gone "${GUEST_PID[$A]}"
+wait_for 60 process_is_gone "${GUEST_PID[$A]}"
 rm -f "$THERE/$A.console"
 replica failover "$A" --peer-is-fenced >"$DIR/out" 2>"$DIR/err" || fail "failover: $(cat "$DIR/err")"
 pid=$(runs run)
@@ -148,7 +148,7 @@ ready "$THERE"
 
 # ended, and started again by its script: what has its overlays open is it
 kill -KILL "$pid"
-wait_for 20 process_is_gone "$pid"
+wait_for 60 process_is_gone "$pid"
 ! replica failover "$A" --complete >"$DIR/out" 2>"$DIR/err" || fail "completed a guest that does not run"
 says 'does not run from it' "$DIR/err"
 rm -f "$THERE/$A.console"

@@ -33,11 +33,11 @@ says 'the last attempt failed: no guest .* runs on this host.*is in no point, un
 "${line[@]}" -S </dev/null >"$DIR/stands.log" 2>&1 &
 stands=$!
 kill_at_exit $stands
-wait_for 20 eval '[[ $(status_of "$DIR/$A.mon" 2>/dev/null) == paused || $(status_of "$DIR/$A.mon" 2>/dev/null) == prelaunch ]]'
+wait_for 60 eval '[[ $(status_of "$DIR/$A.mon" 2>/dev/null) == paused || $(status_of "$DIR/$A.mon" 2>/dev/null) == prelaunch ]]'
 sync
 is_point 6 True
 qmp "$DIR/$A.mon" '{"execute": "quit"}' >/dev/null
-wait_for 20 process_is_gone $stands
+wait_for 60 process_is_gone $stands
 assert_point_is_exact
 
 replica_start

@@ -36,7 +36,7 @@ in_result() { # EXPRESSION over r, the result
 	tail -n 1 "$DIR/planned.out" | python3 -S -c 'import json, sys; r = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"
 }
 assert_eq "$(in_result "r['disks'][0]['bytes_read'] < 2 << 20")" True "of a disk with 4 MiB that are not written to little is read"
-wait_for 20 process_is_gone "${GUEST_PID[$A]}" || fail "it runs here, too"
+wait_for 60 process_is_gone "${GUEST_PID[$A]}" || fail "it runs here, too"
 assert_eq "$(of_store "(r['term'], r['run']['number'])")" "(2, 4)" "term, and the point that it runs above"
 at=$(pair_written "$THERE/$A.orders")
 wait_for 60 pair_has_written "$THERE/$A.orders" $((at + 20)) || fail "it does not write any more"

@@ -53,7 +53,7 @@ for step in dst-prepare before-DST_PREPARED after-DST_PREPARED before-SRC_COMMIT
 	wait_for 120 is_settled || fail "$step is not settled: $(tail -n 5 "$DIR/recover.out"; ls "$VMFERRY_STATE_DIR")"
 	pid=$(of_store "r.get('run', {}).get('pid', '')")
 	[[ -z $pid ]] || kill_at_exit "$pid"
-	wait_for 30 runs_once || fail "$step: at its primary it is $(status_of "$DIR/$A.mon"), at its replica $(status_of "$THERE/$A.mon")"
+	wait_for 60 runs_once || fail "$step: at its primary it is $(status_of "$DIR/$A.mon"), at its replica $(status_of "$THERE/$A.mon")"
 	if runs_at "$DIR"; then is_primary_as_before "$step"; else has_gone "$step"; fi
 	kill -KILL "${GUEST_PID[$A]}" ${pid:+"$pid"} 2>/dev/null || true
 done

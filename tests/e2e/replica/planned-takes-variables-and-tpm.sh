@@ -24,7 +24,7 @@ for how in live warm; do
 	replica failover "$A" --planned "${options[@]}" -v >"$DIR/out" 2>"$DIR/err" || fail "$how: $(tail -n 40 "$DIR/out" "$DIR/err")"
 	pid=$(of_run pid)
 	kill_at_exit "$pid" $(tpms)
-	wait_for 20 process_is_gone "${GUEST_PID[$A]}" || fail "$how: it is here, too"
+	wait_for 60 process_is_gone "${GUEST_PID[$A]}" || fail "$how: it is here, too"
 	[[ $how == live ]] || wait_for 180 grep -aq 'witness ready' "$THERE/$A.console" || fail "$how: it does not boot there"
 	[[ $(guest_order "$THERE/$A.orders" tpm) == *" stored=second" ]] || fail "$how: its TPM holds $(guest_order "$THERE/$A.orders" tpm), not second"
 	assert_tpms 1
@@ -33,7 +33,7 @@ for how in live warm; do
 	at=$(pair_written "$THERE/$A.orders")
 	wait_for 60 pair_has_written "$THERE/$A.orders" $((at + 20)) || fail "$how: it does not write any more"
 	kill -KILL "$pid"
-	wait_for 20 process_is_gone "$pid"
+	wait_for 60 process_is_gone "$pid"
 	assert_tpms 0
 	rm -f "$THERE/$A.console"
 	"$THERE/$A.sh" >"$DIR/out" 2>&1 &
@@ -43,5 +43,5 @@ for how in live warm; do
 	wait_for 180 grep -aq 'witness ready' "$THERE/$A.console" || fail "$how: it does not come up again"
 	[[ $(guest_order "$THERE/$A.orders" tpm) == *" stored=second" ]] || fail "$how: its TPM holds something else when it is started again"
 	kill -KILL "$pid"
-	wait_for 20 assert_tpms 0
+	wait_for 60 assert_tpms 0
 done

@@ -30,7 +30,7 @@ has_booted() { # DIRECTORY TIMES
 runs_there() {
 	kill_at_exit "$(of_store "r['run']['pid']")"
 	assert_eq "$(of_store "(r['term'], r['run']['came'])")" "(2, True)" "term and run of the store"
-	wait_for 20 process_is_gone "${GUEST_PID[$A]}" || fail "it is here, too"
+	wait_for 60 process_is_gone "${GUEST_PID[$A]}" || fail "it is here, too"
 	wait_for 60 has_booted "$THERE" 1 || fail "it does not boot there"
 	assert_eq "$(status_of "$THERE/$A.mon")" running "state of the guest there"
 	[[ ! -e $VMFERRY_STATE_DIR/replica/$A.conf ]] || fail "points would be made from where it is no more"

@@ -13,7 +13,7 @@ for _ in 1 2 3 4 5; do
 done
 assert_eq "$(of_primary 'p["point"], p["whole"], p["health"]')" "(6, False, 'normal')" "what the primary knows"
 assert_eq "$(bitmaps | sort | uniq -c | awk '{print $1}')" 3 "bitmaps, of the newest point on each disk"
-wait_for 20 eval '[[ $(slots | wc -l) -eq 4 ]]' || fail "not four points stay: $(slots)"
+wait_for 60 eval '[[ $(slots | wc -l) -eq 4 ]]' || fail "not four points stay: $(slots)"
 assert_points_are_of_one_moment
 nothing_is_left
 writes_on

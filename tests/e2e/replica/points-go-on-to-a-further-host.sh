@@ -9,7 +9,7 @@ stands() { # HOST: a vmferry-dst with a state of its own
 	mkdir -p "$DIR/$1"
 	"$BIN/vmferry-dst" --listen 127.0.0.1:0 --plaintext -v --state-dir "$DIR/$1-state" --runtime-dir "$DIR/$1-run" </dev/null >"$DIR/$1.out" 2>"$DIR/$1.log" &
 	kill_at_exit $!
-	wait_for 20 grep -q '^listening on' "$DIR/$1.out" || fail "vmferry-dst does not listen: $(<"$DIR/$1.log")"
+	wait_for 60 grep -q '^listening on' "$DIR/$1.out" || fail "vmferry-dst does not listen: $(<"$DIR/$1.log")"
 	ADDRESS_AT[$1]=$(sed -n 's/^listening on \([^ ]*\).*/\1/p' "$DIR/$1.out")
 }
 

@@ -12,7 +12,7 @@ turn() { # takes it, as a point that is being made does, until HOLDER is ended
 	END
 	HOLDER=$!
 	kill_at_exit $HOLDER
-	wait_for 20 test -e "$DIR/held"
+	wait_for 60 test -e "$DIR/held"
 	rm "$DIR/held"
 }
 
@@ -20,7 +20,7 @@ waits() { # [SUBCOMMAND...]: its pid is WAITING
 	"$BIN/vmferry" replica "$@" </dev/null >"$DIR/out" 2>"$DIR/err" &
 	WAITING=$!
 	kill_at_exit $WAITING
-	wait_for 20 grep -q 'begins when that is over' "$DIR/err" || fail "$*: $(cat "$DIR/out" "$DIR/err")"
+	wait_for 60 grep -q 'begins when that is over' "$DIR/err" || fail "$*: $(cat "$DIR/out" "$DIR/err")"
 }
 
 ends() { # EXIT-CODE, once it has its turn

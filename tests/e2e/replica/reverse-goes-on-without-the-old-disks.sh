@@ -30,7 +30,7 @@ b=$DST_ADDRESS
 replica_start
 replica add "$A" "$b" --disk-dir "$THERE" >"$DIR/out" 2>&1 || fail "add: $(cat "$DIR/out")"
 kill -KILL "${GUEST_PID[$A]}"
-wait_for 20 process_is_gone "${GUEST_PID[$A]}"
+wait_for 60 process_is_gone "${GUEST_PID[$A]}"
 b_does replica failover "$A" --peer-is-fenced
 kill_at_exit "$(python3 -S -c 'import json, sys; print(json.load(open(sys.argv[1]))["run"]["pid"])' "$STORE/replica.json")"
 wait_for 120 grep -aq 'witness ready' "$THERE/$A.console" || fail "it does not come up"

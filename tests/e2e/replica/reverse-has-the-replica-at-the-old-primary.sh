@@ -36,7 +36,7 @@ says "one every 300 s, by vmferry replica run $A, or as a service: .* vmferry-re
 } >"$DIR/before.sh"
 chmod 755 "$DIR/before.sh"
 kill -KILL "${GUEST_PID[$A]}"
-wait_for 20 process_is_gone "${GUEST_PID[$A]}"
+wait_for 60 process_is_gone "${GUEST_PID[$A]}"
 at_b replica failover "$A" --peer-is-fenced
 kill_at_exit "$(of_store "$STORE" "r['run']['pid']")"
 wait_for 120 grep -aq 'witness ready' "$THERE/$A.console" || fail "it does not come up"

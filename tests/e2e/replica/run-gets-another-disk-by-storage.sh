@@ -12,7 +12,7 @@ ready() {
 replica_start
 replica_add
 kill -KILL "${GUEST_PID[$A]}"
-wait_for 20 process_is_gone "${GUEST_PID[$A]}"
+wait_for 60 process_is_gone "${GUEST_PID[$A]}"
 replica failover "$A" --peer-is-fenced >"$DIR/out" 2>&1 || fail "failover: $(cat "$DIR/out")"
 pid=$(python3 -S -c 'import json, sys; print(json.load(open(sys.argv[1]))["run"]["pid"])' "$STORE/replica.json")
 kill_at_exit "$pid"
@@ -20,7 +20,7 @@ ready
 "$BIN/vmferry" storage "$pid" --disk "$STORE/run/disk0.qcow2=$DIR/other.qcow2" --old keep </dev/null >"$DIR/out" 2>&1 || fail "storage: $(cat "$DIR/out")"
 [[ -e $STORE/run/disk0.qcow2 ]] || fail "the old image is gone, so this test shows nothing"
 kill -KILL "$pid"
-wait_for 20 process_is_gone "$pid"
+wait_for 60 process_is_gone "$pid"
 ! replica failover "$A" --cancel >"$DIR/out" 2>&1 || fail "the run was thrown away"
 says 'names other disks than .*disk0.qcow2' "$DIR/out"
 [[ -e $STORE/run/disk1.qcow2 && -e $THERE/$A.sh ]] || fail "something of it is gone"

@@ -34,7 +34,7 @@ says '--keep is not for this command' "$DIR/err"
 assert_eq "$(of_primary 'p["every_s"]')" 3600 "settings after what was refused"
 assert_eq "$(cat "$DIR/run.log")" "" "what run says of points that are made"
 kill -TERM "$running"
-wait_for 30 process_is_gone "$running" || fail "it does not end"
+wait_for 60 process_is_gone "$running" || fail "it does not end"
 status=0
 wait "$running" || status=$?
 assert_eq "$status" 0 "exit code of run"
@@ -54,9 +54,9 @@ mv "$VMFERRY_STATE_DIR/replica/$A.conf" "$DIR/primary.conf"
 "$BIN/vmferry" replica run "$A" </dev/null >"$DIR/run.log" 2>&1 &
 running=$!
 kill_at_exit $running
-wait_for 20 has_open "$VMFERRY_STATE_DIR/onward/replica/$A.run" || fail "it does not begin: $(cat "$DIR/run.log")"
+wait_for 60 has_open "$VMFERRY_STATE_DIR/onward/replica/$A.run" || fail "it does not begin: $(cat "$DIR/run.log")"
 mv "$DIR/primary.conf" "$VMFERRY_STATE_DIR/replica/$A.conf"
-wait_for 20 has_open "$VMFERRY_STATE_DIR/replica/$A.run" || fail "it is not alone as the primary's"
+wait_for 60 has_open "$VMFERRY_STATE_DIR/replica/$A.run" || fail "it is not alone as the primary's"
 ! has_open "$VMFERRY_STATE_DIR/onward/replica/$A.run" || fail "it keeps others from making points go on"
 has_failed_twice() {
 	[[ $(of_primary 'p.get("failed_in_a_row", 0)') -ge 2 ]]
@@ -67,7 +67,7 @@ wait_for 90 grep -q 'are made again' "$DIR/run.log" || fail "points are not made
 grep -q "can be made.*$DIR/spool" "$DIR/run.log" || fail "it says another reason: $(cat "$DIR/run.log")"
 assert_eq "$(grep -c 'can be made' "$DIR/run.log")" 1 "times that the reason is said ($(cat "$DIR/run.log"))"
 replica remove "$A" >"$DIR/out"
-wait_for 30 process_is_gone "$running" || fail "it does not end"
+wait_for 60 process_is_gone "$running" || fail "it does not end"
 status=0
 wait "$running" || status=$?
 assert_eq "$status" 0 "exit code of run when the replica was removed"

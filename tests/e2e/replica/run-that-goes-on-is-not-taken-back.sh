@@ -18,7 +18,7 @@ cancel_is_refused() { # WORDS
 replica_start
 replica_add
 kill -KILL "${GUEST_PID[$A]}"
-wait_for 20 process_is_gone "${GUEST_PID[$A]}"
+wait_for 60 process_is_gone "${GUEST_PID[$A]}"
 replica failover "$A" --peer-is-fenced >"$DIR/out" 2>"$DIR/err" || fail "failover: $(cat "$DIR/err")"
 pid=$(runs)
 kill_at_exit "$pid"
@@ -32,7 +32,7 @@ wait_for 60 grep -q 'ready to switch over' "$DIR/move.json" || fail "it is not h
 cancel_is_refused 'takes guest .* from here.* is not over'
 vmferry switch "$A" >"$DIR/out" 2>&1 || fail "switch: $(cat "$DIR/out")"
 wait "$mover" || fail "the move: $(tail -n 3 "$DIR/move.log")"
-wait_for 20 process_is_gone "$pid"
+wait_for 60 process_is_gone "$pid"
 kill_at_exit "$(python3 -S -c 'import json, sys; print([json.loads(l) for l in open(sys.argv[1])][-1]["destination_pid"])' "$DIR/move.json")"
 
 # gone

@@ -24,7 +24,7 @@ says "vmferry_replica_lag_seconds\{guest=\"$A\",role=\"replica\"" "$DIR/out"
 replica status "$A" >"$DIR/out"
 says "^  point 1 of .*, [0-9]+ s ago$" "$DIR/out"
 qmp "$DIR/$A.mon" '{"execute": "quit"}' >/dev/null
-wait_for 20 process_is_gone "${GUEST_PID[$A]}"
+wait_for 60 process_is_gone "${GUEST_PID[$A]}"
 disk_of "$(slots | tail -n 1)" 0
 assert_same_content "$DIR/$A.raw" raw "$DIR/point.raw" raw
 replica failover "$A" --peer-is-fenced >"$DIR/out" 2>&1 || fail "failover: $(cat "$DIR/out")"

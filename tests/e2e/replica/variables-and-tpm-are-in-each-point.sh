@@ -44,7 +44,7 @@ gone "$STORE/test"
 
 # cut off when its TPM runs already, and thrown away
 kill -KILL "${GUEST_PID[$A]}"
-wait_for 20 process_is_gone "${GUEST_PID[$A]}"
+wait_for 60 process_is_gone "${GUEST_PID[$A]}"
 assert_tpms 0
 tpm_start "$A"
 ! VMFERRY_FAULT=replica-noted replica failover "$A" --peer-is-fenced >"$DIR/out" 2>&1 || fail "nobody has come to replica-noted"
@@ -60,7 +60,7 @@ kill_at_exit "$pid" "$(runs run tpm)"
 holds "$THERE" second
 guest_order "$THERE/$A.orders" 'tpm-store third' >/dev/null
 kill -KILL "$pid"
-wait_for 20 process_is_gone "$pid"
+wait_for 60 process_is_gone "$pid"
 assert_tpms 1
 rm -f "$THERE/$A.console"
 "$THERE/$A.sh" >"$DIR/out" 2>&1 &

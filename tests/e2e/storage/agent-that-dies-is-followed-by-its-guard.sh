@@ -19,7 +19,7 @@ settled() { # IMAGES
 		rm -f "$DIR/src/a.raw" "$DIR/src/b.qcow2"
 		back
 	fi
-	wait_for 20 has_disk_ops a $(($(disk_ops a) + 20)) || fail "the guest does not write any more"
+	wait_for 60 has_disk_ops a $(($(disk_ops a) + 20)) || fail "the guest does not write any more"
 }
 
 both_formats() { # Uses a disk of each format, as --format is for all.

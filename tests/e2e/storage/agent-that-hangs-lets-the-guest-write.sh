@@ -8,8 +8,8 @@ for point in pending committed; do
 	fault "src-$point" stop
 	storage_start "${GUEST_PID[a]}" --disk "d0-dev=$DIR/new/a.qcow2" --disk "d1-dev=$DIR/new/b.raw" --format qcow2
 	fault_wait
-	wait_for 40 process_is_gone "$FAULT_PID" || fail "$point: the agent is still there"
+	wait_for 60 process_is_gone "$FAULT_PID" || fail "$point: the agent is still there"
 	guard_ends
 	if [[ $point == pending ]]; then assert_kept; else assert_on "$NEW_IMAGES"; fi
-	wait_for 20 has_disk_ops a $(($(disk_ops a) + 20)) || fail "$point: the guest does not write any more"
+	wait_for 60 has_disk_ops a $(($(disk_ops a) + 20)) || fail "$point: the guest does not write any more"
 done

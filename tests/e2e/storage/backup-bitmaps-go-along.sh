@@ -79,7 +79,7 @@ check_backups "$raw" "$image" "to a raw one" "*"
 
 # the image keeps its bitmaps, which are not taken for sound after a crash
 ask quit >/dev/null || true
-wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "QEMU does not end"
+wait_for 60 process_is_gone "${GUEST_PID[a]}" || fail "QEMU does not end"
 "$QEMU_IMG" info "$DIR/new/b.raw" | grep -q 'name: daily' || fail "it is not in the image: $("$QEMU_IMG" info "$DIR/new/b.raw")"
 "$QEMU_IMG" check -q "$DIR/new/b.raw" || fail "the image is damaged"
 guest_from_script

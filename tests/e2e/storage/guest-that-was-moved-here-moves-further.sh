@@ -23,6 +23,6 @@ mkdir "$TO"
 vmferry migrate "$first/a.sh" local --how cold --start --disk-dir "$TO" --json >"$DIR/move.json" 2>"$DIR/move.log" || fail "$(tail -n 3 "$DIR/move.log")"
 guest_adopt a "$(result 'r["started_pid"]')"
 GUEST_AT[a]=$first
-wait_for 30 eval '[[ $(status_of "$first/a.qmp" 2>/dev/null) == running ]]' || fail "it does not start"
+wait_for 60 eval '[[ $(status_of "$first/a.qmp" 2>/dev/null) == running ]]' || fail "it does not start"
 assert_eq "$(qmp "$first/a.qmp" '{"execute": "query-block"}' | grep -o "$TO/a[.a-z0-9]*" | sort -u)" "$TO/a.qcow2" "its disk"
 assert_nothing_unfinished

@@ -19,7 +19,7 @@ grep -q '^# .* A comment that stays' "$DIR/src/a.sh" || fail "the script is anot
 assert_eq "$(stat -c %a "$DIR/src/a.sh" "$DIR/new/a.qcow2" "$DIR/new/b.raw" | xargs)" "750 640 $(stat -c %a "$DIR/src/b.qcow2")" "modes"
 [[ $(allocated "$DIR/new/b.raw") -lt 25000000 ]] || fail "the holes were filled: $(allocated "$DIR/new/b.raw")"
 before=$(md5sum "$DIR/src/a.raw" "$DIR/src/b.qcow2")
-wait_for 20 has_disk_ops a $(($(disk_ops a) + 100)) || fail "the guest does not write any more"
+wait_for 60 has_disk_ops a $(($(disk_ops a) + 100)) || fail "the guest does not write any more"
 assert_eq "$(md5sum "$DIR/src/a.raw" "$DIR/src/b.qcow2")" "$before" "the old images"
 
 # Both disks at once, at a limit that is changed on the way, to their earlier places; the old images go.

@@ -73,7 +73,7 @@ storage_start "${GUEST_PID[a]}" --disk "d0-dev=$new"
 storage_wait 3
 assert_result '"job (theirs, backup)" in r["reason"]'
 qmp "$DIR/a.mon" '{"execute": "job-cancel", "arguments": {"id": "theirs"}}' >/dev/null
-wait_for 10 eval '[[ $(qmp "$DIR/a.mon" "{\"execute\": \"query-jobs\"}") == "[]" ]]' || fail "their job does not end"
+wait_for 60 eval '[[ $(qmp "$DIR/a.mon" "{\"execute\": \"query-jobs\"}") == "[]" ]]' || fail "their job does not end"
 
 # Another move has it, and this one has it for others.
 storage_start "${GUEST_PID[a]}" --disk "d0-dev=$new" --bwlimit 1M

@@ -16,7 +16,7 @@ assert_result '"vm-a.service" in r["script_unknown"] and plan["old"] == "aside"'
 [[ ! -e $DIR/a.raw ]] || fail "the old image has its name"
 "${SYSTEMCTL[@]}" stop vm-a.service
 "${SYSTEMCTL[@]}" start vm-a.service || true
-wait_for 20 eval '[[ $(show ActiveState vm-a.service) == failed ]]' || fail "the unit starts the guest from its old disk"
+wait_for 60 eval '[[ $(show ActiveState vm-a.service) == failed ]]' || fail "the unit starts the guest from its old disk"
 
 mv "$DIR"/a.raw.moved-* "$DIR/a.raw"
 mv "$DIR/a-start" "$DIR/a.sh"

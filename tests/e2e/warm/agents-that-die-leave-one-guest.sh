@@ -10,7 +10,7 @@ declare -i BOOTS=1
 source_dies_before() {
 	move_until there "$1" --how warm --shutdown-timeout 2
 	guard_ends
-	wait_for 10 process_is_gone "$MOVE_PID" || fail "$1: the agent lives on"
+	wait_for 60 process_is_gone "$MOVE_PID" || fail "$1: the agent lives on"
 	recover 1
 	runs_at_source $BOOTS
 }
@@ -19,7 +19,7 @@ source_dies_before() {
 source_dies_after() {
 	move_until there "$1" --how warm
 	BOOTS+=1
-	wait_for 30 eval '[[ $(boots a) == $BOOTS ]]' || fail "$1: it does not boot again"
+	wait_for 60 eval '[[ $(boots a) == $BOOTS ]]' || fail "$1: it does not boot again"
 	guard_ends
 	recover 1
 	runs_at_source $BOOTS

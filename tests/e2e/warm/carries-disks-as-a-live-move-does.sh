@@ -60,5 +60,5 @@ else
 	echo "skipped: no loop device here, so none is written to"
 fi
 guest_order "$(orders a)" poweroff >/dev/null
-wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "its QEMU does not end"
+wait_for 60 process_is_gone "${GUEST_PID[a]}" || fail "its QEMU does not end"
 assert_sound "$TO/b.qcow2"

@@ -14,7 +14,7 @@ kill -TERM "$MOVE_PID"
 fault_continue
 move_wait 1
 assert_eq "$(unit_as_it_is vm-a.service)" "$BEFORE" "the unit"
-wait_for 30 eval '[[ $(grep -ac "^witness ready" "$DIR/a.console") == 2 ]]' || fail "it does not boot again"
+wait_for 60 eval '[[ $(grep -ac "^witness ready" "$DIR/a.console") == 2 ]]' || fail "it does not boot again"
 assert_at_source
 
 move_start a local --how warm "${SLOW_DISKS[@]}"
@@ -29,7 +29,7 @@ assert_eq "$(unit_as_it_is vm-a.service | grep -v MainPID)" "$(grep -v MainPID <
 move a local --how warm
 assert_eq "$(result 'r["disabled"][0]["unit"]')" vm-a.service
 unit_is_down() { [[ $(show ActiveState vm-a.service) == inactive ]]; }
-wait_for 10 unit_is_down || fail "the unit is $(show ActiveState vm-a.service)"
+wait_for 60 unit_is_down || fail "the unit is $(show ActiveState vm-a.service)"
 nobody_has_open "$DIR/a.raw" || fail "the old disk is in use again"
-wait_for 30 witness_is_ready "$TO/a.console" || fail "it does not boot there"
+wait_for 60 witness_is_ready "$TO/a.console" || fail "it does not boot there"
 guest_verify "$(orders a)" blocks

@@ -23,7 +23,7 @@ move_wait 3
 assert_result '"a migration of this guest is under way already" in r["reason"]'
 qmp "$(free_monitor a)" '{"execute": "migrate_cancel"}' >/dev/null
 qmp "$(free_monitor a)" '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 134217728}}' >/dev/null
-wait_for 10 eval 'qmp "$(free_monitor a)" "{\"execute\": \"query-migrate\"}" | grep -q cancelled' || fail "it is not cancelled"
+wait_for 60 eval 'qmp "$(free_monitor a)" "{\"execute\": \"query-migrate\"}" | grep -q cancelled' || fail "it is not cancelled"
 move a local --how warm
 wait_for 60 grep -aq '^witness ready' "$TO/a.console" || fail "it does not boot there"
 assert_moved

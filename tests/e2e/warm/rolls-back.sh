@@ -71,7 +71,7 @@ again 5
 
 # The guest shuts down as it ever did.
 guest_order "$(orders a)" poweroff >/dev/null
-wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "its QEMU is still there"
+wait_for 60 process_is_gone "${GUEST_PID[a]}" || fail "its QEMU is still there"
 warm_guest
 to_local
 
@@ -83,7 +83,7 @@ wait_event 'ev["event"] == "notice" and "has shut down by itself" in ev["text"]'
 kill -TERM "$MOVE_PID"
 move_wait 8
 assert_result 'r["guest"] == "shut-down" and "leftovers" not in r'
-wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "its QEMU is still there"
+wait_for 60 process_is_gone "${GUEST_PID[a]}" || fail "its QEMU is still there"
 assert_nothing_unfinished
 assert_eq "$(ls -A "$TO")" "" "files at the destination"
 
@@ -96,7 +96,7 @@ wait_event 'ev["event"] == "notice" and "until you say: vmferry switch a" in ev[
 kill -TERM "$MOVE_PID"
 fault_wait
 guest_order "$(orders a)" poweroff >/dev/null
-wait_for 10 is_shut_down
+wait_for 60 is_shut_down
 fault_continue
 move_wait 1
 assert_result 'r["guest"] == "shut-down" and r["where"] == "source"'
