@@ -1,7 +1,7 @@
 /* start-tables.c: see start-tables.h. */
 #include "start-tables.h"
 #include "open-regular.h"
-#include "process.h"
+#include "program-run.h"
 #include "util.h"
 #include "words.h"
 
@@ -188,16 +188,27 @@ static void look_for(struct search *s, const struct kind *k, const char *root)
 	globfree(&found);
 }
 
+static void add_text(void *memory, const char *text, size_t n)
+{
+	fwrite(text, 1, n, memory);
+}
+
 /* Our own crontab, which a user may not read as a file. */
 static void look_at_own_crontab(struct search *s)
 {
 	static const struct kind own = {NULL, "cron", LINES, false};
-	char *argv[] = {(char *)(uintptr_t) "crontab", (char *)(uintptr_t) "-l", NULL};
-	struct process_output said;
+	char *argv[] = {(char *)(uintptr_t) "crontab", (char *)(uintptr_t) "-l", NULL}, *text = NULL;
+	size_t size;
+	FILE *memory = open_memstream(&text, &size);
+	const struct program_run run = {.argv = argv, .output = add_text, .output_ctx = memory, .timeout_ms = CRONTAB_MS};
 	struct err ignored;
+	int status, r = program_run(&run, &status, &ignored);
 
-	if (!process_run(argv, CRONTAB_MS, &said, &ignored) && !said.status)
-		look_at_text(s, &own, "crontab -l", said.text, geteuid());
+	if (fclose(memory))
+		abort();
+	if (!r && !status && size <= TEXT_MAX)
+		look_at_text(s, &own, "crontab -l", text, geteuid());
+	free(text);
 }
 
 void start_table_find(struct start_table *t, struct start_marks *m, const char *root)

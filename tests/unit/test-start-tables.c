@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -182,6 +183,42 @@ static void a_stranger_starts_nothing(void **state)
 	unlink(table);
 }
 
+/* Ends with 0 if the crontab of a user who is not root starts the guest. */
+static void look_as_somebody(void)
+{
+	const char *words;
+
+	if (!geteuid() && setresuid(12345, 12345, 12345))
+		_exit(2);
+	start_table_find(&found, &m, root);
+	words = found.words ?: "";
+	_exit(strcmp(words, "cron (crontab -l)") ? 1 : 0);
+}
+
+static void a_long_crontab_of_a_user_is_read_to_its_end(void **state)
+{
+	AUTO_FREE char *program = put("/bin/crontab", 0755, "#!/bin/sh\ncat %/crontab\n"),
+		       *table = put("/crontab", 0644, "@reboot qemu-system-x86_64 -hda %/vm/a.raw\n"),
+		       *path = xasprintf("%s/bin:%s", root, getenv("PATH")), *before = xstrdup(getenv("PATH"));
+	AUTO_FREE char *fill =
+		xasprintf("{ yes '# some words' | head -n 1000; cat %s; } >%s.long && mv %s.long %s", table, table, table, table);
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(system(fill), 0);
+	assert_int_equal(chmod(root, 0755), 0);
+	setenv("PATH", path, 1);
+	pid = fork();
+	if (!pid)
+		look_as_somebody();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	setenv("PATH", before, 1);
+	unlink(program);
+	unlink(table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +226,7 @@ int main(void)
 		cmocka_unit_test(what_starts_nothing_is_left_out),
 		cmocka_unit_test(one_that_is_not_only_for_the_boot_comes_first),
 		cmocka_unit_test(a_stranger_starts_nothing),
+		cmocka_unit_test(a_long_crontab_of_a_user_is_read_to_its_end),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);
