@@ -5,6 +5,7 @@
 #include "words.h"
 
 #include <pwd.h>
+#include <search.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -217,7 +218,7 @@ static bool leads(const struct reading *r, const char *path)
 	return words_have(r->m->files + from, end - from, path) || (r->depth && (is_script_of(r->m, path) || file_starts(r, path)));
 }
 
-static bool word_leads(const struct reading *r, const struct dirs *dirs, char *word)
+static bool word_leads(const struct reading *r, const struct dirs *dirs, const char *word)
 {
 	bool yes = false;
 
@@ -232,14 +233,36 @@ static bool word_leads(const struct reading *r, const struct dirs *dirs, char *w
 	return yes;
 }
 
+static int compare_words(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* Looks at each word of a text once, as a long script has some hundred. */
+static bool words_lead(const struct reading *r, const struct dirs *dirs, const char *text)
+{
+	void *seen = NULL;
+	const char *p = text;
+	bool yes = false;
+	char *word;
+
+	while (!yes && (word = next_word(text, &p)))
+		if (*(char **)tsearch(word, &seen, compare_words) == word)
+			yes = word_leads(r, dirs, word);
+		else
+			free(word);
+	tdestroy(seen, free);
+	return yes;
+}
+
 static bool text_starts(struct reading *r, const char *dir, const char *told)
 {
 	AUTO_FREE char *text = expand_home(told, r->by->user);
 	struct dirs dirs = {.n = 0};
 	size_t i, end;
 	const char *p;
-	bool yes = false;
 	char *word;
+	bool yes;
 
 	r->runs_qemu = text_runs_qemu(text, r->m->program);
 	end = telling(r, &i);
@@ -252,8 +275,7 @@ static bool text_starts(struct reading *r, const char *dir, const char *told)
 	add_dir(&dirs, r->by->cwd);
 	for (p = text; (word = next_word(text, &p)); free(word))
 		add_dir(&dirs, word);
-	for (p = text; !yes && (word = next_word(text, &p)); free(word))
-		yes = word_leads(r, &dirs, word);
+	yes = words_lead(r, &dirs, text);
 	for (i = 0; i < dirs.n; i++)
 		free(dirs.v[i]);
 	return yes;
