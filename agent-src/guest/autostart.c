@@ -230,11 +230,23 @@ static void find_unit_of(struct autostart *a, const struct guest *g)
 	a->restart = xstrdup("?");
 }
 
-static int show(const struct autostart *a, const char *properties, char **out, struct err *e)
+static int show(const struct autostart *a, const char *unit, const char *properties, char **out, struct err *e)
 {
-	const char *words[] = {"show", "-p", properties, "--", a->unit, NULL};
+	const char *words[] = {"show", "-p", properties, "--", unit, NULL};
 
 	return systemctl(a->user, words, out, e);
+}
+
+/* A unit that waits to start its program again, for one, is no unit at rest. */
+static bool is_at_rest(const struct autostart *a, const char *unit)
+{
+	AUTO_FREE char *shown = NULL, *state = NULL;
+	struct err ignored;
+
+	if (show(a, unit, "ActiveState", &shown, &ignored))
+		return false;
+	state = unit_property(shown, "ActiveState");
+	return !strcmp(state, "inactive") || !strcmp(state, "failed");
 }
 
 static int examine_unit(struct autostart *a, const struct guest *g, bool keep, struct err *e)
@@ -253,7 +265,7 @@ static int examine_unit(struct autostart *a, const struct guest *g, bool keep, s
 		return err_set(e, EPERM,
 			       "the guest runs in the unit %s of user %u, which might start it again here: run vmferry as that user",
 			       a->unit, g->unit.uid);
-	if (show(a, "LoadState,Restart,UnitFileState,MainPID", &shown, e))
+	if (show(a, a->unit, "LoadState,Restart,UnitFileState,MainPID", &shown, e))
 		return err_prefix(e, "cannot ask about the unit %s, which might start the guest again here", a->unit);
 	free(a->restart);
 	a->restart = unit_property(shown, "Restart");
@@ -349,7 +361,7 @@ static void look_for_other_unit(struct autostart *a, const struct guest *g)
 		return;
 	free(a->starter);
 	a->starter = xasprintf("%s%sunit %s starts the guest", before ?: "", before ? ", and " : "", other);
-	a->starter_at_boot |= !before;
+	a->starter_at_boot |= !before && is_at_rest(a, other);
 }
 
 int autostart_examine(struct autostart *a, const struct guest *g, bool keep, struct err *e)
@@ -362,6 +374,7 @@ int autostart_examine(struct autostart *a, const struct guest *g, bool keep, str
 		return r;
 	a->starter = guest_starter(g, a->unit && a->active, &a->starter_at_boot);
 	look_for_other_unit(a, g);
+	a->at_rest = a->unit && is_at_rest(a, a->unit);
 	return 0;
 }
 
@@ -410,7 +423,7 @@ static int check_held(const struct autostart *a, struct err *e)
 {
 	AUTO_FREE char *shown = NULL;
 	AUTO_FREE char *restart = NULL;
-	int r = show(a, "Restart", &shown, e);
+	int r = show(a, a->unit, "Restart", &shown, e);
 
 	if (r)
 		return r;
@@ -552,7 +565,7 @@ static bool start_was_skipped(const struct autostart *a)
 	AUTO_FREE char *met = NULL;
 	struct err e;
 
-	if (show(a, "ConditionResult", &shown, &e))
+	if (show(a, a->unit, "ConditionResult", &shown, &e))
 		return false;
 	met = unit_property(shown, "ConditionResult");
 	return !strcmp(met, "no");

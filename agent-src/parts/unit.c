@@ -33,6 +33,13 @@ static int check_in_place(struct unit *u, struct err *e)
 			u->autostart.starter);
 		r = source_obstacle(u->src, e);
 	}
+	if (!r && u->autostart.unit && !u->autostart.at_rest && !u->src->opt->starter_stopped) {
+		err_set(e, ENOTSUP,
+			"unit %s is about to start the guest again, and would take its sockets from its new QEMU. Stop that unit, or say "
+			"--starter-stopped",
+			u->autostart.unit);
+		r = source_obstacle(u->src, e);
+	}
 	free(u->autostart.unit); /* a unit for the next boot stays */
 	u->autostart.unit = NULL;
 	return r;

@@ -2,7 +2,7 @@
 # A guest that runs in no unit would be started, when this host boots, by a unit that is not the administrator's: one that lies where packages put theirs, or an
 # instance of a template. It is found and disabled, and the old copy does not start. Beside a unit in which the guest runs it is named, and the old disks
 # get other names.
-# takes: 60
+# takes: 70
 . "$(dirname "$0")/../../lib/systemd.sh"
 
 PACKAGE=${XDG_DATA_HOME:-$HOME/.local/share}/systemd/user
@@ -47,3 +47,19 @@ move a local
 assert_eq "$(result '[d["unit"] for d in r["disabled"]]')" '["its-own.service"]' "units that are disabled"
 assert_result "any('unit vm@a.service starts the guest' in x and 'get other names' in x for x in plan['afterwards'])"
 [[ ! -e $DIR/a.raw ]] || fail "the old disk has its name, and vm@a.service starts it"
+
+# in place: a unit that waits to start its program again would take the guest's sockets, one that waits for the next boot would not
+end_process "${GUEST_PID[a]}"
+unset "GUEST_AT[a]"
+guest_disk "$DIR/c.raw" raw 16M
+tiny_start a $(guest_drive d0 "$DIR/c.raw" raw)
+printf '[Service]\nExecStart=/bin/sh -c "exec %s/none/qemu-system-x86_64 -hda %s/c.raw"\nRestart=always\nRestartSec=1h\n[Install]\nWantedBy=default.target\n' \
+	"$DIR" "$DIR" >"$UNITS/again.service"
+systemctl --user daemon-reload
+systemctl --user enable -q again.service
+systemctl --user start again.service
+wait_for 60 eval '[[ $(show SubState again.service) == auto-restart ]]' || fail "again.service is $(show SubState again.service)"
+move_refused "^unit again.service is about to start the guest again" local --in-place
+guest_verify "$(orders a)"
+systemctl --user stop again.service
+move a local --in-place
