@@ -100,8 +100,8 @@ struct dirs {
 /* Directories of a distribution's own programs, which scripts name in PATH: none of these starts a guest of this host's. */
 static bool is_systems(const char *path)
 {
-	static const char *const names[] = {"/",    "/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/lib",
-					    "/lib", "/dev", "/proc", "/sys",	 NULL};
+	static const char *const names[] = {"/",	"/bin", "/sbin", "/usr",  "/usr/bin", "/usr/sbin", "/usr/share",
+					    "/usr/lib", "/lib", "/dev",	 "/proc", "/sys",     NULL};
 
 	return word_index(names, path) >= 0;
 }
@@ -125,8 +125,10 @@ static bool is_dir(const char *path)
 
 static void add_dir(struct dirs *d, const char *path)
 {
-	if (path && *path == '/' && d->n < DIRS_MAX && !is_systems(path) && !words_have(d->v, d->n, path) && is_dir(path))
-		d->v[d->n++] = xstrdup(path);
+	AUTO_FREE char *real = path && *path == '/' && d->n < DIRS_MAX && is_dir(path) ? realpath(path, NULL) : NULL;
+
+	if (real && !is_systems(real) && !words_have(d->v, d->n, real))
+		d->v[d->n++] = xstrdup(real);
 }
 
 static char *with(char *text /* taken */, const char *what, const char *by)
