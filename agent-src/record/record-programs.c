@@ -178,7 +178,7 @@ static int mount_over(const char *name, const char *to)
 	return mount(from, to, NULL, MS_BIND, NULL) ? -errno : 0;
 }
 
-/* Over the host's program of that name, for scripts that name it with its directory; not over one that is another one by another name. */
+/* Over the host's program of that name, for scripts that name it with its directory; not over a link to another program. */
 static int cover_program(const char *name)
 {
 	static const char *const dirs[] = {"/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin"};
@@ -189,7 +189,7 @@ static int cover_program(const char *name)
 		AUTO_FREE char *path = xasprintf("%s/%s", dirs[i], name);
 		AUTO_FREE char *real = realpath(dirs[i], NULL);
 
-		if (real && !strcmp(real, dirs[i]) && !lstat(path, &st) && S_ISREG(st.st_mode) && st.st_nlink == 1)
+		if (real && !strcmp(real, dirs[i]) && !lstat(path, &st) && S_ISREG(st.st_mode))
 			r = mount_over(name, path);
 	}
 	return r;
