@@ -94,8 +94,8 @@ rm "$VM"/*
 printf 'in any\n' >"$DIR/host"
 
 # Memory, of one that is to be started.
-available=$(($(sed -n 's/^MemAvailable: *\([0-9]*\).*/\1/p' /proc/meminfo) * 1024))
-move_comes "{\"guest\": \"x\", \"memory\": $((available - (64 << 20)))}"
+total=$(($(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo) * 1024))
+move_comes "{\"guest\": \"x\", \"memory\": $total}"
 comes b --dry-run --start --memory 256M
 ends b 3
 has_said b 'of memory, and of the' && has_said b 'available here' && has_said b 'promised to guests on their way here (x)' || fail "promised memory is taken: $(<"$DIR/b.json")"
