@@ -62,12 +62,12 @@ static void tell_state(struct transfer *t, const char *error, bool undecided)
 		return;
 	detail = json_pack("{s:s*,s:b,s:I,s:f,s:f}", "error", error, "undecided", undecided, "rss_anon", (json_int_t)t->a.rss_anon_max,
 			   "load_ms", t->ram.loaded_ns ? (double)(t->ram.loaded_ns - t->data.complete_ns) / 1e6 : 0.0, "start_ms",
-			   t->started_ns ? (double)(t->started_ns - t->cont_ns) / 1e6 : 0.0);
-	json_object_set_new(detail, "noted_ms", json_real((double)t->noted_ns / 1e6));
+			   t->start.ns ? (double)(t->start.ns - t->start.cont_ns) / 1e6 : 0.0);
+	json_object_set_new(detail, "noted_ms", json_real((double)t->start.noted_ns / 1e6));
 	if (t->domain.taking_over_ns)
 		json_object_set_new(detail, "take_over_ms", json_real((double)t->domain.taking_over_ns / 1e6));
-	if (t->started_ns)
-		json_object_set_new(detail, "runs_ms", json_real((double)(now_ns() - t->started_ns) / 1e6));
+	if (t->start.ns)
+		json_object_set_new(detail, "runs_ms", json_real((double)(now_ns() - t->start.ns) / 1e6));
 	/* the kernel's workers do nothing for us but what is slow with files */
 	json_object_set_new(detail, "cpu_s", cpu_meter_json(&t->a.cpu_used, cpu_stages_destination, t->disks.count ? CPU_DISK : CPU_OTHER));
 	if (t->target.qemu.pid > 0)
@@ -132,7 +132,7 @@ static int start_guest(struct transfer *t, enum handoff_event *out, struct err *
 	int r;
 
 	*out = EV_CONT_OK;
-	t->cont_ns = now_ns();
+	t->start.cont_ns = now_ns();
 	if (t->a.handoff.restarted && target_run_state(&t->target) == RUNS)
 		return taken_over_raise(&t->point, t->target.qemu.pid, t->target.qemu.start_time, e) ? -EAGAIN : 0;
 	if (disks_shared_unwritten(&t->disks, e) || disks_by_word_watched(&t->disks, e) ||
@@ -145,12 +145,12 @@ static int start_guest(struct transfer *t, enum handoff_event *out, struct err *
 	if (target_is_paused(&t->target))
 		return 0;
 	for (unsigned try = 0; try < CONT_TRIES && t->target.qmp && qmp_alive(t->target.qmp); try++) {
-		t->cont_sent = true;
+		t->start.cont_is_sent = true;
 		r = qmp_call(t->target.qmp, "cont", NULL, NULL, e);
 		/* a `cont` may be taken, and come to nothing */
 		state = !r && conductor_has_qmp(&t->a.con, "RESUME") ? RUNS : target_run_state(&t->target);
 		if (state == RUNS || conductor_has_qmp(&t->a.con, "RESUME")) {
-			t->started_ns = now_ns();
+			t->start.ns = now_ns();
 			return 0;
 		}
 		if (r != -EREMOTEIO)
@@ -283,7 +283,7 @@ void cutover_entered(struct attempt *a)
 		turn_end(transfer_of(a));
 	}
 	if (a->handoff.state == HO_DST_PREPARED || a->handoff.state == HO_DST_START)
-		transfer_of(a)->noted_ns += a->noted_ns;
+		transfer_of(a)->start.noted_ns += a->noted_ns;
 }
 
 /* Hands the guest to its user. A revertible guest gets only its monitors back; what starts it again is published once it is to stay. */
@@ -447,7 +447,7 @@ void cutover_on_qemu(struct transfer *t, const struct event *ev)
 /* `virsh migrate` takes a guest away in one command, and libvirt forgets it with its QEMU. */
 static bool has_missed_how(const struct transfer *t)
 {
-	return t->target.domain && (t->a.handoff.restarted || !domain_has_heard(&t->domain));
+	return t->target.libvirt.domain && (t->a.handoff.restarted || !domain_has_heard(&t->domain));
 }
 
 /* The guest is being taken elsewhere, or was: libvirt says of one that it runs while its memory goes. An event that came just now is not
@@ -471,7 +471,7 @@ static int may_not_revert(struct transfer *t, struct err *e)
 		return err_set(e, EPERM, "it was to stay here");
 	if (t->a.handoff.state != HO_DST_STARTED)
 		return 0;
-	if (t->target.domain && domain_hear_out(&t->domain, e))
+	if (t->target.libvirt.domain && domain_hear_out(&t->domain, e))
 		return -e->code;
 	ended = has_ended(t);
 	if (ended && has_missed_how(t))

@@ -17,8 +17,8 @@ int qemu_gone(struct transfer *t, struct err *e)
 	if (!t->a.handing_off || t->a.handoff.state == HO_DST_DONE)
 		return 0;
 	/* a closed monitor is not a dead QEMU: whatever is left of it must not come back to life */
-	if (qemu_is_alive(t->target.qemu.pid, t->target.qemu.start_time) && t->a.handoff.state != HO_DST_STARTED && !t->cont_sent &&
-	    process_end(t->target.qemu.pid, t->target.qemu.start_time, QEMU_END_MS, e))
+	if (qemu_is_alive(t->target.qemu.pid, t->target.qemu.start_time) && t->a.handoff.state != HO_DST_STARTED &&
+	    !t->start.cont_is_sent && process_end(t->target.qemu.pid, t->target.qemu.start_time, QEMU_END_MS, e))
 		return -e->code;
 	err_set(e, EPIPE, "the destination QEMU ended%s%s", *tail ? ": " : "", tail);
 	return t->a.handoff.state == HO_DST_BEGUN ? -e->code : cutover_qemu_dead(t, e->msg, e);

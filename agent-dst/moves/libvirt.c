@@ -91,15 +91,15 @@ static int start(struct attempt *a, struct err *e)
 	enum handoff_event what;
 	int r;
 
-	t->cont_sent = true;
-	t->cont_ns = now_ns();
+	t->start.cont_is_sent = true;
+	t->start.cont_ns = now_ns();
 	r = let_it_run(t, &what, &why);
 	if (r) {
 		*e = why;
 		return attempt_die(a, r);
 	}
 	if (what == EV_CONT_OK && !target_is_paused(&t->target))
-		t->started_ns = now_ns();
+		t->start.ns = now_ns();
 	if (why.code && what != EV_CONT_OK)
 		log_error("starting the guest: %s", why.msg);
 	fault_point("dst-libvirt-resumed");

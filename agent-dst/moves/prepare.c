@@ -78,7 +78,7 @@ int prepare_enter(void *ctx, struct err *e)
 	disks_take_alike(&t->disks, t->decisions);
 	if (!r && t->recipe->owner)
 		r = definition_take(&t->definition, t->decisions, e);
-	if (!r && t->target.domain)
+	if (!r && t->target.libvirt.domain)
 		r = domain_take(&t->domain, t->decisions, e);
 	r = r ?: data_plane_open_door(&t->data, e);
 	if (!r)

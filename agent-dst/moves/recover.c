@@ -40,7 +40,7 @@ static int transfer_restore(struct transfer *t, const char *journal_path, struct
 	if (r)
 		return r;
 	target_restore(&t->target);
-	if (t->target.uuid)
+	if (t->target.libvirt.uuid)
 		domain_restore(&t->domain);
 	disks_restore(&t->disks);
 	if (!t->a.over || journal_last_state(t->a.journal) == HO_DST_DONE)

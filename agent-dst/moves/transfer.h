@@ -75,9 +75,12 @@ struct transfer {
 	bool accepted;	      /* the plan was: ACCEPT has been sent */
 	json_t *decisions;    /* PREPARE */
 
-	bool cont_sent;
-	uint64_t cont_ns, started_ns;
-	uint64_t noted_ns;	      /* time that the guest waited for our journal */
+	/* the guest's start */
+	struct {
+		bool cont_is_sent;
+		uint64_t cont_ns, ns;
+		uint64_t noted_ns; /* time that the guest waited for our journal */
+	} start;
 	const char *given_up_because; /* reason that the source hears while a step is carried out; otherwise NULL */
 };
 

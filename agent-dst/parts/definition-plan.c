@@ -91,7 +91,7 @@ static void caution(const struct definition *d, bool is_later, char *sentence /*
 {
 	struct err e;
 
-	if (d->target->domain && !is_later) {
+	if (d->target->libvirt.domain && !is_later) {
 		err_set(&e, ENODEV, "%s", sentence);
 		target_obstacle(d->target, &e);
 		free(sentence);

@@ -360,13 +360,13 @@ static int undo_definition(struct part *p, const json_t *detail, struct err *e)
 	struct definition *d = definition_of(p);
 	bool others;
 
-	if (path && d->target->domain && p->a->handoff.state == HO_DST_DONE && !was_defined(d) && define_from(d, path, e))
+	if (path && d->target->libvirt.domain && p->a->handoff.state == HO_DST_DONE && !was_defined(d) && define_from(d, path, e))
 		return err_prefix(
 			e,
 			"libvirt is to define the guest, or would forget it once it is shut down: \"vmferry recover %s\" here has it "
 			"do so (the definition is the \"xml\" of %s)",
 			d->target->name, path);
-	others = path && d->target->domain && p->a->handoff.state == HO_DST_ABORTED && is_others(d, path, e);
+	others = path && d->target->libvirt.domain && p->a->handoff.state == HO_DST_ABORTED && is_others(d, path, e);
 	return path && unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : others;
 }
 
@@ -381,7 +381,7 @@ void definition_settle(struct definition *d)
 		return;
 	d->settled = json_object();
 	d->kept = kept;
-	if (d->target->domain && define_running(d, kept, &e)) {
+	if (d->target->libvirt.domain && define_running(d, kept, &e)) {
 		err_prefix(&e, qemu_lives(d) ? "the guest runs there, and libvirt would forget it once it is shut down"
 					     : "its QEMU there has ended, and libvirt was not told of it");
 		add_error(d, e.msg);

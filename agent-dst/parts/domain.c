@@ -93,7 +93,7 @@ static int ask_for_it(struct domain *d, struct err *e)
 		return r;
 	lv_domain_fini(&d->known);
 	d->known = (struct lv_domain){.name = NULL};
-	r = lv_lookup_text(d->events, d->target->uuid, &d->known, e);
+	r = lv_lookup_text(d->events, d->target->libvirt.uuid, &d->known, e);
 	if (!r && is_new)
 		r = lv_watch(d->events, &d->known, e);
 	if (r && is_new) { /* the next, too, is to hear */
@@ -170,7 +170,7 @@ static bool is_leaving(int reason)
 
 static enum run_state run_state(struct target *t)
 {
-	struct domain *d = t->domain;
+	struct domain *d = t->libvirt.domain;
 	enum lv_state state;
 	struct err ignored;
 	int reason;
@@ -272,7 +272,7 @@ static int note_qemu(struct domain *d, struct err *e)
 	json_t *note;
 	int r;
 
-	lv_uuid_parse(d->target->uuid, it.uuid); /* examine() has checked the UUID */
+	lv_uuid_parse(d->target->libvirt.uuid, it.uuid); /* examine() has checked the UUID */
 	r = lv_process_of(d->job, &it, &q->pid, e);
 	if (!r && process_start_time(q->pid, &q->start_time))
 		r = err_set(e, ESRCH, "the destination QEMU (process %d) has ended", (int)q->pid);
@@ -522,7 +522,7 @@ static bool has_forgotten(struct domain *d)
 		d->events = NULL;
 		return false;
 	}
-	r = lv_lookup_text(d->events, d->target->uuid, &there, &ignored);
+	r = lv_lookup_text(d->events, d->target->libvirt.uuid, &there, &ignored);
 	if (r)
 		return r == -ENOENT;
 	if (there.id < 0 && lv_is_persistent(d->events, &there, &stays, &ignored))
@@ -563,7 +563,7 @@ static int undo_owner(struct part *p, const json_t *detail, struct err *e)
 
 	if (d->target->keep_guest)
 		return 0;
-	if (d->target->uuid)
+	if (d->target->libvirt.uuid)
 		wait_until_forgotten(d);
 	return owner_give_back(detail, (uid_t)json_integer_value(json_object_get(qemu, "uid")), e);
 }
@@ -582,8 +582,8 @@ static void fini(struct part *p)
 
 void domain_restore(struct domain *d)
 {
-	d->target->domain = d;
-	d->target->run_state = run_state;
+	d->target->libvirt.domain = d;
+	d->target->libvirt.run_state = run_state;
 }
 
 /* The name that logind has for us; malloc'ed, NULL: there is no logind, or it knows of no login of ours. */
@@ -627,8 +627,8 @@ static int examine(struct part *p, struct err *e)
 	if (!uuid || !lv_uuid_parse(uuid, binary))
 		return err_set(e, EPROTO, "the source does not say the guest's UUID");
 	domain_restore(d);
-	free(d->target->uuid);
-	d->target->uuid = xstrdup(uuid);
+	free(d->target->libvirt.uuid);
+	d->target->libvirt.uuid = xstrdup(uuid);
 	return check_lingers(e) ? target_obstacle(d->target, e) : 0;
 }
 

@@ -576,7 +576,7 @@ static int ask_qemu(struct line *l, struct err *e)
 		args_write_known_words(&l->target->args, &p.words);
 	/* a line from which something was left out may still name that, and where CPU names were asked for, the trial waits for them.
 	 * libvirt makes its own line, and tries it when it starts QEMU: nothing of this one is left to try */
-	if (p.started && !l->is_part && !l->target->domain && (!l->wants_names || l->asked))
+	if (p.started && !l->is_part && !l->target->libvirt.domain && (!l->wants_names || l->asked))
 		try_line(l, env);
 	rmdir(l->target->run_dir);
 	target_free_environment(env);

@@ -348,8 +348,8 @@ enum run_state target_run_state(struct target *t)
 	const char *s;
 	struct err e;
 
-	if (t->run_state)
-		return t->run_state(t);
+	if (t->libvirt.run_state)
+		return t->libvirt.run_state(t);
 	if (!t->qmp || qmp_call_ms(t->qmp, STATUS_MS, "query-status", NULL, &status, &e))
 		return UNKNOWN;
 	s = json_text(status, "status");
@@ -477,8 +477,8 @@ void target_describe_for_journal(const struct target *t, json_t *begin)
 	json_object_set_new(begin, "dir", json_string(t->dir));
 	json_object_set_new(begin, "run_dir", json_string(t->run_dir));
 	json_object_set_new(begin, "qmp", json_string(t->qmp_path));
-	if (t->uuid)
-		json_object_set_new(begin, "libvirt_uuid", json_string(t->uuid));
+	if (t->libvirt.uuid)
+		json_object_set_new(begin, "libvirt_uuid", json_string(t->libvirt.uuid));
 	json_object_set_new(begin, "paused", json_boolean(target_is_paused(t)));
 	if (target_is_to_start(t))
 		json_object_set_new(begin, "start", json_true());
@@ -503,7 +503,7 @@ void target_restore(struct target *t)
 	if (json_is_object(json_object_get(begin, "in_place")))
 		json_object_set(t->description, "in_place", json_object_get(begin, "in_place"));
 	t->name = xstrdup(json_text(begin, "guest") ?: "?");
-	t->uuid = json_text(begin, "libvirt_uuid") ? xstrdup(json_text(begin, "libvirt_uuid")) : NULL;
+	t->libvirt.uuid = json_text(begin, "libvirt_uuid") ? xstrdup(json_text(begin, "libvirt_uuid")) : NULL;
 }
 
 /* Finds the QEMU of an earlier life; the journal knows every QEMU that there was. */
@@ -517,7 +517,8 @@ void target_find_qemu_again(struct target *t, bool is_users)
 	if (!is_this_boot(json_text(journal_begin(t->part.a->journal), "boot_id")) || !qemu_is_alive(pid, start))
 		return;
 	t->qemu = (struct qemu_proc){.pid = pid, .pidfd = -1, .start_time = start};
-	if (!is_users && !t->uuid && qmp_open(&t->qmp, t->part.a->loop, t->qmp_path, STATUS_MS, &conductor_qmp, &t->part.a->con, &e)) {
+	if (!is_users && !t->libvirt.uuid &&
+	    qmp_open(&t->qmp, t->part.a->loop, t->qmp_path, STATUS_MS, &conductor_qmp, &t->part.a->con, &e)) {
 		t->qmp = NULL;
 		log_info("QEMU of an earlier life: %s", e.msg);
 	}
@@ -537,7 +538,7 @@ static void fini(struct part *p)
 	json_decref(t->settings);
 	json_decref(t->whole);
 	json_decref(t->notices);
-	FREE_ALL(t->name, t->uuid, t->exe, t->dir, t->makes_below, t->run_dir, t->qmp_path);
+	FREE_ALL(t->name, t->libvirt.uuid, t->exe, t->dir, t->makes_below, t->run_dir, t->qmp_path);
 }
 
 static const struct part_undo undo[] = {

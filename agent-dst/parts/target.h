@@ -27,13 +27,15 @@ struct target {
 	struct args_result args; /* command line that runs the guest here (line.h) */
 	struct qemu_proc qemu;
 	struct qmp *qmp; /* NULL: not connected yet, or the monitor is libvirt's */
-	/* part for a guest that comes as it runs from libvirt (domain.h); NULL: any other guest */
-	struct domain *domain;
-	char *uuid;				       /* UUID of that guest */
-	enum run_state (*run_state)(struct target *t); /* function that asks libvirt for the run state of that guest */
-	json_t *settings;			       /* QEMU's settings, to be put back */
-	struct obstacles obstacles;		       /* obstacles that the plan has found: they do not end it */
-	int occupied[OCCUPIED_MAX];		       /* connections to monitors on TCP ports, which keep others from having one */
+	/* a guest that comes as it runs from libvirt */
+	struct {
+		struct domain *domain; /* its part (domain.h); NULL: any other guest */
+		char *uuid;
+		enum run_state (*run_state)(struct target *t); /* function that asks libvirt for the run state of that guest */
+	} libvirt;
+	json_t *settings;	    /* QEMU's settings, to be put back */
+	struct obstacles obstacles; /* obstacles that the plan has found: they do not end it */
+	int occupied[OCCUPIED_MAX]; /* connections to monitors on TCP ports, which keep others from having one */
 	unsigned occupied_count;
 	bool makes_dir;	   /* the last directory of dir does not exist yet */
 	char *makes_below; /* directory for backing files in dir that does not exist yet; NULL: none */

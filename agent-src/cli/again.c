@@ -175,7 +175,7 @@ void again_with_kept(struct move_options *o, const char *command)
 	json_t *begin;
 
 	if (o->disks.keep.partial_s || o->disks.keep.none || !o->reconnect_ms || o->in_place ||
-	    again_find(&begin, NULL, o->state_dir, o->vm, &ignored))
+	    again_find(&begin, NULL, o->dirs.state, o->vm, &ignored))
 		return;
 	if (!strcmp(json_text(begin, "dest") ?: "", o->dest.where)) {
 		o->disks.keep.partial_s = (unsigned)json_integer_value(json_object_get(begin, "keep_partial_s"));

@@ -61,7 +61,7 @@ const struct option_table *fleet_move_tables(void)
 static void keep_word(void *into, const struct command_option *row, const char *arg)
 {
 	struct fleet_command *c = into;
-	AUTO_FREE char *at = row->kind == OPT_MOMENT ? xasprintf("@%lld", (long long)c->o.at) : NULL;
+	AUTO_FREE char *at = row->kind == OPT_MOMENT ? xasprintf("@%lld", (long long)c->o.stop.at) : NULL;
 	const char *value = at ?: arg;
 
 	if (row->once)
@@ -319,7 +319,7 @@ static int move_all(struct fleet_command *cmd, const struct fleet_choice *choice
 	int code;
 
 	go_to_background(cmd);
-	board_init(&board, cmd->o.json);
+	board_init(&board, cmd->o.events.json);
 	set_tasks(&f, cmd, choice);
 	fleet_run(&f);
 	board_summary(&board, &f, back);
@@ -352,9 +352,9 @@ static int refuse_all(const struct fleet_command *cmd, const struct fleet_choice
 	struct fleet_board board;
 	struct fleet f = {.command = "migrate"};
 
-	board_init(&board, cmd->o.json);
+	board_init(&board, cmd->o.events.json);
 	set_tasks(&f, cmd, choice);
-	if (cmd->o.json)
+	if (cmd->o.events.json)
 		board_summary(&board, &f, NULL);
 	fleet_fini(&f);
 	return EXIT_REFUSED;
@@ -375,14 +375,14 @@ static int choose_and_go(struct fleet_command *cmd, enum fleet_purpose purpose)
 	without = count_without_place(cmd, &c, cmd->f.check_all && purpose != FLEET_PLAN);
 	fleet_print_choice(&c, cmd);
 	fflush(stdout); /* the summary comes before the output of those under way, also in a log */
-	if (purpose == FLEET_PLAN || cmd->o.dry_run) {
+	if (purpose == FLEET_PLAN || cmd->o.plan.only) {
 		code = without ? EXIT_REFUSED : 0;
 	} else if (cmd->f.check_all && without) {
 		fprintf(stderr, "vmferry: %zu of %zu guests cannot go, so none was begun (--check-all)\n", without, cmd->guest_count);
 		code = refuse_all(cmd, &c);
 	} else {
 		code = move_all(cmd, &c);
-		if (!fleet_all_have_offers(&c) && !cmd->f.allow && cmd->o.how == HOW_LIVE && !cmd->o.json)
+		if (!fleet_all_have_offers(&c) && !cmd->f.allow && cmd->o.how == HOW_LIVE && !cmd->o.events.json)
 			fputs("where a device of the guest's, or the processor there, stands in the way: --allow quick,warm takes another kind of "
 			      "move\n",
 			      stderr);
@@ -398,7 +398,7 @@ static bool needs_choice(const struct fleet_command *c, enum fleet_purpose purpo
 
 	for (size_t i = 0; i < c->rules.count; i++)
 		is_bound |= fleet_rule_binds(&c->rules.list[i]);
-	return is_bound || purpose != FLEET_MIGRATE || c->host_count > 1 || c->f.check_all || c->f.allow || c->o.dry_run;
+	return is_bound || purpose != FLEET_MIGRATE || c->host_count > 1 || c->f.check_all || c->f.allow || c->o.plan.only;
 }
 
 static int prepare(struct fleet_command *c, enum fleet_purpose purpose, struct err *e)

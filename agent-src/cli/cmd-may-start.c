@@ -165,7 +165,7 @@ static int ask_replica(const struct newest_question *q, const char *name, unsign
 	int r;
 
 	replica_conf_init(&c);
-	c.o.state_dir = q->state_dir;
+	c.o.dirs.state = q->state_dir;
 	r = replica_conf_dirs(&c, e) ?: replica_conf_load(&c, name, e);
 	r = q->fenced ? 0 : r && r != -ENOENT ? r : ask_until(&c, name, wait_s, alone, e);
 	replica_conf_fini(&c);

@@ -88,7 +88,7 @@ static void keep_option(void *into, const struct command_option *row, const char
 {
 	struct command *c = into;
 	/* a move that is begun again says the moment so, if that has not come meanwhile */
-	AUTO_FREE char *at = row->kind == OPT_MOMENT ? xasprintf("@%lld", (long long)c->o.at) : NULL;
+	AUTO_FREE char *at = row->kind == OPT_MOMENT ? xasprintf("@%lld", (long long)c->o.stop.at) : NULL;
 
 	again_option(c->move, row, at ?: arg);
 }
@@ -140,19 +140,19 @@ static const char *find_clash(const struct move_options *o)
 		 "--revert-within is for a guest that runs: one that is shut down (--how cold) is here as it was until its files are "
 		 "deleted"},
 		{o->how == HOW_REPLICA, "a point of a replica is made by vmferry replica sync"},
-		{o->how == HOW_DISKS && (o->hold || o->at || o->revert_within_s || o->install_unit),
+		{o->how == HOW_DISKS && (o->stop.hold || o->stop.at || o->revert_within_s || o->starter.install_unit),
 		 "with --only-disks the guest stays here, and nothing is switched over: --hold, --at, --revert-within and --install-unit "
 		 "are said when it is moved"},
 		{d->keep.partial_s && !o->reconnect_ms,
 		 "with --reconnect-timeout 0 the destination could not tell a cancelled move from one that was cut off: --keep-partial "
 		 "needs 1 or more"},
-		{o->at && o->hold, "--at says when a guest that runs is to stand still: --hold leaves that to `vmferry switch`"},
-		{o->at && o->how == HOW_COLD, "--at says when a guest that runs is to stand still: this one is shut down"},
+		{o->stop.at && o->stop.hold, "--at says when a guest that runs is to stand still: --hold leaves that to `vmferry switch`"},
+		{o->stop.at && o->how == HOW_COLD, "--at says when a guest that runs is to stand still: this one is shut down"},
 		{o->in_place && !runs_on, "--in-place is for a guest that runs, and runs on with its memory (--how live or quick)"},
 		{o->in_place && dest_kind(o->dest.where) != DEST_LOCAL,
 		 "--in-place is for another QEMU of this machine: vmferry migrate VM local --in-place"},
 		{o->in_place && (o->disk_dir || d->map.count || d->reuse.count || d->reuse_all || d->chain != CHAIN_COPY || d->accept ||
-				 d->keep.partial_s || o->media != MEDIA_AUTO || o->install_unit || o->revert_within_s),
+				 d->keep.partial_s || o->media != MEDIA_AUTO || o->starter.install_unit || o->revert_within_s),
 		 "with --in-place disks, files and what starts the guest stay as they are: --disk-dir, --disk, --reuse, --chain, --drop, "
 		 "--media, --keep-partial, --install-unit and --revert-within have no place there"},
 		{dest_kind(o->dest.where) == DEST_LOCAL && !o->disk_dir && !o->in_place && may_be_here(o),
@@ -169,7 +169,7 @@ static const char *find_clash(const struct move_options *o)
 /* VM DEST, or DEST where the guest's command line stands behind --. name: malloc'ed, what that line calls it, or NULL. */
 static int take_guest(int n, char **words, struct move_options *o, char **name, const char *command)
 {
-	if (n > 2 && o->estimate) {
+	if (n > 2 && o->plan.estimate) {
 		fprintf(stderr, "%s takes one guest; for several: vmferry plan VM... --to [USER@]HOST\n", command);
 		return EXIT_USAGE;
 	}
@@ -290,13 +290,13 @@ static bool needs_monitor(const struct move_options *o)
 /* The move runs while the guest's name, which may lie in its command line, is still in memory. */
 static int move_or_check(struct move_options *o)
 {
-	const struct lent_need need = {o->state_dir, o->runtime_dir, o->attach};
+	const struct lent_need need = {o->dirs.state, o->dirs.runtime, o->attach};
 	struct lent_monitor monitor = {.path = NULL};
 	int code = monitor_begin(&monitor, needs_monitor(o) ? o->vm : NULL, &need);
 
 	code = code ?: move_by_kind(o);
 	monitor_end(&monitor);
-	if (!code && o->estimate && !o->json && !o->script)
+	if (!code && o->plan.estimate && !o->events.json && !o->plan.as_script)
 		say_that_it_can(o);
 	return code;
 }
@@ -354,22 +354,22 @@ static int run(struct move_options *o, const char *command)
 	o->dest.token_file = token_file;
 	o->dest.identity = identity;
 	log_init("src", o->dest.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
-	if (state_dir_get(&state, o->state_dir, &e) || runtime_dir_get(&runtime, o->runtime_dir, &e)) {
+	if (state_dir_get(&state, o->dirs.state, &e) || runtime_dir_get(&runtime, o->dirs.runtime, &e)) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_REFUSED;
 	}
-	o->state_dir = o->dest.state_dir = state;
-	o->runtime_dir = o->dest.runtime_dir = runtime;
+	o->dirs.state = o->dest.state_dir = state;
+	o->dirs.runtime = o->dest.runtime_dir = runtime;
 	again_with_kept(o, command);
-	return o->dest.background && !o->dry_run ? detach_run(o, move_or_check) : move_or_check(o);
+	return o->dest.background && !o->plan.only ? detach_run(o, move_or_check) : move_or_check(o);
 }
 
-#define DEFAULTS .max_downtime_ms = 300, .reconnect_ms = 60000, .carry = {.multifd = -1}
+#define DEFAULTS .stop.max_downtime_ms = 300, .reconnect_ms = 60000, .carry = {.multifd = -1}
 
 /* A check estimates what the move would cost. */
 static int run_command(int argc, char **argv, bool estimate, const struct command_usage *usage)
 {
-	struct command c = {.o = {DEFAULTS, .dry_run = estimate, .estimate = estimate}, .move = again_new()};
+	struct command c = {.o = {DEFAULTS, .plan.only = estimate, .plan.estimate = estimate}, .move = again_new()};
 	AUTO_FREE char *name = NULL;
 	int r = read_command(argc, argv, &c, usage, &name) ?: run(&c.o, usage->name);
 

@@ -165,7 +165,7 @@ static int begin_replica(struct replica_conf *c, const char *guest)
 /* Says what makes further points: nothing does by itself. */
 static void say_what_goes_on(const struct replica_conf *c, const char *guest)
 {
-	fprintf(c->o.json ? stderr : stdout,
+	fprintf(c->o.events.json ? stderr : stdout,
 		"%s: further points are made, one every %u s, by vmferry replica run %s, or as a service: systemctl enable --now "
 		"vmferry-replica@%s\n",
 		guest, c->every_s, guest, guest);
@@ -181,7 +181,7 @@ static int add(struct replica_conf *c, int argc, char **argv)
 	c->pair = pair;
 	code = replica_onward_choose(c, guest) ?: check_new(c, guest) ?: begin_replica(c, guest);
 	if (!code && c->goes_on)
-		fprintf(c->o.json ? stderr : stdout,
+		fprintf(c->o.events.json ? stderr : stdout,
 			"%s: its points go on to %s from here, the newest with each vmferry replica sync %s; vmferry-replica@%s.service does that every %u s\n",
 			guest, c->to, guest, guest, c->every_s);
 	else if (!code)
@@ -363,7 +363,7 @@ static int remove_unread(const struct replica_conf *c, const char *conf, const c
 static int ask_once_more(const struct replica_conf *c, const char *guest, struct err *e)
 {
 	AUTO_FREE char *alone = NULL;
-	int r = c->fenced || replica_is_replaced(c->state_dir, guest) ? 0 : replica_check_not_taken(c, guest, &alone, e);
+	int r = c->once.fenced || replica_is_replaced(c->state_dir, guest) ? 0 : replica_check_not_taken(c, guest, &alone, e);
 
 	if (alone)
 		fprintf(stderr, "vmferry: guest %s: %s\n", guest, alone);
@@ -450,20 +450,20 @@ static int remove_guest(struct replica_conf *c, int argc, char **argv)
 static int test_guest(struct replica_conf *c, int argc, char **argv)
 {
 	(void)argc;
-	return c->ends ? replica_test_end(c, argv[0]) : c->for_s ? replica_trial(c, argv[0]) : replica_test(c, argv[0]);
+	return c->once.ends ? replica_test_end(c, argv[0]) : c->once.for_s ? replica_trial(c, argv[0]) : replica_test(c, argv[0]);
 }
 
 /* Checks options that exclude each other, before either is done: what one run has written would be thrown away. */
 static int check_failover(const struct replica_conf *c)
 {
-	const char *why = c->plans + c->cancels + c->completes > 1 ? "say one of --planned, --cancel and --complete"
-			  : c->point && (c->plans || c->cancels || c->completes)
+	const char *why = c->once.plans + c->once.cancels + c->once.completes > 1 ? "say one of --planned, --cancel and --complete"
+			  : c->once.point && (c->once.plans || c->once.cancels || c->once.completes)
 				  ? "--point is for a run that begins: not with --planned, --cancel or --complete"
-			  : (c->shuts_down || c->o.warm.shutdown_timeout_s || c->o.warm.force) && !c->plans
+			  : (c->shuts_down || c->o.warm.shutdown_timeout_s || c->o.warm.force) && !c->once.plans
 				  ? "--how, --shutdown-timeout and --force are for --planned"
 			  : (c->o.warm.shutdown_timeout_s || c->o.warm.force) && !c->shuts_down
 				  ? "--shutdown-timeout and --force are for a guest that is shut down for it (--planned --how warm)"
-			  : c->o.install_unit && !c->plans
+			  : c->o.starter.install_unit && !c->once.plans
 				  ? "--install-unit is for --planned; a guest that is taken over is started again by its script"
 				  : NULL;
 
@@ -477,13 +477,13 @@ static int fail_over(struct replica_conf *c, int argc, char **argv)
 	(void)argc;
 	if (check_failover(c))
 		return EXIT_USAGE;
-	if (c->plans)
+	if (c->once.plans)
 		return replica_planned(c, argv[0]);
-	if (!c->cancels && !c->completes && replica_onward_check_not_taken(c, argv[0]))
+	if (!c->once.cancels && !c->once.completes && replica_onward_check_not_taken(c, argv[0]))
 		return EXIT_REFUSED;
-	return c->cancels     ? replica_failover_cancel(c, argv[0])
-	       : c->completes ? replica_failover_complete(c, argv[0])
-			      : replica_failover(c, argv[0]);
+	return c->once.cancels	   ? replica_failover_cancel(c, argv[0])
+	       : c->once.completes ? replica_failover_complete(c, argv[0])
+				   : replica_failover(c, argv[0]);
 }
 
 /* ---- subcommands ---- */

@@ -166,7 +166,7 @@ static int ask_all(struct fleet_choice *c, const struct fleet_command *cmd, cons
 			    .changed = on_answer,
 			    .tick = on_tick,
 			    .ctx = &a};
-	board_init(&a.board, cmd->o.json);
+	board_init(&a.board, cmd->o.events.json);
 	set_tasks(f, c, cmd, how);
 	fleet_run(f);
 	board_clear(&a.board);
@@ -416,9 +416,9 @@ static void print_script(const struct fleet_choice *c, const struct fleet_comman
 void fleet_print_choice(const struct fleet_choice *c, const struct fleet_command *cmd)
 {
 	for (size_t g = 0; g < c->place.guest_count; g++)
-		if (cmd->o.json)
+		if (cmd->o.events.json)
 			print_event(c, cmd, g);
-		else if (cmd->o.script)
+		else if (cmd->o.plan.as_script)
 			print_script(c, cmd, g);
 		else
 			print_guest(c, cmd, g);

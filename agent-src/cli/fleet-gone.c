@@ -15,7 +15,7 @@ int fleet_read_gone(const struct fleet_command *c, const char *guest, json_t **g
 	AUTO_FREE char *state = NULL;
 	AUTO_FREE char *path = NULL;
 	json_t *all, *newest;
-	int r = state_dir_get(&state, c->o.state_dir, e);
+	int r = state_dir_get(&state, c->o.dirs.state, e);
 
 	*gone = NULL;
 	if (r)

@@ -92,7 +92,7 @@ static int check_option(const struct fleet_command *c, const struct known *k, co
 		char *rest = is_known(k, list->at[i]) ? NULL : copy, *word;
 
 		while (!r && (word = strsep(&rest, ","))) {
-			AUTO_FREE char *gone = whereabouts_gone(c->o.state_dir, word);
+			AUTO_FREE char *gone = whereabouts_gone(c->o.dirs.state, word);
 
 			if (*word && !gone && !is_known(k, word) && k->incomplete)
 				fprintf(stderr, "vmferry: %s: cannot tell whether there is a guest %s here\n", option, word);
@@ -117,7 +117,7 @@ static int check_guests(const struct fleet_command *c, const struct known *k, st
 
 	for (size_t i = 0; i < c->guest_count && !r && !k->incomplete; i++)
 		if (is_name(c->guests[i]) && !is_known(k, c->guests[i])) {
-			AUTO_FREE char *gone = whereabouts_gone(c->o.state_dir, c->guests[i]);
+			AUTO_FREE char *gone = whereabouts_gone(c->o.dirs.state, c->guests[i]);
 
 			r = refuse(k, ENOENT, "", c->guests[i], gone, e);
 		}

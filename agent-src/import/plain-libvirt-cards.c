@@ -176,7 +176,7 @@ static void add_card(struct plain_work *p, struct card *c)
 														    "acpi-index"};
 	const char *wish = wish_for(p, c), *rom = c->device ? word_take(c->device, "romfile") : NULL,
 		   *mtu = c->device ? word_take(c->device, "host_mtu") : NULL;
-	xmlNode *n = plain_add(p->devices, "interface");
+	xmlNode *n = plain_add(p->xml.devices, "interface");
 
 	plain_note(p, "its devices get other places on the PCI bus there, so that the guest may call a network card otherwise (enp1s0)");
 	plain_add_with(n, "mac", "address", c->mac);
@@ -346,7 +346,7 @@ static void add_letters(struct plain_work *p, const char *order)
 	for (at = all; *at; at++) {
 		device = device_of(*at);
 		if (device && !memchr(all, *at, (size_t)(at - all)))
-			plain_add_with(p->os, "boot", "dev", device);
+			plain_add_with(p->xml.os, "boot", "dev", device);
 	}
 }
 
@@ -358,7 +358,7 @@ void plain_boot_order(struct plain_work *p)
 	if (w) {
 		word_see(w);
 		if (word_flag(w, "menu") == 1)
-			plain_add_with(p->os, "bootmenu", "enable", "yes");
+			plain_add_with(p->xml.os, "bootmenu", "enable", "yes");
 		word_take(w, "strict");
 	}
 	if (!p->boot_count)

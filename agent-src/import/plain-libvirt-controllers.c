@@ -70,7 +70,7 @@ static void take_iothreads(struct plain_work *p)
 	if (n) {
 		AUTO_FREE char *text = xasprintf("%u", n);
 
-		plain_add_text(p->domain, "iothreads", text);
+		plain_add_text(p->xml.domain, "iothreads", text);
 	}
 }
 
@@ -95,7 +95,7 @@ static void add_scsi(struct plain_work *p, struct word *w, const char *model)
 		plain_refuse(p, "more than %d SCSI controllers", PLAIN_CONTROLLERS_MAX);
 		return;
 	}
-	c = plain_add_with(p->devices, "controller", "type", "scsi");
+	c = plain_add_with(p->xml.devices, "controller", "type", "scsi");
 	plain_set_number(c, "index", p->scsi_count);
 	plain_set(c, "model", model);
 	p->scsi[p->scsi_count] = (struct plain_controller){kv_get(&w->p.l, "id", NULL), model, (unsigned)p->scsi_count, 0};
@@ -115,14 +115,14 @@ static void add_sata(struct plain_work *p, struct word *w)
 		return;
 	}
 	p->sata[p->sata_count] = (struct plain_controller){.id = kv_get(&w->p.l, "id", NULL), .index = (unsigned)p->sata_count};
-	plain_set_number(plain_add_with(p->devices, "controller", "type", "sata"), "index", p->sata_count);
+	plain_set_number(plain_add_with(p->xml.devices, "controller", "type", "sata"), "index", p->sata_count);
 	p->sata_count++;
 	plain_no_place(w);
 }
 
 static xmlNode *add_usb(struct plain_work *p, const char *model)
 {
-	xmlNode *c = plain_add_with(p->devices, "controller", "type", "usb");
+	xmlNode *c = plain_add_with(p->xml.devices, "controller", "type", "usb");
 
 	plain_set_number(c, "index", p->usb_controllers++);
 	plain_set(c, "model", model);

@@ -111,10 +111,10 @@ static xmlNode *hyperv(struct plain_work *p)
 {
 	xmlNode *n;
 
-	for (n = p->features->children; n; n = n->next)
+	for (n = p->xml.features->children; n; n = n->next)
 		if (!strcmp((const char *)n->name, "hyperv"))
 			return n;
-	return plain_add(p->features, "hyperv");
+	return plain_add(p->xml.features, "hyperv");
 }
 
 static bool take_enlightenment(struct plain_work *p, const char *name, const char *value, bool on)
@@ -132,7 +132,7 @@ static bool take_enlightenment(struct plain_work *p, const char *name, const cha
 	} else if (!strcmp(name, "hv-vendor-id") && value) {
 		plain_set(plain_add_with(hyperv(p), "vendor_id", "state", "on"), "value", value);
 	} else if (!strcmp(name, "hv-time")) {
-		plain_set(plain_add_with(p->clock, "timer", "name", "hypervclock"), "present", on ? "yes" : "no");
+		plain_set(plain_add_with(p->xml.clock, "timer", "name", "hypervclock"), "present", on ? "yes" : "no");
 	} else if (!strcmp(name, "hv-passthrough")) {
 		plain_set(hyperv(p), "mode", "passthrough");
 	} else {
@@ -146,11 +146,11 @@ static bool take_special(struct plain_work *p, const char *name, bool on, bool i
 {
 	if (!strcmp(name, "kvm")) {
 		if (!on)
-			plain_add_with(plain_add(p->features, "kvm"), "hidden", "state", "on");
+			plain_add_with(plain_add(p->xml.features, "kvm"), "hidden", "state", "on");
 	} else if (!strcmp(name, "migratable") && !is_model) {
-		plain_set(p->cpu, "migratable", on ? "on" : "off");
+		plain_set(p->xml.cpu, "migratable", on ? "on" : "off");
 	} else if (!strcmp(name, "pmu")) {
-		plain_add_with(p->features, "pmu", "state", on ? "on" : "off");
+		plain_add_with(p->xml.features, "pmu", "state", on ? "on" : "off");
 	} else {
 		return false;
 	}
@@ -170,7 +170,7 @@ static void take_feature(struct plain_work *p, struct word *w, size_t i, bool is
 		return;
 	known = is_flag ? libvirts_feature(name) : NULL;
 	if (known)
-		plain_set(plain_add_with(p->cpu, "feature", "policy", on ? "require" : "disable"), "name", known);
+		plain_set(plain_add_with(p->xml.cpu, "feature", "policy", on ? "require" : "disable"), "name", known);
 	else
 		plain_note(p, "%s%s%s of -cpu is not set there", text, v->key ? "=" : "", v->key ? v->value : "");
 }
@@ -193,11 +193,11 @@ static void take_model(struct plain_work *p, struct word *w)
 	AUTO_FREE char *model = is_model ? model_of(p, said) : NULL;
 
 	word_see(w);
-	plain_set(p->cpu, "mode", is_model ? "custom" : !strcmp(said, "host") ? "host-passthrough" : "maximum");
-	plain_set(p->cpu, "check", "none");
+	plain_set(p->xml.cpu, "mode", is_model ? "custom" : !strcmp(said, "host") ? "host-passthrough" : "maximum");
+	plain_set(p->xml.cpu, "check", "none");
 	if (is_model) {
-		plain_set(p->cpu, "match", "exact");
-		plain_set(plain_add_text(p->cpu, "model", model), "fallback", "forbid");
+		plain_set(p->xml.cpu, "match", "exact");
+		plain_set(plain_add_text(p->xml.cpu, "model", model), "fallback", "forbid");
 	}
 	for (size_t i = 0; i < w->p.l.n; i++)
 		if (!w->used[i])
@@ -250,7 +250,7 @@ static void complete_topology(struct topology *t, bool sockets_first, unsigned l
 
 static void set_topology(struct plain_work *p, const struct topology *t)
 {
-	xmlNode *n = plain_add(p->cpu, "topology");
+	xmlNode *n = plain_add(p->xml.cpu, "topology");
 
 	plain_set_number(n, "sockets", t->sockets);
 	if (t->dies > 1)
@@ -265,7 +265,7 @@ static void take_smp(struct plain_work *p)
 	unsigned long count = cpu_number(w, "cpus");
 	struct topology t = {cpu_number(w, "maxcpus"),	cpu_number(w, "sockets"), cpu_number(w, "dies"),
 			     cpu_number(w, "clusters"), cpu_number(w, "cores"),	  cpu_number(w, "threads")};
-	AUTO_FREE char *machine = (char *)xmlGetProp(p->os->children, (const xmlChar *)"machine");
+	AUTO_FREE char *machine = (char *)xmlGetProp(p->xml.os->children, (const xmlChar *)"machine");
 	AUTO_FREE char *number = NULL;
 	xmlNode *vcpu;
 
@@ -280,7 +280,7 @@ static void take_smp(struct plain_work *p)
 		t = (struct topology){MAX(count, t.max), 1, 1, 1, MAX(count, t.max), 1};
 	}
 	number = xasprintf("%lu", t.max);
-	vcpu = plain_add_text(p->domain, "vcpu", number);
+	vcpu = plain_add_text(p->xml.domain, "vcpu", number);
 	if (count < t.max)
 		plain_set_number(vcpu, "current", count);
 	set_topology(p, &t);

@@ -24,7 +24,7 @@ static void take_device(struct word *w)
 
 static void add_serial(struct plain_work *p, const char *target, const char *was)
 {
-	xmlNode *n = plain_add_with(p->devices, "serial", "type", "pty"), *t = plain_add(n, "target");
+	xmlNode *n = plain_add_with(p->xml.devices, "serial", "type", "pty"), *t = plain_add(n, "target");
 
 	plain_set(t, "type", target);
 	plain_set_number(t, "port", p->serials++);
@@ -70,7 +70,7 @@ static void take_serial_device(struct plain_work *p, struct word *w)
 
 static void add_channel(struct plain_work *p, const char *name, const char *was)
 {
-	xmlNode *n = plain_add_with(p->devices, "channel", "type", "unix");
+	xmlNode *n = plain_add_with(p->xml.devices, "channel", "type", "unix");
 
 	plain_set(plain_add_with(n, "target", "type", "virtio"), "name", name);
 	if (strcmp(name, "org.qemu.guest_agent.0"))
@@ -95,7 +95,7 @@ static void take_console(struct plain_work *p, struct word *w)
 	AUTO_FREE char *chardev = chardev_text(p, word_take(w, "chardev"));
 
 	take_device(w);
-	plain_add_with(plain_add_with(p->devices, "console", "type", "pty"), "target", "type", "virtio");
+	plain_add_with(plain_add_with(p->xml.devices, "console", "type", "pty"), "target", "type", "virtio");
 	plain_note(p, "its console, which is %.200s here, is one of libvirt's there (virsh console)", chardev ?: "connected to nothing");
 }
 
@@ -149,7 +149,7 @@ static const char *video_model(const char *word)
 
 static void add_video(struct plain_work *p, const char *model)
 {
-	plain_add_with(plain_add(p->devices, "video"), "model", "type", model);
+	plain_add_with(plain_add(p->xml.devices, "video"), "model", "type", model);
 }
 
 /* -device VGA and its like. */
@@ -190,7 +190,7 @@ static const char *take_vga(struct plain_work *p, bool has_device)
 
 static void add_screen(struct plain_work *p, const char *was, const char *keymap)
 {
-	xmlNode *g = plain_add_with(p->devices, "graphics", "type", "vnc");
+	xmlNode *g = plain_add_with(p->xml.devices, "graphics", "type", "vnc");
 
 	plain_set(g, "autoport", "yes");
 	plain_set(g, "listen", "127.0.0.1");
@@ -248,7 +248,7 @@ typedef void device_fn(struct plain_work *p, struct word *w);
 static void on_input(struct plain_work *p, struct word *w)
 {
 	const char *driver = driver_of(w);
-	xmlNode *n = plain_add_with(p->devices, "input", "type",
+	xmlNode *n = plain_add_with(p->xml.devices, "input", "type",
 				    strstr(driver, "tablet")  ? "tablet"
 				    : strstr(driver, "mouse") ? "mouse"
 							      : "keyboard");
@@ -258,7 +258,7 @@ static void on_input(struct plain_work *p, struct word *w)
 
 static void on_balloon(struct plain_work *p, struct word *w)
 {
-	xmlNode *n = plain_add_with(p->devices, "memballoon", "model", "virtio");
+	xmlNode *n = plain_add_with(p->xml.devices, "memballoon", "model", "virtio");
 
 	if (word_flag(w, "free-page-reporting") == 1)
 		plain_set(n, "freePageReporting", "on");
@@ -271,7 +271,7 @@ static void on_rng(struct plain_work *p, struct word *w)
 	struct word *source = word_called(p, "object", "id", word_take(w, "rng"));
 	const char *type = source ? kv_get(&source->p.l, "qom-type", NULL) : "rng-builtin",
 		   *file = source ? kv_get(&source->p.l, "filename", NULL) : NULL;
-	xmlNode *n = plain_add_with(p->devices, "rng", "model", "virtio"), *backend;
+	xmlNode *n = plain_add_with(p->xml.devices, "rng", "model", "virtio"), *backend;
 
 	backend = !strcmp(type, "rng-random") ? plain_add_text(n, "backend", file ?: "/dev/urandom") : plain_add(n, "backend");
 	plain_set(backend, "model", !strcmp(type, "rng-random") ? "random" : "builtin");
@@ -292,7 +292,7 @@ static void on_tpm(struct plain_work *p, struct word *w)
 		plain_refuse(p, "a TPM of its host's");
 		return;
 	}
-	backend = plain_add_with(plain_add_with(p->devices, "tpm", "model", driver_of(w)), "backend", "type", "emulator");
+	backend = plain_add_with(plain_add_with(p->xml.devices, "tpm", "model", driver_of(w)), "backend", "type", "emulator");
 	plain_set(backend, "version", p->g->tpm2 ? "2.0" : "1.2");
 	word_done(dev);
 	if (chardev)
@@ -301,13 +301,13 @@ static void on_tpm(struct plain_work *p, struct word *w)
 
 static void on_panic(struct plain_work *p, struct word *w)
 {
-	plain_add_with(p->devices, "panic", "model", strcmp(driver_of(w), "pvpanic") ? "pvpanic" : "isa");
+	plain_add_with(p->xml.devices, "panic", "model", strcmp(driver_of(w), "pvpanic") ? "pvpanic" : "isa");
 }
 
 static void on_coreinfo(struct plain_work *p, struct word *w)
 {
 	(void)w;
-	plain_add_with(p->features, "vmcoreinfo", "state", "on");
+	plain_add_with(p->xml.features, "vmcoreinfo", "state", "on");
 }
 
 /* A guest with guid=auto gets another one with each start. */
@@ -316,14 +316,14 @@ static void on_genid(struct plain_work *p, struct word *w)
 	const char *guid = word_take(w, "guid");
 
 	if (guid && strcmp(guid, "auto"))
-		plain_add_text(p->domain, "genid", guid);
+		plain_add_text(p->xml.domain, "genid", guid);
 	else
-		plain_add(p->domain, "genid");
+		plain_add(p->xml.domain, "genid");
 }
 
 static void on_vsock(struct plain_work *p, struct word *w)
 {
-	xmlNode *cid = plain_add_with(plain_add_with(p->devices, "vsock", "model", "virtio"), "cid", "auto", "no");
+	xmlNode *cid = plain_add_with(plain_add_with(p->xml.devices, "vsock", "model", "virtio"), "cid", "auto", "no");
 
 	plain_set(cid, "address", word_take(w, "guest-cid"));
 }
@@ -415,7 +415,7 @@ static void take_usb_word(struct plain_work *p, struct word *w)
 	bool is_known = !strcmp(value, "tablet") || !strcmp(value, "mouse") || !strcmp(value, "keyboard");
 
 	if (is_known)
-		plain_set(plain_add_with(p->devices, "input", "type", value), "bus", "usb");
+		plain_set(plain_add_with(p->xml.devices, "input", "type", value), "bus", "usb");
 	else
 		plain_refuse(p, "the USB device %.60s", value);
 }
@@ -424,7 +424,7 @@ static bool has_balloon(const struct plain_work *p)
 {
 	xmlNode *n;
 
-	for (n = p->devices->children; n && strcmp((const char *)n->name, "memballoon"); n = n->next)
+	for (n = p->xml.devices->children; n && strcmp((const char *)n->name, "memballoon"); n = n->next)
 		;
 	return n;
 }
@@ -441,5 +441,5 @@ void plain_devices(struct plain_work *p)
 	if (old)
 		word_see(old);
 	if (!has_balloon(p))
-		plain_add_with(p->devices, "memballoon", "model", old && strcmp(old->value, "none") ? "virtio" : "none");
+		plain_add_with(p->xml.devices, "memballoon", "model", old && strcmp(old->value, "none") ? "virtio" : "none");
 }

@@ -240,7 +240,7 @@ static void add_disk(struct plain_work *p, const struct image *m, const char *ki
 
 	if (path && !check_file(p, path))
 		return;
-	disk = plain_add_with(p->devices, "disk", "type", is_device ? "block" : "file");
+	disk = plain_add_with(p->xml.devices, "disk", "type", is_device ? "block" : "file");
 	plain_set(disk, "device", kind);
 	plain_set(disk, "model", to->model);
 	add_driver(p, disk, m, device, path);

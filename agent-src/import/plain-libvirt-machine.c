@@ -25,7 +25,7 @@ static void set_kib(struct plain_work *p, const char *name, uint64_t bytes)
 {
 	AUTO_FREE char *kib = xasprintf("%llu", (unsigned long long)(bytes / KIB));
 
-	plain_set(plain_add_text(p->domain, name, kib), "unit", "KiB");
+	plain_set(plain_add_text(p->xml.domain, name, kib), "unit", "KiB");
 }
 
 /* Memory that is plugged in as modules is a part of the rest there. */
@@ -56,9 +56,9 @@ void plain_identity(struct plain_work *p)
 	struct word *w = word_last(p, "name");
 
 	qemu_args_basics(&basics, p->g->argv, p->g->argc);
-	plain_set(p->domain, "type", basics.kvm ? "kvm" : "qemu");
-	plain_add_text(p->domain, "name", p->g->name);
-	plain_add_text(p->domain, "uuid", uuid_of(p));
+	plain_set(p->xml.domain, "type", basics.kvm ? "kvm" : "qemu");
+	plain_add_text(p->xml.domain, "name", p->g->name);
+	plain_add_text(p->xml.domain, "uuid", uuid_of(p));
 	set_kib(p, "memory", basics.ram_bytes + modules_bytes(p));
 	if (w)
 		word_done(w);
@@ -100,30 +100,30 @@ static void take_machine(struct plain_work *p, struct word *w)
 
 	word_see(w);
 	word_pass(w, passed, ARRAY_LEN(passed));
-	machine_flag(w, "smm", p->features, "smm");
-	machine_flag(w, "vmport", p->features, "vmport");
+	machine_flag(w, "smm", p->xml.features, "smm");
+	machine_flag(w, "vmport", p->xml.features, "vmport");
 	is = word_flag(w, "acpi");
 	if (is == 0)
-		xmlSetProp(p->features, (const xmlChar *)"acpi", (const xmlChar *)"off"); /* taken off again below */
+		xmlSetProp(p->xml.features, (const xmlChar *)"acpi", (const xmlChar *)"off"); /* taken off again below */
 	is = word_flag(w, "hpet");
 	if (is >= 0)
-		plain_set(plain_add_with(p->clock, "timer", "name", "hpet"), "present", is ? "yes" : "no");
+		plain_set(plain_add_with(p->xml.clock, "timer", "name", "hpet"), "present", is ? "yes" : "no");
 	if (guard)
 		plain_refuse(p, "encrypted memory (%.60s)", guard);
 }
 
 static void take_features(struct plain_work *p)
 {
-	xmlAttr *off = xmlHasProp(p->features, (const xmlChar *)"acpi");
+	xmlAttr *off = xmlHasProp(p->xml.features, (const xmlChar *)"acpi");
 	struct word *w = word_last(p, "no-acpi");
 
 	if (w)
 		word_see(w);
 	if (!off && !w)
-		plain_add(p->features, "acpi");
+		plain_add(p->xml.features, "acpi");
 	if (off)
 		xmlRemoveProp(off);
-	plain_add(p->features, "apic");
+	plain_add(p->xml.features, "apic");
 }
 
 static void take_os(struct plain_work *p, const char *machine)
@@ -131,8 +131,8 @@ static void take_os(struct plain_work *p, const char *machine)
 	bool is_32 = strstr(p->g->emulator, "i386");
 	xmlNode *type;
 
-	p->os = plain_add(p->domain, "os");
-	type = plain_add_text(p->os, "type", "hvm");
+	p->xml.os = plain_add(p->xml.domain, "os");
+	type = plain_add_text(p->xml.os, "type", "hvm");
 	plain_set(type, "arch", is_32 ? "i686" : "x86_64");
 	plain_set(type, "machine", machine);
 }
@@ -160,18 +160,18 @@ void plain_machine(struct plain_work *p)
 
 	check_machine(p, type);
 	take_os(p, type);
-	p->features = plain_add(p->domain, "features");
-	p->cpu = plain_add(p->domain, "cpu");
-	p->clock = plain_add(p->domain, "clock");
-	p->devices = plain_add(p->domain, "devices");
-	plain_add_text(p->devices, "emulator", p->g->emulator);
+	p->xml.features = plain_add(p->xml.domain, "features");
+	p->xml.cpu = plain_add(p->xml.domain, "cpu");
+	p->xml.clock = plain_add(p->xml.domain, "clock");
+	p->xml.devices = plain_add(p->xml.domain, "devices");
+	plain_add_text(p->xml.devices, "emulator", p->g->emulator);
 	for (size_t i = 0; i < ARRAY_LEN(options); i++)
 		for (w = NULL; (w = word_next(p, options[i], w));)
 			take_machine(p, w);
 	take_features(p);
 	take_accelerators(p);
 	w = word_last(p, "no-reboot");
-	plain_add_text(p->domain, "on_reboot", w ? "destroy" : "restart");
+	plain_add_text(p->xml.domain, "on_reboot", w ? "destroy" : "restart");
 	if (w)
 		word_see(w);
 }
@@ -181,7 +181,7 @@ void plain_machine(struct plain_work *p)
 static void take_code(struct plain_work *p, const char *path, const char *format)
 {
 	AUTO_FREE char *whole = plain_path(p, path);
-	xmlNode *n = plain_add_text(p->os, "loader", whole);
+	xmlNode *n = plain_add_text(p->xml.os, "loader", whole);
 
 	plain_set(n, "readonly", "yes");
 	plain_set(n, "type", "pflash");
@@ -192,7 +192,7 @@ static void take_code(struct plain_work *p, const char *path, const char *format
 static void take_vars(struct plain_work *p, const char *path, const char *format)
 {
 	AUTO_FREE char *whole = plain_path(p, path);
-	xmlNode *n = plain_add_text(p->os, "nvram", whole);
+	xmlNode *n = plain_add_text(p->xml.os, "nvram", whole);
 
 	if (format && strcmp(format, "raw"))
 		plain_set(n, "format", format);
@@ -252,7 +252,7 @@ static void take_bios(struct plain_work *p, struct word *w)
 	if (!path || !strchr(path, '/'))
 		plain_refuse(p, "firmware that is named without a directory (-bios %.60s)", path ?: "");
 	else
-		plain_set(plain_add_text(p->os, "loader", whole), "type", "rom");
+		plain_set(plain_add_text(p->xml.os, "loader", whole), "type", "rom");
 }
 
 static void take_file(struct plain_work *p, const char *option, const char *element)
@@ -263,7 +263,7 @@ static void take_file(struct plain_work *p, const char *option, const char *elem
 	if (!whole)
 		return;
 	word_see(w);
-	plain_add_text(p->os, element, whole);
+	plain_add_text(p->xml.os, element, whole);
 }
 
 static void take_kernel(struct plain_work *p)
@@ -274,7 +274,7 @@ static void take_kernel(struct plain_work *p)
 	take_file(p, "initrd", "initrd");
 	if (w && w->value) {
 		word_see(w);
-		plain_add_text(p->os, "cmdline", w->value);
+		plain_add_text(p->xml.os, "cmdline", w->value);
 	}
 }
 
@@ -319,17 +319,17 @@ static xmlNode *power(struct plain_work *p)
 {
 	xmlNode *n;
 
-	for (n = p->domain->children; n; n = n->next)
+	for (n = p->xml.domain->children; n; n = n->next)
 		if (!strcmp((const char *)n->name, "pm"))
 			return n;
-	return plain_add(p->domain, "pm");
+	return plain_add(p->xml.domain, "pm");
 }
 
 static xmlNode *loader(struct plain_work *p)
 {
 	xmlNode *n;
 
-	for (n = p->os->children; n && strcmp((const char *)n->name, "loader"); n = n->next)
+	for (n = p->xml.os->children; n && strcmp((const char *)n->name, "loader"); n = n->next)
 		;
 	return n;
 }
@@ -339,14 +339,14 @@ static void take_secure(struct plain_work *p, bool is_secure)
 {
 	xmlNode *n;
 
-	for (n = p->features->children; n && strcmp((const char *)n->name, "smm"); n = n->next)
+	for (n = p->xml.features->children; n && strcmp((const char *)n->name, "smm"); n = n->next)
 		;
 	if (is_secure && n && xml_attr_is(n, "state", "off")) {
 		plain_note(p, "its firmware's variables are not kept from the guest there (secure=on): that needs SMM, which is off");
 		return;
 	}
 	if (is_secure && !n)
-		plain_add_with(p->features, "smm", "state", "on");
+		plain_add_with(p->xml.features, "smm", "state", "on");
 	plain_set(loader(p), "secure", is_secure ? "yes" : "no");
 }
 
@@ -366,7 +366,7 @@ static bool take_global(struct plain_work *p, struct word *w)
 		}
 	}
 	if (global_is(w, "kvm-pit", "lost_tick_policy", &value) && (!strcmp(value, "discard") || !strcmp(value, "delay")))
-		plain_set(plain_add_with(p->clock, "timer", "name", "pit"), "tickpolicy", value);
+		plain_set(plain_add_with(p->xml.clock, "timer", "name", "pit"), "tickpolicy", value);
 	else if (global_is(w, "cfi.pflash01", "secure", &value) && loader(p))
 		take_secure(p, word_is_yes(value));
 	else
@@ -379,27 +379,27 @@ static void take_rtc(struct plain_work *p, struct word *w)
 	const char *base = word_take(w, "base"), *clock = kv_get(&w->p.l, "clock", NULL), *drift = word_take(w, "driftfix");
 
 	word_see(w);
-	plain_set(p->clock, "offset", base && !strcmp(base, "localtime") ? "localtime" : "utc");
+	plain_set(p->xml.clock, "offset", base && !strcmp(base, "localtime") ? "localtime" : "utc");
 	if (base && strcmp(base, "localtime") && strcmp(base, "utc"))
 		plain_note(p, "its clock is that of its host there, and not %s", base);
 	if (clock && !strcmp(clock, "host"))
 		word_take(w, "clock");
 	if (drift && !strcmp(drift, "slew"))
-		plain_set(plain_add_with(p->clock, "timer", "name", "rtc"), "tickpolicy", "catchup");
+		plain_set(plain_add_with(p->xml.clock, "timer", "name", "rtc"), "tickpolicy", "catchup");
 }
 
 void plain_clock(struct plain_work *p)
 {
 	struct word *w = word_last(p, "rtc"), *local = word_last(p, "localtime"), *hpet = word_last(p, "no-hpet");
 
-	plain_set(p->clock, "offset", local ? "localtime" : "utc");
+	plain_set(p->xml.clock, "offset", local ? "localtime" : "utc");
 	if (local)
 		word_see(local);
 	if (w)
 		take_rtc(p, w);
 	if (hpet) {
 		word_see(hpet);
-		plain_set(plain_add_with(p->clock, "timer", "name", "hpet"), "present", "no");
+		plain_set(plain_add_with(p->xml.clock, "timer", "name", "hpet"), "present", "no");
 	}
 	for (w = NULL; (w = word_next(p, "global", w));)
 		if (take_global(p, w))
@@ -459,8 +459,8 @@ void plain_smbios(struct plain_work *p)
 
 		word_see(w);
 		if (!sysinfo) {
-			sysinfo = plain_add_with(p->domain, "sysinfo", "type", "smbios");
-			plain_add_with(p->os, "smbios", "mode", "sysinfo");
+			sysinfo = plain_add_with(p->xml.domain, "sysinfo", "type", "smbios");
+			plain_add_with(p->xml.os, "smbios", "mode", "sysinfo");
 		}
 		if (!type || !take_table(w, sysinfo, type))
 			plain_refuse(p, "an SMBIOS table that libvirt does not write (-smbios %.60s)", w->value ?: "");

@@ -38,7 +38,9 @@ struct plain_work {
 	struct word *words;
 	size_t count;
 	bool is_q35, has_defaults;
-	xmlNode *domain, *os, *features, *cpu, *clock, *devices;
+	struct {
+		xmlNode *domain, *os, *features, *cpu, *clock, *devices;
+	} xml;
 	struct plain_controller scsi[PLAIN_CONTROLLERS_MAX], sata[PLAIN_CONTROLLERS_MAX];
 	size_t scsi_count, sata_count;
 	bool ide[4]; /* places taken on a PC's two channels */

@@ -365,7 +365,7 @@ static int write_xml(struct plain_work *p, struct err *e)
 {
 	xmlBuffer *b = xmlBufferCreate();
 	xmlSaveCtxt *s = b ? xmlSaveToBuffer(b, "UTF-8", XML_SAVE_NO_DECL | XML_SAVE_FORMAT) : NULL;
-	bool saved = s && xmlSaveDoc(s, p->domain->doc) >= 0;
+	bool saved = s && xmlSaveDoc(s, p->xml.domain->doc) >= 0;
 
 	saved = s && xmlSaveClose(s) >= 0 && saved;
 	if (saved)
@@ -407,7 +407,7 @@ static void fini(struct plain_work *p)
 		free(p->words[i].used);
 	}
 	FREE_ALL(p->words, p->refused, p->boots, p->nets_used);
-	xmlFreeDoc(p->domain->doc);
+	xmlFreeDoc(p->xml.domain->doc);
 }
 
 int plain_libvirt_make(struct plain_libvirt *out, const struct plain_guest *g, struct err *e)
@@ -417,8 +417,8 @@ int plain_libvirt_make(struct plain_libvirt *out, const struct plain_guest *g, s
 	int r;
 
 	*out = (struct plain_libvirt){.xml = NULL};
-	p.domain = xmlNewNode(NULL, (const xmlChar *)"domain");
-	xmlDocSetRootElement(doc, p.domain);
+	p.xml.domain = xmlNewNode(NULL, (const xmlChar *)"domain");
+	xmlDocSetRootElement(doc, p.xml.domain);
 	p.nets_used = xcalloc(g->net_count + 1, sizeof(*p.nets_used));
 	r = read_words(&p, e) ?: compose(&p, e) ?: write_xml(&p, e);
 	fini(&p);

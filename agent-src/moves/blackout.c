@@ -206,7 +206,7 @@ int switchover_stopped(struct transfer *t, uint64_t at_ns, struct err *e)
 int switchover_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
-	int r = source_images_named(&t->src.guest, t->src.images, e) ?: unit_block(&t->unit, e) ?: aside_scripts(&t->aside, e);
+	int r = source_images_named(&t->src.guest, t->src.images, e) ?: unit_block(&t->around.unit, e) ?: aside_scripts(&t->around.aside, e);
 
 	if (r)
 		return r;

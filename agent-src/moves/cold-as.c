@@ -19,7 +19,7 @@
 
 int cold_decide_as(struct transfer *t, struct err *e)
 {
-	struct libvirt_guest *l = &t->definition.guest;
+	struct libvirt_guest *l = &t->around.definition.guest;
 	AUTO_FREE char *dir = t->opt->disk_dir && l->domain.name ? path_with_name(t->opt->disk_dir, l->domain.name) : NULL;
 
 	if (t->opt->cold.as != AS_PLAIN)
@@ -79,7 +79,7 @@ static int look_at_line(struct libvirt_guest *l, const struct guest *g, struct p
 static int make_definition(struct transfer *t, struct plain_libvirt *made, struct err *e)
 {
 	const struct guest *g = &t->src.guest;
-	struct libvirt_guest *l = &t->definition.guest;
+	struct libvirt_guest *l = &t->around.definition.guest;
 	AUTO_FREE struct plain_image *images = xcalloc(g->disk_count + 1, sizeof(*images));
 	AUTO_FREE char *emulator = emulator_of(g);
 	char uuid[UUID_CHARS + 1];
@@ -104,7 +104,7 @@ static int make_definition(struct transfer *t, struct plain_libvirt *made, struc
 /* Takes the new definition as if libvirt had defined the guest here. libvirt has not, so nothing is to be undefined. */
 int cold_become(struct transfer *t, struct err *e)
 {
-	struct libvirt_guest *l = &t->definition.guest;
+	struct libvirt_guest *l = &t->around.definition.guest;
 	struct plain_libvirt made;
 	int r;
 
@@ -115,7 +115,7 @@ int cold_become(struct transfer *t, struct err *e)
 		l->xml = xstrdup(made.xml);
 		l->domain.name = xstrdup(l->def.name);
 		l->is_plain_here = true;
-		l->autostart = t->opt->install_unit;
+		l->autostart = t->opt->starter.install_unit;
 		r = source_become_libvirts(&t->src, l, e);
 	}
 	for (size_t i = 0; i < made.note_count && !r; i++)

@@ -24,9 +24,9 @@ static int find_libvirts(struct transfer *t, struct err *e)
 	int r = 0;
 
 	if (ran && guest_is_libvirts(ran))
-		r = definition_find(&t->definition, ran->name, LIBVIRT_GOES_DOWN, e);
+		r = definition_find(&t->around.definition, ran->name, LIBVIRT_GOES_DOWN, e);
 	else if (!ran && !has_other_name)
-		r = definition_find(&t->definition, o->vm, LIBVIRT_SHUT_DOWN, e);
+		r = definition_find(&t->around.definition, o->vm, LIBVIRT_SHUT_DOWN, e);
 	if (!r && o->cold.only_off)
 		r = err_set(e, ENOENT, "libvirt here has no guest %s that is shut down", o->vm);
 	if (!r && ran && guest_is_libvirts(ran))
@@ -37,14 +37,14 @@ static int find_libvirts(struct transfer *t, struct err *e)
 
 int cold_find(struct transfer *t, struct err *e)
 {
-	int r = find_libvirts(t, e) ?: source_find_at_rest(&t->src, t->recipe->owner ? &t->definition.guest : NULL, e);
+	int r = find_libvirts(t, e) ?: source_find_at_rest(&t->src, t->recipe->owner ? &t->around.definition.guest : NULL, e);
 
 	r = r ? r : cold_become(t, e);
 	if (!r && head_start_check_images(t, e))
 		r = source_obstacle(&t->src, e);
 	disks_rest(&t->disks);
 	if (t->src.script)
-		t->aside.script = xstrdup(t->src.script);
+		t->around.aside.script = xstrdup(t->src.script);
 	return r ?: transfer_open(t, e);
 }
 
@@ -68,7 +68,7 @@ static int copy_cold_enter(void *ctx, struct err *e)
 	struct transfer *t = ctx;
 	int r = tpm_send(&t->tpm, e);
 
-	if (!t->recipe->owner && !t->aside.script && !t->unit.autostart.unit && !t->aside.starter)
+	if (!t->recipe->owner && !t->around.aside.script && !t->around.unit.autostart.unit && !t->around.aside.starter)
 		report_notice(&t->life.report, "vmferry does not know what starts this guest here: make sure that nothing starts it once "
 					       "it has gone");
 	conductor_tick(&t->a.con, TICK_MS);
@@ -105,7 +105,7 @@ static int send_ends(struct transfer *t, struct err *e)
 static int switchover_cold_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
-	int r = unit_block_now(&t->unit, e) ?: aside_scripts(&t->aside, e) ?: definition_undefine(&t->definition, e);
+	int r = unit_block_now(&t->around.unit, e) ?: aside_scripts(&t->around.aside, e) ?: definition_undefine(&t->around.definition, e);
 
 	r = r ?: disks_unchanged(&t->disks, e);
 	if (!r)
@@ -122,7 +122,7 @@ static int let_go(struct transfer *t, struct err *e)
 	fault_point("src-completed");
 	r = disks_unchanged(&t->disks, e);
 	r = r ? r : tpm_unchanged(&t->tpm, e);
-	r = r ? r : definition_stays_undefined(&t->definition, e);
+	r = r ? r : definition_stays_undefined(&t->around.definition, e);
 	return r ?: attempt_step(&t->a, EV_QEMU_COMPLETED, HO_NONE, e);
 }
 
@@ -166,7 +166,7 @@ static int hold(struct attempt *a, struct err *e)
 	int r;
 
 	disk_locks_take(t);
-	r = a->handoff.state == HO_SRC_BEGUN ? aside_images(&t->aside, e) : 0;
+	r = a->handoff.state == HO_SRC_BEGUN ? aside_images(&t->around.aside, e) : 0;
 	fault_point("src-held");
 	return r || a->handoff.state != HO_SRC_BEGUN ? r : attempt_step(a, EV_QEMU_HELD, HO_NONE, e);
 }
@@ -189,7 +189,7 @@ static void carried_out(struct attempt *a, bool has_entered)
 static int end_source(struct attempt *a, struct err *e)
 {
 	struct transfer *t = container_of(a, struct transfer, a);
-	int r = aside_images(&t->aside, e);
+	int r = aside_images(&t->around.aside, e);
 
 	if (!r)
 		return 0;

@@ -29,7 +29,7 @@
 static int start_ram(struct transfer *t, struct err *e)
 {
 	AUTO_FREE char *notice = NULL;
-	int r = unit_hold(&t->unit, e) ?: definition_set_aside(&t->definition, e) ?: ram_recheck(&t->ram, &notice, e);
+	int r = unit_hold(&t->around.unit, e) ?: definition_set_aside(&t->around.definition, e) ?: ram_recheck(&t->ram, &notice, e);
 
 	if (notice)
 		report_notice(&t->life.report, "%s", notice);
@@ -114,12 +114,12 @@ static void release_hold(struct transfer *t, enum converge_verdict verdict)
 /* The wall clock decides: if it is set, the moment of --at moves with it. */
 static bool is_too_early(const struct transfer *t)
 {
-	return t->opt->at && !t->pace.stop_wanted && time(NULL) < t->opt->at;
+	return t->opt->stop.at && !t->pace.stop_wanted && time(NULL) < t->opt->stop.at;
 }
 
 bool copy_was_to_hold(const struct transfer *t)
 {
-	return !t->pace.stop_wanted && (t->opt->hold || is_too_early(t));
+	return !t->pace.stop_wanted && (t->opt->stop.hold || is_too_early(t));
 }
 
 static void tell_held(struct transfer *t)
@@ -127,9 +127,9 @@ static void tell_held(struct transfer *t)
 	const char *name = t->src.guest.name;
 	char at[MOMENT_TEXT];
 
-	if (t->opt->at)
+	if (t->opt->stop.at)
 		report_notice(&t->life.report, "ready to switch over; the guest %s here until %s (`vmferry switch %s` switches now)",
-			      t->src.run.paused ? "stays paused" : "runs on", moment_text(at, t->opt->at), name);
+			      t->src.run.paused ? "stays paused" : "runs on", moment_text(at, t->opt->stop.at), name);
 	else
 		report_notice(&t->life.report, "ready to switch over; the guest %s here until you say: vmferry switch %s",
 			      t->src.run.paused ? "stays paused" : "runs on", name);
@@ -169,10 +169,10 @@ static int stalled(struct transfer *t, struct err *e)
 			      "the guest writes as fast as it can be copied: %s are left after %llu rounds at %s/s; switching "
 			      "now would stop it for about %.0f ms, more than the %u allowed: %s",
 			      format_bytes(left, t->ram.load.left + disks_left(&t->disks)), (unsigned long long)t->ram.pass.number,
-			      format_bytes(rate, (uint64_t)t->pace.best_rate), t->pace.converge.dry_ms, t->opt->max_downtime_ms,
-			      doing[t->opt->on_stall]);
+			      format_bytes(rate, (uint64_t)t->pace.best_rate), t->pace.converge.dry_ms, t->opt->stop.max_downtime_ms,
+			      doing[t->opt->stop.on_stall]);
 	}
-	switch (t->opt->on_stall) {
+	switch (t->opt->stop.on_stall) {
 	case ON_STALL_WAIT:
 		return 0;
 	case ON_STALL_THROTTLE:
@@ -205,20 +205,20 @@ static int allow_for_longer(struct transfer *t, double ms, struct err *e)
 	AUTO_FREE char *why = NULL;
 	const char *cure = ram_recheck_ms(&t->ram) >= 1 ? "--recheck off, or a larger --max-downtime" : "a larger --max-downtime";
 
-	if (ms <= t->opt->max_downtime_ms || t->pace.stop_wanted || (t->pace.limit_told && t->opt->on_stall != ON_STALL_CANCEL))
+	if (ms <= t->opt->stop.max_downtime_ms || t->pace.stop_wanted || (t->pace.limit_told && t->opt->stop.on_stall != ON_STALL_CANCEL))
 		return 0;
 	why = reasons(t);
-	if (t->opt->on_stall == ON_STALL_CANCEL)
+	if (t->opt->stop.on_stall == ON_STALL_CANCEL)
 		return err_set(
 			e, ECANCELED,
 			"the guest would stand still for about %.0f ms, however little is left (%s), more than the %u allowed: %s allows "
 			"it (--on-stall=cancel)",
-			ms, why, t->opt->max_downtime_ms, cure);
+			ms, why, t->opt->stop.max_downtime_ms, cure);
 	t->pace.limit_told = true;
 	report_notice(&t->life.report,
 		      "the guest will stand still for about %.0f ms, however little is left (%s), more than the %u allowed: it is switched "
 		      "over when hardly anything is left. %s allows it",
-		      ms, why, t->opt->max_downtime_ms, cure);
+		      ms, why, t->opt->stop.max_downtime_ms, cure);
 	return 0;
 }
 
@@ -402,7 +402,7 @@ static int begin_in_time(struct transfer *t, struct err *e)
 		return begin(t, e);
 	if (!t->pace.held && is_too_early(t))
 		report_notice(&t->life.report, "all is prepared: the guest is stopped at %s (vmferry switch %s: now)",
-			      moment_text(at, t->opt->at), t->src.guest.name);
+			      moment_text(at, t->opt->stop.at), t->src.guest.name);
 	t->pace.held = true;
 	return guest_watch_result(&t->src.watch, e);
 }

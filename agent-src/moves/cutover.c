@@ -158,7 +158,7 @@ static int hold_qemu(struct attempt *a, struct err *e)
 		return 0;
 	if (unheard)
 		return err_prefix(e, "cannot tell whether another client resumed the guest at the source meanwhile");
-	return definition_stays_aside(&t->definition, e) ?: shared_disks_note_held(t, e) ?: attempt_step(&t->a, EV_QEMU_HELD, HO_NONE, e);
+	return definition_stays_aside(&t->around.definition, e) ?: shared_disks_note_held(t, e) ?: attempt_step(&t->a, EV_QEMU_HELD, HO_NONE, e);
 }
 
 /* Ends the QEMU only if it stands as we left it: one that goes on again may be the only copy that does. */
@@ -174,14 +174,14 @@ static int end_qemu(struct transfer *t, struct err *e)
 			"the source QEMU (process %d) was stopped for good, and another process has resumed it (SIGCONT): both hosts may "
 			"run the guest now. End the QEMU that is not to live (by SIGKILL), then run vmferry recover",
 			(int)t->src.guest.pid);
-	if (definition_let_go(&t->definition, e))
+	if (definition_let_go(&t->around.definition, e))
 		return -e->code;
 	autostart_expect_end(t->a.journal);
 	/* QEMU's end takes until the kernel has freed all of its memory */
 	r = process_end(t->src.guest.pid, t->src.guest.start_time,
 			END_MS + (unsigned)(process_resident_bytes(t->src.guest.pid) / GIB) * END_MS_PER_GIB, e);
 	if (!r)
-		definition_is_gone(&t->definition);
+		definition_is_gone(&t->around.definition);
 	return r;
 }
 
@@ -218,7 +218,7 @@ static bool may_run_its_disks(pid_t pid, const void *ctx)
 	size_t i;
 
 	json_array_foreach(t->src.disk_paths, i, path) {
-		AUTO_FREE char *now = aside_path(&t->aside, json_string_value(path));
+		AUTO_FREE char *now = aside_path(&t->around.aside, json_string_value(path));
 
 		yes = yes || (pid != t->src.guest.pid && process_may_run_from(pid, now));
 	}
@@ -300,7 +300,7 @@ int cutover_note_disks(struct transfer *t, struct err *e)
 	size_t i;
 
 	json_array_foreach(t->src.disk_paths, i, path) {
-		AUTO_FREE char *now = aside_path(&t->aside, json_string_value(path));
+		AUTO_FREE char *now = aside_path(&t->around.aside, json_string_value(path));
 
 		json_object_set_new(written, json_string_value(path), json_integer(image_write_stamp(now)));
 	}

@@ -22,7 +22,8 @@ static void lock(struct transfer *t)
 	size_t i;
 
 	json_array_foreach(t->src.disk_paths, i, path) {
-		AUTO_FREE char *now = t->a.taken_up ? aside_path(&t->aside, json_string_value(path)) : xstrdup(json_string_value(path));
+		AUTO_FREE char *now =
+			t->a.taken_up ? aside_path(&t->around.aside, json_string_value(path)) : xstrdup(json_string_value(path));
 
 		if (!images_locked(&t->left, now))
 			images_lock_beside(&t->left, now, use_of(t), &ignored);

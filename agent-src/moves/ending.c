@@ -86,7 +86,7 @@ static enum ending_kind undecided(const struct transfer *t)
 /* The guest is here, and its QEMU does not run it, or does not say so. */
 static enum ending_kind stands_here(const struct transfer *t)
 {
-	if (t->power.asked)
+	if (t->around.power.asked)
 		return ENDING_OFF_IN_QEMU;
 	if (t->a.unfinished)
 		return guard_is_alive(&t->guard) ? ENDING_GUARD_TRIES_ON : ENDING_RECOVER_WANTED;
@@ -114,7 +114,7 @@ static enum ending_kind rolled_back(const struct transfer *t)
 		return ENDING_LEFT_AS_IT_WAS;
 	if (t->src.end.has_shut_down && !t->src.end.stays_shut)
 		return t->src.end.was_ended ? ENDING_ENDED : ENDING_SHUT_DOWN;
-	if (t->power.by_itself || t->src.end.stays_shut)
+	if (t->around.power.by_itself || t->src.end.stays_shut)
 		return ENDING_SHUT_DOWN_IN_QEMU;
 	if (t->end.migrated_away)
 		return ENDING_MIGRATED_BY_ANOTHER;

@@ -241,7 +241,7 @@ static bool wants_seeds(const struct transfer *t)
 /* A number from the peer, if plausible; else 0: not known. */
 static double told(const struct transfer *t, const char *name, double least, double most)
 {
-	double n = json_number_value(json_object_get(t->plan, name));
+	double n = json_number_value(json_object_get(t->told.plan, name));
 
 	return n >= least && n <= most ? n : 0;
 }
@@ -258,8 +258,8 @@ static double qemus_started(const struct transfer *t)
 
 static void destination(const struct transfer *t, struct model_input *in)
 {
-	json_int_t there = json_integer_value(json_object_get(t->plan, "processors"));
-	const char *boot_there = json_text(t->plan, "boot_id");
+	json_int_t there = json_integer_value(json_object_get(t->told.plan, "processors"));
+	const char *boot_there = json_text(t->told.plan, "boot_id");
 	AUTO_FREE char *boot = boot_id();
 
 	in->processors = own_processors();
@@ -335,7 +335,7 @@ static double live_downtime_ms(const struct transfer *t, const struct model_inpu
 
 static bool converges(const struct transfer *t, const struct model_input *in, const struct model_result *r, double downtime_ms)
 {
-	return is_carried_faster(in, r) || downtime_ms <= t->opt->max_downtime_ms;
+	return is_carried_faster(in, r) || downtime_ms <= t->opt->stop.max_downtime_ms;
 }
 
 /* Predicts the downtime of a warm move without the guest's shutdown and boot: its last writes, and the start of a QEMU. */
@@ -450,7 +450,7 @@ int estimate(struct transfer *t, struct err *e)
 	if (t->src.run.paused && t->src.traits.carries_memory)
 		json_object_set_new(ev, "paused", json_true());
 	if (t->src.traits.carries_memory && !t->src.traits.stops_first) {
-		json_object_set_new(ev, "max_downtime_ms", json_integer(t->opt->max_downtime_ms));
+		json_object_set_new(ev, "max_downtime_ms", json_integer(t->opt->stop.max_downtime_ms));
 		json_object_set_new(ev, "kinds", kinds_of(t, &in, round_trip_ms));
 	}
 	if (why.code && is_running(t))

@@ -50,7 +50,7 @@ bool head_start_runs(const struct move_options *opt)
 static int check_starter(const struct transfer *t, const struct guest *running, struct err *e)
 {
 	bool at_boot = false;
-	AUTO_FREE char *starter = t->opt->starter_stopped ? NULL : guest_starter(running, false, &at_boot);
+	AUTO_FREE char *starter = t->opt->starter.is_stopped ? NULL : guest_starter(running, false, &at_boot);
 
 	return starter && !at_boot
 		       ? err_set(e, EBUSY,
@@ -231,7 +231,7 @@ static int find_running(struct transfer *t, const struct guest *running, struct 
 		write_in_disks(t);
 		return source_check_owner(running, t->opt, e) ?: cold_decide_as(t, e) ?: source_find_at_rest(&t->src, NULL, e) ?: cold_become(t, e);
 	}
-	r = definition_find(&t->definition, running->name, LIBVIRT_RUNNING, e);
+	r = definition_find(&t->around.definition, running->name, LIBVIRT_RUNNING, e);
 	if (!r)
 		return err_set(
 			e, ENOENT,
@@ -239,7 +239,7 @@ static int find_running(struct transfer *t, const struct guest *running, struct 
 			"moves it",
 			running->name);
 	r = r < 0 ? r : recipe_choose(t, "head-start", "libvirt", e) ?: cold_decide_as(t, e);
-	return r ?: source_find_at_rest(&t->src, &t->definition.guest, e);
+	return r ?: source_find_at_rest(&t->src, &t->around.definition.guest, e);
 }
 
 int head_start_find(struct transfer *t, struct err *e)
@@ -312,7 +312,7 @@ static int check_is_here(struct transfer *t, struct err *e)
 /* Under the state directory: nobody else may know it any more once its QEMU has ended, and it may have secrets in it. Malloc'ed. */
 static char *start_script_of(const struct transfer *t, pid_t pid)
 {
-	return xasprintf("%s/start-%d.sh", t->opt->state_dir, (int)pid);
+	return xasprintf("%s/start-%d.sh", t->opt->dirs.state, (int)pid);
 }
 
 static char *joined(char **words)
@@ -421,7 +421,7 @@ static int tell_to_shut_down(struct transfer *t, struct err *e)
 	if (r)
 		return r;
 	h->is_told = true;
-	t->power.until_ns = now_ns() + t->opt->warm.shutdown_timeout_s * 1000000000ULL;
+	t->around.power.until_ns = now_ns() + t->opt->warm.shutdown_timeout_s * 1000000000ULL;
 	report_notice(&t->life.report, "the guest's disks are at the destination: the guest is told to shut down now (%s)", by);
 	return 0;
 }
@@ -451,10 +451,10 @@ static int ask_for_end(struct transfer *t, struct err *e)
 	if (r)
 		return qemu_is_alive(h->guest->pid, h->guest->start_time) ? r : 0; /* the next tick sees its end */
 	h->is_wanted = true;
-	if (definition_is_as_found(&t->definition, &why) == -ESTALE)
+	if (definition_is_as_found(&t->around.definition, &why) == -ESTALE)
 		return end_pass(t, e);
 	why.msg[0] = '\0';
-	r = write_start_script(t, e) ?: unit_hold(&t->unit, e);
+	r = write_start_script(t, e) ?: unit_hold(&t->around.unit, e);
 	if (r)
 		return r;
 	h->is_asked = true;
@@ -472,11 +472,11 @@ static int wait_on(struct transfer *t, struct err *e)
 
 	t->pace.held = true;
 	if (h->is_asked)
-		return !t->power.until_ns || now_ns() < t->power.until_ns
+		return !t->around.power.until_ns || now_ns() < t->around.power.until_ns
 			       ? 0
 			       : err_set(e, ETIMEDOUT, "the guest did not shut down within %u s (--shutdown-timeout)",
 					 t->opt->warm.shutdown_timeout_s);
-	if (!t->opt->hold || t->pace.stop_wanted || h->is_wanted)
+	if (!t->opt->stop.hold || t->pace.stop_wanted || h->is_wanted)
 		return ask_for_end(t, e);
 	if (!was_held)
 		report_notice(&t->life.report,
@@ -550,7 +550,8 @@ bool head_start_goes_on(struct transfer *t)
 	if (!h)
 		return false;
 	close_monitor(h);
-	if (t->src.guest.ran_as && !t->unit.autostart.unit) { /* the guest's unit does not concern the move, nor the one that follows */
+	if (t->src.guest.ran_as &&
+	    !t->around.unit.autostart.unit) { /* the guest's unit does not concern the move, nor the one that follows */
 		free(h->guest->unit.name);
 		h->guest->unit.name = NULL;
 	}

@@ -29,7 +29,7 @@ static bool is_another(const struct transfer *t, const char *path, const json_t 
 {
 	struct stat st;
 
-	return !named_image_is(was, path) && !(stat(path, &st) && errno == ENOENT && aside_has(&t->aside, was));
+	return !named_image_is(was, path) && !(stat(path, &st) && errno == ENOENT && aside_has(&t->around.aside, was));
 }
 
 int images_fit_memory(const struct transfer *t, struct err *e)

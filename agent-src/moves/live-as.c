@@ -39,7 +39,7 @@ static bool is_to_become_plain(const struct transfer *t)
 
 int live_become_plain(struct transfer *t, struct err *e)
 {
-	struct libvirt_guest *l = &t->definition.guest;
+	struct libvirt_guest *l = &t->around.definition.guest;
 	struct plain_live live = {.nets = t->opt->map_net.at,
 				  .net_count = t->opt->map_net.count,
 				  .dir = transfer_disk_dir(t),

@@ -26,7 +26,7 @@ const struct stage live_stages[] = {
 /* The replica's host runs it without libvirt, so a point has the line of a plain guest. */
 static int plan_plain_line(struct transfer *t, struct err *e)
 {
-	struct libvirt_guest *l = &t->definition.guest;
+	struct libvirt_guest *l = &t->around.definition.guest;
 	struct libvirt_plain plain;
 
 	if (libvirt_plain_line(&plain, l->xml ?: l->live_xml, &l->def, NULL, e))
@@ -43,7 +43,7 @@ static int find_libvirts(struct transfer *t, struct err *e)
 {
 	bool can_go = (t->src.traits.carries_memory && !t->opt->in_place) || t->src.traits.stays_here;
 	AUTO_FREE char *pid = xasprintf("%d", (int)t->src.guest.pid);
-	int found = can_go ? definition_find_running(&t->definition, pid, e) : 0;
+	int found = can_go ? definition_find_running(&t->around.definition, pid, e) : 0;
 
 	if (found > 0 && t->opt->replica && !t->opt->replica->planned && plan_plain_line(t, e))
 		return -e->code;
@@ -78,7 +78,7 @@ int live_find(struct transfer *t, struct err *e)
 		r = transfer_open(t, e); /* keeps other clients from moving the guest */
 	r = r ?: source_query(&t->src, e);
 	if (!r && t->src.libvirt.uuid)
-		libvirt_name_disks(&t->definition.guest, &t->src.guest);
+		libvirt_name_disks(&t->around.definition.guest, &t->src.guest);
 	return r;
 }
 
@@ -230,6 +230,6 @@ int libvirt_take_back(struct transfer *t, struct err *e)
 	int r = live_take_back(t, e);
 
 	if (!r)
-		definition_end_job(&t->definition);
+		definition_end_job(&t->around.definition);
 	return r;
 }

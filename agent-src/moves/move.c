@@ -180,7 +180,7 @@ int connect_event(void *ctx, const struct event *ev, struct err *e)
 	r = turn_wait(t, &waits, e);
 	if (r || waits)
 		return r;
-	t->turn->again = true;
+	t->queue.turn->again = true;
 	conductor_finish(&t->a.con);
 	return 0;
 }
@@ -205,7 +205,7 @@ static void describe_ourselves(struct transfer *t, json_t *out)
 		json_object_set_new(out, "host", json_string(host));
 	if (transfer_disk_dir(t))
 		json_object_set_new(out, "disk_dir", json_string(transfer_disk_dir(t)));
-	json_object_set_new(out, "install_unit", json_boolean(t->opt->install_unit));
+	json_object_set_new(out, "install_unit", json_boolean(t->opt->starter.install_unit));
 	if (t->opt->cold.start)
 		json_object_set_new(out, "start", json_true());
 	if (t->opt->disks.keep.partial_s)
@@ -216,7 +216,7 @@ static void describe_ourselves(struct transfer *t, json_t *out)
 		json_object_set_new(out, "in_place",
 				    json_pack("{s:i,s:I}", "pid", (int)t->src.guest.pid, "start_time",
 					      (json_int_t)t->src.guest.start_time));
-	if (t->opt->estimate)
+	if (t->opt->plan.estimate)
 		json_object_set_new(out, "estimate", json_true());
 	json_object_set_new(out, "channels", json_integer(t->opt->carry.channels));
 	json_object_set_new(out, "bridge_labels", host_settings_labels());
@@ -228,13 +228,13 @@ static void describe_ourselves(struct transfer *t, json_t *out)
  * already. */
 static uint64_t plan_takes_ms(const struct transfer *t)
 {
-	uint64_t ms = PLAN_MS + (t->opt->estimate ? ESTIMATE_MS : 0);
+	uint64_t ms = PLAN_MS + (t->opt->plan.estimate ? ESTIMATE_MS : 0);
 	json_t *file;
 	size_t i;
 
 	if (fault_point("src-plan-is-due"))
 		return PLAN_DUE_MS;
-	json_array_foreach(json_object_get(t->description, "files"), i, file)
+	json_array_foreach(json_object_get(t->told.description, "files"), i, file)
 		if (json_object_get(file, "digest"))
 			ms += (uint64_t)json_integer_value(json_object_get(file, "size")) / READS_PER_MS;
 	return ms;
@@ -258,7 +258,7 @@ static void on_plan_is_due(struct timer *timer)
 /* An agent that is stopped keeps its connections: nothing but its silence tells. It may have answered while this waited to be heard. */
 int preflight_plan_is_due(struct transfer *t, struct err *e)
 {
-	if (t->plan || now_ns() < t->end.plan_due_ns)
+	if (t->told.plan || now_ns() < t->end.plan_due_ns)
 		return 0;
 	t->a.control_lost = true;
 	return err_set(e, ETIMEDOUT, "the destination does not answer");
@@ -269,13 +269,13 @@ int preflight_enter(void *ctx, struct err *e)
 	struct transfer *t = ctx;
 	int r;
 
-	t->description = json_pack("{s:s}", "how", recipe_described(t->recipe));
-	describe_ourselves(t, t->description);
-	r = parts_describe(&t->parts, t->description, e);
+	t->told.description = json_pack("{s:s}", "how", recipe_described(t->recipe));
+	describe_ourselves(t, t->told.description);
+	r = parts_describe(&t->parts, t->told.description, e);
 	if (obstacles_count(&t->src.obstacles)) /* the destination's own obstacles are added to the list */
-		json_object_set_new(t->description, "refused", json_true());
+		json_object_set_new(t->told.description, "refused", json_true());
 	expect_plan(t);
-	return r ?: json_message_send(t->a.control, MSG_DESCRIBE, t->a.id, json_incref(t->description), e);
+	return r ?: json_message_send(t->a.control, MSG_DESCRIBE, t->a.id, json_incref(t->told.description), e);
 }
 
 /* Others come first there, or it is this one's turn: an answer to DESCRIBE comes then. */
@@ -318,15 +318,15 @@ static int describe_more(struct transfer *t, const struct event *ev, struct err 
 	r = qemu_cpu_names(t->src.qmp, NULL, t->src.machine.cpu, e);
 	if (r)
 		return r;
-	json_object_set(t->description, "cpu", t->src.machine.cpu);
+	json_object_set(t->told.description, "cpu", t->src.machine.cpu);
 	expect_plan(t);
-	return json_message_send(t->a.control, MSG_DESCRIBE, t->a.id, json_incref(t->description), e);
+	return json_message_send(t->a.control, MSG_DESCRIBE, t->a.id, json_incref(t->told.description), e);
 }
 
 /* An older destination does not know kinds of moves and would take any guest for a running one. */
 static int check_kind(const struct transfer *t, struct err *e)
 {
-	const char *how = json_text(t->plan, "how") ?: "live";
+	const char *how = json_text(t->told.plan, "how") ?: "live";
 
 	return strcmp(how, recipe_described(t->recipe))
 		       ? err_set(e, ENOTSUP, "the destination's vmferry plans to move the guest %s, and not %s: it is an older one", how,
@@ -337,7 +337,7 @@ static int check_kind(const struct transfer *t, struct err *e)
 /* The destination may be asked to keep disks without the user's word: for what an earlier move has left there, or with --only-disks. */
 static int check_keeps(const struct transfer *t, struct err *e)
 {
-	return t->opt->disks.keep.partial_s && !json_is_integer(json_object_get(t->plan, "keep_partial_s"))
+	return t->opt->disks.keep.partial_s && !json_is_integer(json_object_get(t->told.plan, "keep_partial_s"))
 		       ? err_set(e, ENOTSUP,
 				 "the destination's vmferry is an older one, which would not keep what has arrived: %sinstall the same version there",
 				 t->src.traits.stays_here ? "" : "move with --keep-partial no, or ")
@@ -346,7 +346,7 @@ static int check_keeps(const struct transfer *t, struct err *e)
 
 static int check_qemu(const struct transfer *t, struct err *e)
 {
-	const char *there = json_text(t->plan, "qemu") ?: "another one";
+	const char *there = json_text(t->told.plan, "qemu") ?: "another one";
 
 	return t->opt->qemu && strcmp(t->opt->qemu, there)
 		       ? err_set(e, ENOENT,
@@ -357,7 +357,7 @@ static int check_qemu(const struct transfer *t, struct err *e)
 
 static int check_in_place(const struct transfer *t, struct err *e)
 {
-	return t->opt->in_place && !json_is_true(json_object_get(t->plan, "in_place"))
+	return t->opt->in_place && !json_is_true(json_object_get(t->told.plan, "in_place"))
 		       ? err_set(e, ENOTSUP, "the vmferry-dst beside this vmferry is an older one, which does not know --in-place")
 		       : 0;
 }
@@ -365,14 +365,14 @@ static int check_in_place(const struct transfer *t, struct err *e)
 /* Takes the obstacles that the destination reports in place of a plan. */
 static void take_obstacles(struct transfer *t)
 {
-	json_int_t code = json_integer_value(json_object_get(t->plan, "code"));
+	json_int_t code = json_integer_value(json_object_get(t->told.plan, "code"));
 	struct err why;
 	json_t *one;
 	size_t i;
 
-	if (t->opt->replica && json_is_true(json_object_get(t->plan, "replaced")))
-		t->opt->replica->replaced = true;
-	json_array_foreach(json_object_get(t->plan, "obstacles"), i, one) {
+	if (t->opt->replica && json_is_true(json_object_get(t->told.plan, "replaced")))
+		t->opt->replica->outcome.replaced = true;
+	json_array_foreach(json_object_get(t->told.plan, "obstacles"), i, one) {
 		err_set(&why, code > 0 && code < 4096 ? (int)code : EPROTO, "%s", json_string_value(one));
 		obstacles_add(&t->src.obstacles, &why);
 	}
@@ -380,7 +380,7 @@ static void take_obstacles(struct transfer *t)
 
 static bool is_plan(const struct transfer *t)
 {
-	return !json_object_get(t->plan, "obstacles");
+	return !json_object_get(t->told.plan, "obstacles");
 }
 
 /* Checks that we agree with the plan: whatever was asked for and is not in it is an obstacle, each. */
@@ -405,15 +405,15 @@ int preflight_event(void *ctx, const struct event *ev, struct err *e)
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_ACCEPT)
 		return common_event(t, ev, e);
 	loop_timer_clear(t->a.loop, &t->end.plan);
-	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &t->plan, e) ?: accept_check(t->plan, e) ?: check_plan(t, e);
+	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &t->told.plan, e) ?: accept_check(t->told.plan, e) ?: check_plan(t, e);
 	if (r)
 		return r;
-	parts_agree(&t->parts, t->plan, &t->src.obstacles, e);
+	parts_agree(&t->parts, t->told.plan, &t->src.obstacles, e);
 	if (revert_agreed(t, e))
 		obstacles_add(&t->src.obstacles, e);
-	if (json_text(t->plan, "turn_error"))
+	if (json_text(t->told.plan, "turn_error"))
 		report_notice(&t->life.report, "at the destination this move does not wait for others, nor others for it: %s",
-			      json_text(t->plan, "turn_error"));
+			      json_text(t->told.plan, "turn_error"));
 	tell_plan(t); /* a plan that we do not agree to is shown, too; the reason follows */
 	r = obstacles_err(&t->src.obstacles, e);
 	if (!r && t->entry->planned)
@@ -524,10 +524,10 @@ static void fail(void *ctx, const struct err *why)
 
 int transfer_new(struct transfer **out, const struct move_options *opt, const struct entry *entry, struct err *e)
 {
-	const struct life_options lo = {.state_dir = opt->state_dir,
-					.runtime_dir = opt->runtime_dir,
-					.json = opt->json,
-					.json_fine = opt->json_fine};
+	const struct life_options lo = {.state_dir = opt->dirs.state,
+					.runtime_dir = opt->dirs.runtime,
+					.json = opt->events.json,
+					.json_fine = opt->events.json_fine};
 	struct transfer *t = xcalloc(1, sizeof(*t));
 	int r = attempt_init(&t->a, NULL, 256, NULL, t, fail, e);
 
@@ -540,12 +540,12 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	t->end.question.fire = question_is_over;
 	t->end.plan.fire = on_plan_is_due;
 	life_begin_on(&t->life, t->a.loop, how_words[opt->how], &lo);
-	t->life.report.quiet_plan = opt->script || (opt->cold.head && opt->cold.head->passes);
-	t->life.is_trial = opt->dry_run;
+	t->life.report.quiet_plan = opt->plan.as_script || (opt->cold.head && opt->cold.head->passes);
+	t->life.is_trial = opt->plan.only;
 	t->life.is_frequent = opt->how == HOW_REPLICA;
 	t->life.request = on_request;
 	t->life.ctx = t;
-	converge_init(&t->pace.converge, opt->max_downtime_ms);
+	converge_init(&t->pace.converge, opt->stop.max_downtime_ms);
 	data_plane_init(&t->data, &t->a, opt);
 	outage_init(t);
 	host_load_open(&t->blackout.load);
@@ -554,13 +554,13 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	revert_init(t);
 	source_init(&t->src, &t->a, opt, &t->life.report);
 	files_init(&t->files, &t->src, &t->data);
-	power_init(&t->power, &t->src);
+	power_init(&t->around.power, &t->src);
 	ram_init(&t->ram, &t->src, &t->data);
 	disks_init(&t->disks, &t->src, &t->data);
-	unit_init(&t->unit, &t->src);
-	definition_init(&t->definition, &t->src, &t->disks, &t->files);
-	aside_init(&t->aside, &t->src, &t->unit);
-	gone_init(&t->gone, &t->src);
+	unit_init(&t->around.unit, &t->src);
+	definition_init(&t->around.definition, &t->src, &t->disks, &t->files);
+	aside_init(&t->around.aside, &t->src, &t->around.unit);
+	gone_init(&t->around.gone, &t->src);
 	tpm_init(&t->tpm, &t->src);
 	recipe_choose(t, head_start_runs(opt) ? "head-start" : how_words[opt->how], opt->replica && opt->replica->store ? "points" : NULL,
 		      e);
@@ -584,8 +584,8 @@ void transfer_free(struct transfer *t)
 	loop_timer_clear(t->a.loop, &t->end.question);
 	revert_end(t);
 	life_close(&t->life);
-	if (t->a.taken_up && t->opt->runtime_dir)
-		ticket_sweep(t->opt->runtime_dir, "out");
+	if (t->a.taken_up && t->opt->dirs.runtime)
+		ticket_sweep(t->opt->dirs.runtime, "out");
 	parts_fini(&t->parts);
 	images_unlock(&t->left);
 	host_load_close(&t->blackout.load);
@@ -598,8 +598,8 @@ void transfer_free(struct transfer *t)
 	json_decref(t->peer.cpu_used);
 	json_decref(t->peer.afterwards);
 	json_decref(t->peer.leftovers);
-	json_decref(t->plan);
-	json_decref(t->description);
+	json_decref(t->told.plan);
+	json_decref(t->told.description);
 	life_fini(&t->life);
 	loop_free(t->a.loop);
 	cpu_thread_end();
@@ -619,7 +619,7 @@ int transfer_run(struct transfer *t)
 		if (!t->a.handing_off)
 			t->a.exit_code = EXIT_REFUSED;
 	}
-	if (t->turn && t->turn->again) {
+	if (t->queue.turn && t->queue.turn->again) {
 		transfer_free(t);
 		return 0;
 	}
@@ -658,7 +658,7 @@ static int run_in_turn(const struct move_options *opt, void (*begun)(void))
 			code = failed_to_begin(&e);
 			break;
 		}
-		t->turn = &turn;
+		t->queue.turn = &turn;
 		if (begun)
 			begun();
 		begun = NULL;

@@ -229,7 +229,7 @@ void outage_init(struct transfer *t)
 
 int outage_agree(struct transfer *t, struct err *e)
 {
-	json_int_t port = json_integer_value(json_object_get(t->plan, "resume_port"));
+	json_int_t port = json_integer_value(json_object_get(t->told.plan, "resume_port"));
 	int r;
 
 	if (!t->opt->reconnect_ms || port < 1 || port > 65535)

@@ -47,7 +47,7 @@ static json_t *decisions(struct transfer *t)
 	}
 	out = json_pack("{s:s,s:i}", "secret", hex_format(secret, DIGEST_SECRET_BYTES, hex), "resume_ms",
 			t->outage.agreed ? (int)t->opt->reconnect_ms : 0);
-	definition_decide(&t->definition, out);
+	definition_decide(&t->around.definition, out);
 	disks_decide(&t->disks, out);
 	return out;
 }
@@ -67,7 +67,7 @@ static int begin_journal(struct transfer *t, struct err *e)
 	if (t->recipe->owner)
 		json_object_set_new(begin, "owner", json_string(t->recipe->owner));
 	t->recipe->describe_for_journal(t, begin);
-	r = attempt_begin(&t->a, t->opt->state_dir, HO_SOURCE, begin, e);
+	r = attempt_begin(&t->a, t->opt->dirs.state, HO_SOURCE, begin, e);
 	json_decref(begin);
 	t->a.handoff.revertible = t->opt->revert_within_s;
 	return r;
@@ -88,7 +88,7 @@ static bool needs_guard(const struct transfer *t)
 
 int transfer_begin_guard(struct transfer *t, struct err *e)
 {
-	int r = guard_start(&t->guard, journal_path(t->a.journal), t->opt->runtime_dir, guard_patience_s(t), t->opt->prepared, e);
+	int r = guard_start(&t->guard, journal_path(t->a.journal), t->opt->dirs.runtime, guard_patience_s(t), t->opt->prepared, e);
 	uint64_t start_time = 0;
 
 	if (r)
@@ -105,8 +105,8 @@ static int have_it_prepared(struct transfer *t, struct err *e)
 /* libvirt there takes as long to start a QEMU as what is prepared here does: both are done at once. */
 static int prepare_both(struct transfer *t, struct err *e)
 {
-	bool at_once = definition_is_live(&t->definition);
-	int r = at_once ? definition_begin_job(&t->definition.part, e) ?: have_it_prepared(t, e) : 0;
+	bool at_once = definition_is_live(&t->around.definition);
+	int r = at_once ? definition_begin_job(&t->around.definition.part, e) ?: have_it_prepared(t, e) : 0;
 
 	r = r ?: parts_prepare(&t->parts, e);
 	return r || at_once ? r : have_it_prepared(t, e);
@@ -157,7 +157,7 @@ static double journals_ms(const struct transfer *t, const json_t *ready)
 
 static bool is_here(const struct transfer *t)
 {
-	const char *boot_there = json_text(t->plan, "boot_id");
+	const char *boot_there = json_text(t->told.plan, "boot_id");
 	AUTO_FREE char *boot = boot_id();
 
 	return boot && boot_there && !strcmp(boot, boot_there);
@@ -296,7 +296,7 @@ void transfer_undo(struct transfer *t)
 	t->end.undone = true;
 	attempt_undo(&t->a);
 	if (t->a.handoff.state != HO_SRC_RELEASED && !t->a.handoff.qemu_alive && !t->a.over)
-		unit_make_up(&t->unit);
+		unit_make_up(&t->around.unit);
 }
 
 void transfer_undo_again(struct transfer *t)

@@ -13,7 +13,8 @@
 
 #define LIVE                                                                                                                               \
 	RUNS, .undecided = "undecided: it may run at the destination; it is held on the source. Run: vmferry recover",                     \
-	      .parts = {PART(src), PART(tpm), PART(files), PART(ram), PART(disks), PART(unit), PART(aside), PART(gone)},                   \
+	      .parts = {PART(src),   PART(tpm),		PART(files),	    PART(ram),                                                     \
+			PART(disks), PART(around.unit), PART(around.aside), PART(around.gone)},                                            \
 	      .stages = live_stages, .describe_for_journal = live_describe_for_journal, .take_back = live_take_back,                       \
 	      .left_in = "postmigrate"
 
@@ -21,8 +22,8 @@
  * destination without libvirt. */
 #define LIBVIRT                                                                                                                            \
 	.owner = "libvirt", RUNS, .undecided = "undecided: it may run at the destination; it is held on the source. Run: vmferry recover", \
-	.parts = {PART(src), PART(tpm), PART(definition), PART(files), PART(ram), PART(disks), PART(gone)}, .stages = live_stages,         \
-	.describe_for_journal = live_describe_for_journal, .take_back = libvirt_take_back, .left_in = "postmigrate"
+	.parts = {PART(src), PART(tpm), PART(around.definition), PART(files), PART(ram), PART(disks), PART(around.gone)},                  \
+	.stages = live_stages, .describe_for_journal = live_describe_for_journal, .take_back = libvirt_take_back, .left_in = "postmigrate"
 
 /* The guest stays where it is, and what its disks hold goes there. */
 #define STAYS(table, ...)                                                                                                                  \
@@ -50,7 +51,8 @@ static const struct recipe recipes[] = {
 	{.how = "warm",
 	 .traits = {.guest_runs = true, .boots_after = true},
 	 .undecided = "undecided: it may run at the destination; it is shut down on the source, and held. Run: vmferry recover",
-	 .parts = {PART(src), PART(power), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside), PART(gone)},
+	 .parts = {PART(src), PART(around.power), PART(tpm), PART(files), PART(disks), PART(around.unit), PART(around.aside),
+		   PART(around.gone)},
 	 .stages = warm_stages,
 	 RUNS,
 	 .describe_for_journal = warm_describe_for_journal,
@@ -76,15 +78,17 @@ static const struct recipe recipes[] = {
 	 .undecided = "undecided. Run: vmferry recover",
 	 .back = "where it was: this host has the points of its replica"},
 	{.how = "cold",
-	 COLD(PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside), PART(gone), PART(definition)),
+	 COLD(PART(src), PART(tpm), PART(files), PART(disks), PART(around.unit), PART(around.aside), PART(around.gone),
+	      PART(around.definition)),
 	 .undecided =
 		 "undecided: it may be the destination's; it is shut down, and nothing of vmferry's starts it here. Run: vmferry recover"},
 	{.how = "cold",
 	 .owner = "libvirt",
-	 COLD(PART(src), PART(tpm), PART(files), PART(disks), PART(definition), PART(gone)),
+	 COLD(PART(src), PART(tpm), PART(files), PART(disks), PART(around.definition), PART(around.gone)),
 	 .undecided = "undecided: it may be the destination's; it is shut down, and libvirt does not define it here. Run: vmferry recover"},
-	{.how = "head-start", .owner = "libvirt", HEAD_START(PART(src), PART(tpm), PART(files), PART(disks), PART(definition))},
-	{.how = "head-start", HEAD_START(PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside), PART(definition))},
+	{.how = "head-start", .owner = "libvirt", HEAD_START(PART(src), PART(tpm), PART(files), PART(disks), PART(around.definition))},
+	{.how = "head-start",
+	 HEAD_START(PART(src), PART(tpm), PART(files), PART(disks), PART(around.unit), PART(around.aside), PART(around.definition))},
 };
 
 int recipe_choose(struct transfer *t, const char *how, const char *owner, struct err *e)
@@ -126,7 +130,7 @@ const struct entry entry_recover = {.name = "recover", .first = ST_COMMIT, .last
 
 const struct entry *entry_for(const struct move_options *opt)
 {
-	if (opt->dry_run)
-		return opt->script ? &script : opt->estimate ? &check : &dry_run;
+	if (opt->plan.only)
+		return opt->plan.as_script ? &script : opt->plan.estimate ? &check : &dry_run;
 	return opt->how == HOW_DISKS ? &bring : opt->how == HOW_REPLICA ? &make_point : head_start_runs(opt) ? &head_start : &migrate;
 }

@@ -19,9 +19,9 @@
 /* The options that still matter; the others ended with the agent that died. */
 static struct move_options options_of(const struct move_taken_up *u)
 {
-	return (struct move_options){.json = u->life.json,
-				     .state_dir = u->life.state_dir,
-				     .runtime_dir = u->life.runtime_dir,
+	return (struct move_options){.events.json = u->life.json,
+				     .dirs.state = u->life.state_dir,
+				     .dirs.runtime = u->life.runtime_dir,
 				     .dest = u->dest,
 				     .disks.keep.resumes = u->resumes};
 }
@@ -48,7 +48,7 @@ static int restore(struct transfer *t, struct err *e)
 	if (r)
 		return r;
 	source_restore(&t->src);
-	power_restore(&t->power);
+	power_restore(&t->around.power);
 	ram_restore(&t->ram);
 	if (handoff_restore(&t->a.handoff, HO_SOURCE, journal_last_state(t->a.journal), t->recipe->can_run(t)))
 		return err_set(e, EBADMSG, "the journal is in no state of a source");

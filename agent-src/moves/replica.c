@@ -19,12 +19,12 @@ static int make_point(struct transfer *t, struct err *e)
 	struct replica_sync *s = t->opt->replica;
 
 	t->pace.held = true;
-	s->shut_down = s->store ? s->shut_down : t->src.end.was_shut;
+	s->outcome.shut_down = s->store ? s->outcome.shut_down : t->src.end.was_shut;
 	fault_point("src-point");
 	return json_message_send(t->a.control, MSG_POINT, t->a.id,
-				 json_pack("{s:I,s:I,s:I,s:b,s:b,s:I,s:o*}", "number", (json_int_t)s->number, "term", (json_int_t)s->term,
-					   "at_ms", (json_int_t)s->at_ms, "frozen", s->frozen, "shut_down", s->shut_down, "delta_bytes",
-					   (json_int_t)s->delta_bytes, "tpm",
+				 json_pack("{s:I,s:I,s:I,s:b,s:b,s:I,s:o*}", "number", (json_int_t)s->outcome.number, "term",
+					   (json_int_t)s->term, "at_ms", (json_int_t)s->outcome.at_ms, "frozen", s->outcome.frozen,
+					   "shut_down", s->outcome.shut_down, "delta_bytes", (json_int_t)s->outcome.delta_bytes, "tpm",
 					   s->store ? json_incref(disks_onward_tpm(&t->disks)) : tpm_taken(&t->tpm)),
 				 e);
 }
@@ -46,7 +46,7 @@ static int copy_point_enter(void *ctx, struct err *e)
 
 int replica_go_on(struct transfer *t, struct err *e)
 {
-	if (t->opt->replica->durable)
+	if (t->opt->replica->outcome.durable)
 		return t->end.brought = true, err_set(e, ECANCELED, "the point is made");
 	if (disks_frozen_are_there(&t->disks))
 		return t->pace.held ? 0 : make_point(t, e);
@@ -87,6 +87,6 @@ const struct stage replica_stages[] = {
 
 bool replica_has_point(const struct transfer *t)
 {
-	return t->opt && t->opt->replica && t->opt->replica->durable && t->a.handoff.qemu_alive && !t->end.migrated_away &&
+	return t->opt && t->opt->replica && t->opt->replica->outcome.durable && t->a.handoff.qemu_alive && !t->end.migrated_away &&
 	       t->a.exit_code != EXIT_PAUSED && t->peer.aborted && !has_leftovers(t);
 }

@@ -47,7 +47,7 @@ int revert_agreed(const struct transfer *t, struct err *e)
 
 	if (!t->opt->revert_within_s)
 		return 0;
-	if (!json_is_true(json_object_get(t->plan, "revertible")))
+	if (!json_is_true(json_object_get(t->told.plan, "revertible")))
 		return err_set(
 			e, ENOTSUP,
 			"the destination's vmferry is an older one, which gives no guest back: move without --revert-within, or install "
@@ -189,7 +189,7 @@ static void want_back(struct transfer *t)
 	r = r ? r : cutover_memory_fits_disks(t, &why);
 	if (!r && reach(t)) {
 		t->revert.asked = t->end.user_cancelled = true;
-		r = t->src.traits.boots_after ? power_is_wanted(&t->power, &why) : 0;
+		r = t->src.traits.boots_after ? power_is_wanted(&t->around.power, &why) : 0;
 		if (!r && !(r = attempt_step(&t->a, EV_REVERT, HO_NONE, &why))) { /* otherwise what has happened is the next event */
 			revert_end(t);
 			loop_timer_set(t->a.loop, &t->end.patience, START_MS); /* another agent at the destination is asked after that */

@@ -23,7 +23,7 @@ static void put_nics(const struct transfer *t)
 	json_t *nic;
 	size_t i;
 
-	json_array_foreach(json_object_get(t->plan, "nics"), i, nic) {
+	json_array_foreach(json_object_get(t->told.plan, "nics"), i, nic) {
 		const char *id = json_string_value(json_object_get(nic, "netdev"));
 		AUTO_FREE char *as_is = id ? xasprintf("%s=as-is", id) : NULL;
 
@@ -79,7 +79,7 @@ static void put_options(const struct transfer *t)
 	put_nics(t);
 	o.disks.map.count = o.disks.reuse.count = 0;
 	o.carry.multifd = (int)t->ram.multifd;
-	o.state_dir = o.runtime_dir = NULL;
+	o.dirs.state = o.dirs.runtime = NULL;
 	if (o.in_place) /* says so itself */
 		o.media = MEDIA_AUTO;
 	if (o.how != HOW_WARM)
@@ -93,7 +93,7 @@ static void put_qemu(const struct transfer *t)
 	size_t i;
 
 	printf("\n\n# QEMU at the destination:\n#");
-	json_array_foreach(json_object_get(t->plan, "argv"), i, word) {
+	json_array_foreach(json_object_get(t->told.plan, "argv"), i, word) {
 		AUTO_FREE char *quoted = shell_quote(json_string_value(word));
 		char *line = quoted, *end;
 

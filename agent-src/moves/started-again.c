@@ -16,7 +16,7 @@ int cutover_refuse_open_here(const struct transfer *t, struct err *e)
 	size_t i;
 
 	json_array_foreach(t->src.disk_paths, i, path) {
-		AUTO_FREE char *now = aside_path(&t->aside, json_string_value(path));
+		AUTO_FREE char *now = aside_path(&t->around.aside, json_string_value(path));
 
 		pid = process_that_may_run_from(now, t->a.handoff.qemu_alive ? t->src.guest.pid : 0, disk_locks_guard(t));
 		if (pid < 0)
@@ -46,7 +46,7 @@ enum disk_since {
 /* A regular file's older time is no sign: a power failure took that of the last write with it. A device's counter begins anew with its host. */
 static enum disk_since disk_since(const struct transfer *t, const char *path)
 {
-	AUTO_FREE char *at = aside_path(&t->aside, path);
+	AUTO_FREE char *at = aside_path(&t->around.aside, path);
 	json_int_t then = json_integer_value(json_object_get(journal_last_note(t->a.journal, "disks-written"), path));
 	json_int_t now = image_write_stamp(at);
 	bool rebooted = !is_this_boot(json_text(journal_begin(t->a.journal), "boot_id")), is_device;
@@ -102,7 +102,7 @@ int cutover_note_changes(struct transfer *t, struct err *e)
 	const char *path;
 
 	json_object_foreach((json_t *)journal_last_note(t->a.journal, "disks-written"), path, ignored) {
-		AUTO_FREE char *now = aside_path(&t->aside, path);
+		AUTO_FREE char *now = aside_path(&t->around.aside, path);
 
 		json_object_set_new(changed, path, json_integer(image_change_stamp(now)));
 	}
@@ -116,7 +116,7 @@ static const char *changed_since(const struct transfer *t)
 	json_t *then;
 
 	json_object_foreach((json_t *)journal_last_note(t->a.journal, CHANGED), path, then) {
-		AUTO_FREE char *now = aside_path(&t->aside, path);
+		AUTO_FREE char *now = aside_path(&t->around.aside, path);
 
 		if (json_integer_value(then) && image_change_stamp(now) != json_integer_value(then))
 			return path;
@@ -128,12 +128,12 @@ static const char *changed_since(const struct transfer *t)
  * is left to tell. */
 static int rename_images(struct transfer *t, int (*act)(struct aside *a, struct err *e), struct err *e)
 {
-	bool notes = aside_has_images(&t->aside) && journal_last_note(t->a.journal, CHANGED) && !changed_since(t);
+	bool notes = aside_has_images(&t->around.aside) && journal_last_note(t->a.journal, CHANGED) && !changed_since(t);
 	struct err why;
 	int r;
 
 	notes = notes && !attempt_note(&t->a, CHANGED, json_object(), &why);
-	r = act(&t->aside, e);
+	r = act(&t->around.aside, e);
 	if (notes && cutover_note_changes(t, &why))
 		log_error("%s", why.msg);
 	return r;

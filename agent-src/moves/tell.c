@@ -52,7 +52,7 @@ static void append_sentence(json_t *list, const char *fmt, const json_t *what)
 /* Lists what might start the guest here again, and what the move does about it. */
 static void plan_starters(const struct transfer *t, json_t *list)
 {
-	const struct aside *a = &t->aside;
+	const struct aside *a = &t->around.aside;
 
 	if (a->starter && a->images)
 		json_array_append_new(
@@ -68,27 +68,27 @@ static void plan_starters(const struct transfer *t, json_t *list)
 
 static void plan_libvirt(const struct transfer *t, json_t *list)
 {
-	const struct libvirt_guest *l = &t->definition.guest;
+	const struct libvirt_guest *l = &t->around.definition.guest;
 	AUTO_FREE char *snapshots =
 		l->snapshot_count ? xasprintf(", with %zu snapshot%s", l->snapshot_count, l->snapshot_count == 1 ? "" : "s") : xstrdup("");
 
 	if (!l->xml)
 		return;
-	if (l->is_transient && definition_is_left_behind(&t->definition))
+	if (l->is_transient && definition_is_left_behind(&t->around.definition))
 		return;
 	if (l->is_transient) {
 		json_array_append_new(
 			list, json_sprintf("libvirt there (%s) has the guest, transient as here: it forgets it once it is shut down",
-					   json_text(t->definition.there, "libvirt") ?: "?"));
+					   json_text(t->around.definition.there, "libvirt") ?: "?"));
 		return;
 	}
-	if (!definition_is_left_behind(&t->definition))
+	if (!definition_is_left_behind(&t->around.definition))
 		json_array_append_new(list, json_sprintf("libvirt there (%s) defines the guest%s; %s",
-							 json_text(t->definition.there, "libvirt") ?: "?", snapshots,
+							 json_text(t->around.definition.there, "libvirt") ?: "?", snapshots,
 							 !l->autostart	    ? "it does not start when that host boots"
 							 : l->is_plain_here ? "it starts when that host boots"
 									    : "it starts when that host boots, as it does here"));
-	if (definition_is_libvirts(&t->definition))
+	if (definition_is_libvirts(&t->around.definition))
 		json_array_append_new(
 			list,
 			json_string("libvirt here does not define it any more: its definition is kept in a file that the result names"));
@@ -107,16 +107,16 @@ static json_t *plan_afterwards(const struct transfer *t)
 
 		json_array_append_new(list, json_string(held));
 	}
-	if (t->unit.autostart.note)
-		json_array_append_new(list, json_string(t->unit.autostart.note));
+	if (t->around.unit.autostart.note)
+		json_array_append_new(list, json_string(t->around.unit.autostart.note));
 	if (t->src.adds_monitor)
 		json_array_append_new(list,
 				      json_string(
 					      "vmferry adds a QMP monitor to the guest's command line there, which has none here, so that "
 					      "the guest can be moved again"));
-	append_sentence(list, "what starts the guest again there: ", json_object_get(t->plan, "start_script"));
+	append_sentence(list, "what starts the guest again there: ", json_object_get(t->told.plan, "start_script"));
 	plan_libvirt(t, list);
-	append_sentence(list, "installed and enabled there, for the next boot: ", json_object_get(t->plan, "unit"));
+	append_sentence(list, "installed and enabled there, for the next boot: ", json_object_get(t->told.plan, "unit"));
 	plan_starters(t, list);
 	return list;
 }
@@ -124,11 +124,11 @@ static json_t *plan_afterwards(const struct transfer *t)
 /* Lists what the destination decided about files that the guest only reads. */
 static json_t *plan_files(const struct transfer *t)
 {
-	const json_t *described = json_object_get(t->description, "files");
+	const json_t *described = json_object_get(t->told.description, "files");
 	json_t *out = json_array(), *c;
 	size_t i;
 
-	json_array_foreach(json_object_get(t->plan, "carry"), i, c) {
+	json_array_foreach(json_object_get(t->told.plan, "carry"), i, c) {
 		const json_t *f = json_array_get(described, (size_t)json_integer_value(json_object_get(c, "file")));
 		const char *to = json_string_value(json_object_get(c, "to"));
 
@@ -146,7 +146,7 @@ static json_t *plan_programs(const struct transfer *t)
 	json_t *out = json_array(), *f;
 	size_t i;
 
-	json_array_foreach(json_object_get(t->plan, "files"), i, f) {
+	json_array_foreach(json_object_get(t->told.plan, "files"), i, f) {
 		const char *role = json_string_value(json_object_get(f, "role"));
 		json_t *to = json_object_get(f, "to");
 
@@ -168,17 +168,17 @@ void tell_plan(struct transfer *t)
 	set_text(ev, "destination", t->opt->dest.where);
 	if (t->opt->in_place)
 		set_flag(ev, "in_place", true);
-	if (t->opt->dry_run)
+	if (t->opt->plan.only)
 		set_flag(ev, "trial", true);
-	if (t->opt->at)
-		set_number(ev, "held_until", (uint64_t)t->opt->at);
+	if (t->opt->stop.at)
+		set_number(ev, "held_until", (uint64_t)t->opt->stop.at);
 	parts_tell(&t->parts, TELL_PLAN, ev);
 	json_object_set_new(ev, "files", plan_files(t));
 	json_object_set_new(ev, "programs", plan_programs(t));
 	json_object_set_new(ev, "afterwards", plan_afterwards(t));
 	for (size_t i = 0; i < ARRAY_LEN(as_said); i++)
-		if (json_object_get(t->plan, as_said[i][1]))
-			json_object_set(ev, as_said[i][0], json_object_get(t->plan, as_said[i][1]));
+		if (json_object_get(t->told.plan, as_said[i][1]))
+			json_object_set(ev, as_said[i][0], json_object_get(t->told.plan, as_said[i][1]));
 	life_emit(&t->life, "plan", ev);
 }
 
@@ -234,8 +234,8 @@ static void set_wait(const struct transfer *t, json_t *ev)
 	const struct head_start *h = t->opt->cold.head;
 	bool is_asked = h && !h->is_down && h->is_asked;
 
-	if ((t->a.con.stage == ST_SWITCHOVER && t->power.asked && !t->power.off) || (is_asked && t->power.until_ns))
-		set_number(ev, "shutdown_left_s", (uint64_t)(ms(now_ns(), t->power.until_ns) / 1000));
+	if ((t->a.con.stage == ST_SWITCHOVER && t->around.power.asked && !t->around.power.off) || (is_asked && t->around.power.until_ns))
+		set_number(ev, "shutdown_left_s", (uint64_t)(ms(now_ns(), t->around.power.until_ns) / 1000));
 	else if (is_asked)
 		set_flag(ev, "waits_for_owner", true);
 }
@@ -280,9 +280,10 @@ json_t *tell_status(struct transfer *t)
 				   *t->life.attempt ? t->life.attempt : NULL);
 
 	set_pace(t, status);
-	if (t->waits.ahead)
+	if (t->queue.waits.ahead)
 		json_object_set_new(status, "waits",
-				    json_pack("{s:s,s:I}", "for", t->waits.here ? "out" : "in", "ahead", (json_int_t)t->waits.ahead));
+				    json_pack("{s:s,s:I}", "for", t->queue.waits.here ? "out" : "in", "ahead",
+					      (json_int_t)t->queue.waits.ahead));
 	if (t->revert.open)
 		set_number(status, "revert_until", (uint64_t)t->revert.until);
 	parts_tell(&t->parts, TELL_STATUS, status);
@@ -308,7 +309,7 @@ static json_t *downtime(const struct transfer *t)
 	set_real(d, "start", t->peer.start_ms);
 	set_real(d, "predicted", b->predicted_ms > 1e8 ? 0 : b->predicted_ms);
 	if (t->src.traits.carries_memory && !t->src.traits.stops_first)
-		set_number(d, "allowed", t->opt->max_downtime_ms);
+		set_number(d, "allowed", t->opt->stop.max_downtime_ms);
 	return d;
 }
 
@@ -337,7 +338,7 @@ static json_t *deletable(const struct transfer *t)
 	size_t i;
 
 	json_array_foreach(t->src.disk_paths, i, path) {
-		AUTO_FREE char *now = aside_path(&t->aside, json_string_value(path));
+		AUTO_FREE char *now = aside_path(&t->around.aside, json_string_value(path));
 
 		if (!stat(now, &st) && S_ISREG(st.st_mode) && !holds_more(&t->src.guest, json_string_value(path)))
 			json_array_append_new(out, json_pack("{s:s,s:I}", "path", now, "bytes", (json_int_t)st.st_blocks * 512));
@@ -358,7 +359,7 @@ static void add_afterwards(const struct transfer *t, json_t *ev)
 			json_object_set(ev, flags[i], json_object_get(t->peer.afterwards, flags[i]));
 	if (json_is_integer(json_object_get(t->peer.afterwards, "started_pid")))
 		json_object_set(ev, "started_pid", json_object_get(t->peer.afterwards, "started_pid"));
-	json_object_set_new(ev, "disabled", t->unit.disabled ? json_incref(t->unit.disabled) : json_array());
+	json_object_set_new(ev, "disabled", t->around.unit.disabled ? json_incref(t->around.unit.disabled) : json_array());
 	json_object_set_new(ev, "deletable", deletable(t));
 }
 
@@ -523,11 +524,11 @@ void tell_result(struct transfer *t)
 		json_object_set(ev, "obstacles", t->src.obstacles.list);
 	if (!strcmp(o.outcome, "migrated"))
 		add_afterwards(t, ev);
-	if (t->opt->replica && t->opt->replica->durable)
-		set_number(ev, "point", t->opt->replica->number);
-	if (t->opt->replica && t->opt->replica->would_start)
-		json_object_set(ev, "would_start", t->opt->replica->would_start);
-	if (t->opt->replica && t->opt->replica->replaced)
+	if (t->opt->replica && t->opt->replica->outcome.durable)
+		set_number(ev, "point", t->opt->replica->outcome.number);
+	if (t->opt->replica && t->opt->replica->outcome.would_start)
+		json_object_set(ev, "would_start", t->opt->replica->outcome.would_start);
+	if (t->opt->replica && t->opt->replica->outcome.replaced)
 		set_flag(ev, "replaced", true);
 	head_start_tell(t, ev);
 	if (json_array_size(left))
@@ -536,9 +537,9 @@ void tell_result(struct transfer *t)
 		tell_how_to_go_on(t, ev);
 	json_decref(left);
 	if (t->opt->replica) {
-		t->opt->replica->absent = t->end.kind == ENDING_NOT_FOUND && t->end.why.code == ENOENT;
-		json_decref(t->opt->replica->result);
-		t->opt->replica->result = json_incref(ev);
+		t->opt->replica->outcome.absent = t->end.kind == ENDING_NOT_FOUND && t->end.why.code == ENOENT;
+		json_decref(t->opt->replica->outcome.event);
+		t->opt->replica->outcome.event = json_incref(ev);
 	}
 	life_over(&t->life, ev);
 }

@@ -189,21 +189,28 @@ struct transfer {
 	const struct recipe *recipe;
 	const struct entry *entry;
 	const struct move_options *opt;
-	struct turn *turn; /* NULL: there is no queue to wait in */
-	struct wait waits;
+	struct {
+		struct turn *turn; /* NULL: there is no queue to wait in */
+		struct wait waits;
+	} queue;
 	char *disk_dir; /* transfer_disk_dir() */
 	struct dest dest;
 	struct guard guard;
-	json_t *description, *plan; /* DESCRIBE and ACCEPT */
+	struct {
+		json_t *description, *plan;
+	} told; /* DESCRIBE and ACCEPT */
 
 	struct parts parts; /* members below that the recipe uses */
 	struct source src;
-	struct unit unit;
-	struct aside aside;
-	struct gone gone;
-	struct definition definition;
+	/* parts for what is around the guest */
+	struct {
+		struct unit unit;
+		struct aside aside;
+		struct gone gone;
+		struct definition definition;
+		struct power power;
+	} around;
 	struct tpm tpm;
-	struct power power;
 	struct ram ram;
 	struct disks disks;
 	struct files files;

@@ -15,14 +15,15 @@ static bool turn_is_wanted(const struct transfer *t)
 {
 	const struct move_options *o = t->opt;
 
-	return t->turn && t->entry->last != ST_PREFLIGHT && o->how != HOW_DISKS && o->how != HOW_REPLICA && !o->in_place && o->runtime_dir;
+	return t->queue.turn && t->entry->last != ST_PREFLIGHT && o->how != HOW_DISKS && o->how != HOW_REPLICA && !o->in_place &&
+	       o->dirs.runtime;
 }
 
 void turn_tell(struct transfer *t, bool here, unsigned ahead)
 {
-	if (ahead == t->waits.ahead && here == t->waits.here)
+	if (ahead == t->queue.waits.ahead && here == t->queue.waits.here)
 		return;
-	t->waits = (struct wait){.here = here, .ahead = ahead};
+	t->queue.waits = (struct wait){.here = here, .ahead = ahead};
 	if (ahead)
 		report_notice(&t->life.report,
 			      "waits for its turn: %u move%s %s %s before it; `vmferry cancel` ends the waiting, --now passes it", ahead,
@@ -41,8 +42,8 @@ static void take(struct transfer *t)
 {
 	struct err e;
 
-	t->turn->asked = true;
-	if (ticket_take(&t->turn->ticket, t->opt->runtime_dir, "out", &e))
+	t->queue.turn->asked = true;
+	if (ticket_take(&t->queue.turn->ticket, t->opt->dirs.runtime, "out", &e))
 		go_without(t, &e);
 }
 
@@ -51,7 +52,7 @@ static bool is_behind(struct transfer *t, unsigned limit)
 {
 	unsigned ahead = 0;
 	struct err e;
-	int r = ticket_ahead(t->turn->ticket, &ahead, &e);
+	int r = ticket_ahead(t->queue.turn->ticket, &ahead, &e);
 
 	if (r && r != -EAGAIN)
 		go_without(t, &e);
@@ -72,9 +73,9 @@ int turn_wait(struct transfer *t, bool *waits, struct err *e)
 	if (r)
 		return r;
 	host_settings_fini(&settings);
-	if (!t->turn->asked)
+	if (!t->queue.turn->asked)
 		take(t);
-	if (t->turn->ticket && settings.out && !t->opt->now && !is_later_pass(t->opt))
+	if (t->queue.turn->ticket && settings.out && !t->opt->now && !is_later_pass(t->opt))
 		*waits = is_behind(t, settings.out);
 	return 0;
 }
@@ -86,8 +87,8 @@ const char *turn_word(const struct transfer *t)
 
 void turn_end(struct transfer *t)
 {
-	if (!t->turn)
+	if (!t->queue.turn)
 		return;
-	ticket_return(t->turn->ticket);
-	t->turn->ticket = NULL;
+	ticket_return(t->queue.turn->ticket);
+	t->queue.turn->ticket = NULL;
 }

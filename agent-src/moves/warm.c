@@ -30,7 +30,7 @@ void warm_describe_for_journal(struct transfer *t, json_t *begin)
 /* True until the guest may be stopped. The current clock counts: if it steps, so does the moment. */
 static bool is_to_wait(const struct transfer *t)
 {
-	return !t->pace.stop_wanted && (t->opt->hold || (t->opt->at && time(NULL) < t->opt->at));
+	return !t->pace.stop_wanted && (t->opt->stop.hold || (t->opt->stop.at && time(NULL) < t->opt->stop.at));
 }
 
 static void tell_held(struct transfer *t)
@@ -38,11 +38,11 @@ static void tell_held(struct transfer *t)
 	const char *name = t->src.guest.name;
 	char at[MOMENT_TEXT];
 
-	if (!t->pace.held && t->opt->at)
+	if (!t->pace.held && t->opt->stop.at)
 		report_notice(&t->life.report,
 			      "the guest's disks are at the destination: the guest runs on here until it is told to shut down at %s "
 			      "(vmferry switch %s: now)",
-			      moment_text(at, t->opt->at), name);
+			      moment_text(at, t->opt->stop.at), name);
 	else if (!t->pace.held)
 		report_notice(&t->life.report,
 			      "the guest's disks are at the destination: the guest runs on here until you say: vmferry "
@@ -104,7 +104,7 @@ static int check_is_here(struct transfer *t, struct err *e)
 /* Shuts the guest down; its TPM is idle then, too. */
 static int shut_down(struct transfer *t, struct err *e)
 {
-	return tpm_send(&t->tpm, e) ?: switchover_stopped(t, t->power.off_ns, e);
+	return tpm_send(&t->tpm, e) ?: switchover_stopped(t, t->around.power.off_ns, e);
 }
 
 /* The guest has shut down by itself, so no one need wait for that. Another client may start it again until its disks have been read. */
@@ -137,7 +137,7 @@ static int copy_warm_event(void *ctx, const struct event *ev, struct err *e)
 		r = warm_measure(t, e);
 	if (r || t->a.con.stage != ST_COPY)
 		return r;
-	if (t->power.off)
+	if (t->around.power.off)
 		return shut_down_early(t, e);
 	tell_started_again(t);
 	return ev->kind == EVENT_TICK ? decide(t, e) : 0;
@@ -148,7 +148,7 @@ static int copy_warm_event(void *ctx, const struct event *ev, struct err *e)
 static int switchover_warm_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
-	int r = check_is_here(t, e) ?: unit_hold(&t->unit, e) ?: unit_block(&t->unit, e) ?: aside_scripts(&t->aside, e);
+	int r = check_is_here(t, e) ?: unit_hold(&t->around.unit, e) ?: unit_block(&t->around.unit, e) ?: aside_scripts(&t->around.aside, e);
 
 	if (r)
 		return r;
@@ -159,7 +159,7 @@ static int switchover_warm_enter(void *ctx, struct err *e)
 			       "the guest cannot shut down, as another client has paused it: resume it (QMP cont), then move it again");
 	report_notice(&t->life.report, "the guest is told to shut down now (ACPI power button)");
 	guard_tell(&t->guard, true);
-	return power_press(&t->power, t->opt->warm.shutdown_timeout_s, e);
+	return power_press(&t->around.power, t->opt->warm.shutdown_timeout_s, e);
 }
 
 static int does_not(struct transfer *t, struct err *e)
@@ -175,17 +175,17 @@ static int does_not(struct transfer *t, struct err *e)
 			s);
 	report_notice(&t->life.report, "the guest has not shut down within %u s: it is stopped now, as if the plug was pulled (--force)",
 		      s);
-	return check_is_here(t, e) ?: power_cut(&t->power, e);
+	return check_is_here(t, e) ?: power_cut(&t->around.power, e);
 }
 
 /* Meanwhile its disks go on. */
 static int wait_for_it(struct transfer *t, struct err *e)
 {
-	if (t->power.off)
+	if (t->around.power.off)
 		return shut_down(t, e);
-	if (t->power.rebooted)
+	if (t->around.power.rebooted)
 		return err_set(e, ECANCELED, "the guest was told to shut down, and has rebooted instead");
-	if (now_ns() >= t->power.until_ns && !t->power.cut)
+	if (now_ns() >= t->around.power.until_ns && !t->around.power.cut)
 		return does_not(t, e);
 	return disks_next_round(&t->disks, WORTH_A_ROUND, e);
 }
@@ -226,5 +226,5 @@ const struct stage warm_stages[] = {
 
 int warm_take_back(struct transfer *t, struct err *e)
 {
-	return cutover_open_monitor_again(&t->src, e) ?: check_is_here(t, e) ?: power_take_back(&t->power, e);
+	return cutover_open_monitor_again(&t->src, e) ?: check_is_here(t, e) ?: power_take_back(&t->around.power, e);
 }

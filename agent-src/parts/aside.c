@@ -95,7 +95,7 @@ static int examine(struct part *p, struct err *e)
 		return r;
 	find_scripts(a);
 	a->starter = a->unit->autostart.starter ? xstrdup(a->unit->autostart.starter) : NULL;
-	a->images = a->starter && !a->src->opt->starter_stopped;
+	a->images = a->starter && !a->src->opt->starter.is_stopped;
 	for (size_t i = 0; i < a->scripts.count && !r; i++)
 		if (a->scripts.list[i].ours && aside_check_name(a->scripts.list[i].path, "the script", e))
 			r = source_obstacle(a->src, e);

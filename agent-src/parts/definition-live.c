@@ -466,7 +466,7 @@ static int note_changes(struct definition *d, struct err *e)
 		return r == -ENOENT ? 0 : r;
 	changed = json_array();
 	r = compare_with(d, kept, changed, &xml, e);
-	place = xml ? kept_definition_place_changed(d->src->opt->state_dir, json_text(kept, "uuid")) : NULL;
+	place = xml ? kept_definition_place_changed(d->src->opt->dirs.state, json_text(kept, "uuid")) : NULL;
 	r = r || !xml ? r : definition_leave(place, xml, e);
 	if (!r && json_array_size(changed))
 		r = attempt_note(d->part.a, DEFINITION_CHANGED, json_pack("{s:O,s:s*}", "what", changed, "file", place), e);

@@ -57,7 +57,7 @@ static int check_words(const struct definition *d, struct err *e)
 		bool said;
 		const char *why;
 	} words[] = {
-		{is_here && o->install_unit,
+		{is_here && o->starter.install_unit,
 		 "--install-unit is for guests that a script starts: libvirt starts this one as its autostart says"},
 		{is_here && o->machine, "--machine cannot be given for a guest of libvirt's: change its definition (virsh edit)"},
 		{is_here && o->map_net.count, "--map-net cannot be given for a guest of libvirt's: change its definition (virsh edit)"},
@@ -404,7 +404,7 @@ char *definition_kept_at(const struct definition *d)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
 
-	return xasprintf("%s/%s-src.definition", d->src->opt->state_dir, attempt_id_format(d->part.a->id, id));
+	return xasprintf("%s/%s-src.definition", d->src->opt->dirs.state, attempt_id_format(d->part.a->id, id));
 }
 
 int definition_keep(struct definition *d, struct err *e)
@@ -549,7 +549,7 @@ int definition_leave(const char *place, const char *xml, struct err *e)
 /* The XML is left for people: "virsh define FILE" has the guest here again. */
 static int leave_for_people(struct definition *d, const json_t *kept, struct err *e)
 {
-	AUTO_FREE char *place = kept_definition_place(d->src->opt->state_dir, json_text(kept, "uuid"));
+	AUTO_FREE char *place = kept_definition_place(d->src->opt->dirs.state, json_text(kept, "uuid"));
 
 	if (definition_leave(place, json_text(kept, "xml"), e))
 		return -e->code;

@@ -75,8 +75,8 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	struct disks *ds = disks_of(p);
 	int r = disks_describe(p, out, e) ?: point_bitmaps_look(ds, e);
 
-	json_decref(ds->since.sync->disks);
-	ds->since.sync->disks = paths_of(ds);
+	json_decref(ds->since.sync->outcome.disks);
+	ds->since.sync->outcome.disks = paths_of(ds);
 	point_bitmaps_describe(ds, out);
 	return r;
 }
@@ -97,8 +97,8 @@ static void take_plan(struct disks *ds, json_t *would_start)
 
 	if (!json_is_object(would_start))
 		return;
-	json_decref(sync->would_start);
-	sync->would_start = json_incref(would_start);
+	json_decref(sync->outcome.would_start);
+	sync->outcome.would_start = json_incref(would_start);
 	json_array_foreach(json_object_get(would_start, "why"), i, why)
 		tell_news(ds, "the guest would not start there as things are", why);
 }
@@ -112,8 +112,8 @@ static void take_warnings(struct disks *ds, json_t *warnings)
 
 	if (!json_is_array(warnings))
 		return;
-	json_decref(sync->warnings);
-	sync->warnings = json_incref(warnings);
+	json_decref(sync->outcome.warnings);
+	sync->outcome.warnings = json_incref(warnings);
 	json_array_foreach(warnings, i, one)
 		tell_news(ds, "at the replica's host", one);
 }
@@ -218,12 +218,12 @@ static int begin_frozen(struct disks *ds, json_t *actions, struct err *e)
 	r = asks ? attempt_own(ds->part.a, FREEZE, json_incref(entry), &why) ?: freeze_begin(&agent, path, ds->src->guest.pid, &why) : 0;
 	if (r)
 		report_notice(ds->src->report, "the guest's file systems are not frozen for this point: %s", why.msg);
-	sync->frozen = asks && !r;
+	sync->outcome.frozen = asks && !r;
 	stuck = r == -EIO;
 	r = frozen_begin(&ds->frozen->copy, actions, 0, e);
 	thawed = freeze_end(&agent, &why);
 	if (thawed) {
-		sync->frozen = false;
+		sync->outcome.frozen = false;
 		report_notice(ds->src->report, "the guest's file systems: %s", why.msg);
 	}
 	if (asks && !stuck && thawed != -EIO) /* otherwise it is tried again when this attempt is over */
@@ -281,7 +281,7 @@ int disks_freeze(struct disks *ds, struct err *e)
 	r = r ?: frozen_prepare(&f->copy, list, ds->count, e);
 	fault_point("src-moment");
 	r = r ?: begin_frozen(ds, actions, e);
-	ds->since.sync->at_ms = (int64_t)time(NULL) * 1000;
+	ds->since.sync->outcome.at_ms = (int64_t)time(NULL) * 1000;
 	fault_point("src-moment-begun");
 	for (unsigned i = 0; i < f->copy.count; i++) /* the names are this function's */
 		f->copy.disk[i].bitmap = NULL;
@@ -324,7 +324,7 @@ static int take_map(struct disks *ds, unsigned i, struct disk_io *io, struct err
 	disk_map_free(out);
 	for (size_t k = 0; k < m.count && !r; k++) {
 		r = disk_map_add(out, m.extent[k].length, DISK_DATA, m.extent[k].selected, e);
-		ds->since.sync->delta_bytes += m.extent[k].selected ? m.extent[k].length : 0;
+		ds->since.sync->outcome.delta_bytes += m.extent[k].selected ? m.extent[k].length : 0;
 	}
 	disk_map_free(&m);
 	return r;
@@ -413,13 +413,13 @@ int disks_take_point(struct disks *ds, const struct event *ev, struct err *e)
 
 	if (r)
 		return r;
-	if (!disks_are_frozen(ds) || json_integer_value(json_object_get(said, "number")) != (json_int_t)ds->since.sync->number)
+	if (!disks_are_frozen(ds) || json_integer_value(json_object_get(said, "number")) != (json_int_t)ds->since.sync->outcome.number)
 		r = err_set(e, EPROTO, "the destination has made another point than the one that was sent");
-	ds->since.sync->points = (uint64_t)json_integer_value(json_object_get(said, "points"));
+	ds->since.sync->outcome.points = (uint64_t)json_integer_value(json_object_get(said, "points"));
 	json_decref(said);
 	if (r)
 		return r;
-	ds->since.sync->durable = true;
+	ds->since.sync->outcome.durable = true;
 	fault_point("src-point-durable");
 	return 0;
 }
@@ -435,7 +435,7 @@ static int on_point(struct disks *ds, const struct event *ev, struct err *e)
 	if (ds->since.from) {
 		json_t *actions = json_array();
 
-		ds->since.recording = ds->since.sync->number;
+		ds->since.recording = ds->since.sync->outcome.number;
 		point_bitmaps_drop_older(ds, actions);
 		if (point_bitmaps_transact(ds, actions, e)) /* the next one does */
 			log_info("%s", e->msg);

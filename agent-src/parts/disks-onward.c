@@ -129,9 +129,9 @@ int disks_find_point(struct disks *ds, struct err *e)
 		return r;
 	take_guest(w, &ds->src->guest);
 	sync->term = (uint64_t)json_integer_value(json_object_get(w->store.replica, "term"));
-	sync->at_ms = w->point->at_ms;
-	sync->shut_down = json_is_true(json_object_get(w->point->json, "shut_down"));
-	sync->frozen = json_is_true(json_object_get(w->point->json, "frozen"));
+	sync->outcome.at_ms = w->point->at_ms;
+	sync->outcome.shut_down = json_is_true(json_object_get(w->point->json, "shut_down"));
+	sync->outcome.frozen = json_is_true(json_object_get(w->point->json, "frozen"));
 	return 0;
 }
 
@@ -216,8 +216,8 @@ static int describe(struct part *p, json_t *out, struct err *e)
 		json_object_set_new(replica, "plans", json_true());
 	json_object_set_new(replica, "through", stores_through(ds->onward));
 	json_object_set_new(out, "replica", replica);
-	json_decref(ds->since.sync->disks);
-	ds->since.sync->disks = json_deep_copy(ds->src->disk_paths);
+	json_decref(ds->since.sync->outcome.disks);
+	ds->since.sync->outcome.disks = json_deep_copy(ds->src->disk_paths);
 	return 0;
 }
 
@@ -245,8 +245,8 @@ static int agree(struct part *p, const json_t *accept, struct err *e)
 		return err_set(e, EALREADY, "point %llu, the newest here, is there already: what is compared is the next that goes there",
 			       (unsigned long long)here);
 	if (from == (json_int_t)here) {
-		ds->since.sync->was_there = true;
-		ds->since.sync->number = here;
+		ds->since.sync->outcome.was_there = true;
+		ds->since.sync->outcome.number = here;
 		return err_set(e, EALREADY, "point %llu, the newest here, is there already", (unsigned long long)here);
 	}
 	if (number != (json_int_t)here)
@@ -259,8 +259,8 @@ static int agree(struct part *p, const json_t *accept, struct err *e)
 		return err_set(e, EPROTO, "the destination wants what was written since point %lld, which is not known here",
 			       (long long)from);
 	ds->since.from = (uint64_t)from;
-	ds->since.sync->number = here;
-	ds->since.sync->was_whole = !from;
+	ds->since.sync->outcome.number = here;
+	ds->since.sync->outcome.was_whole = !from;
 	return disks_agree_on_point(ds, accept, e);
 }
 
@@ -421,7 +421,7 @@ static int on_point(struct disks *ds, const struct event *ev, struct err *e)
 	struct replica_sync *sync = ds->since.sync;
 
 	for (unsigned i = 0; i < ds->count && ds->since.from; i++)
-		sync->delta_bytes += ds->list[i]->progress.last_dirty;
+		sync->outcome.delta_bytes += ds->list[i]->progress.last_dirty;
 	return disks_reached(&ds->part) & M_DISKS_DURABLE
 		       ? disks_take_point(ds, ev, e)
 		       : err_set(e, EPROTO, "the destination has made a point before all of it was sent");

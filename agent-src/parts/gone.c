@@ -30,7 +30,7 @@ static void tell_took_over(const struct gone *g, json_t *out)
 	AUTO_FREE char *state_dir = NULL, *dir = NULL;
 	struct points p = {.dir = NULL};
 	struct err ignored;
-	int r = state_dir_get(&state_dir, g->src->opt->state_dir, &ignored);
+	int r = state_dir_get(&state_dir, g->src->opt->dirs.state, &ignored);
 
 	dir = r ? NULL : points_noted(state_dir, g->src->guest.name);
 	if (dir && !points_read(&p, dir, &ignored) && (json_object_get(p.replica, "run") || points_are_over(&p)))
@@ -51,7 +51,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	(void)e;
 	tell_took_over(g, out);
 	g->replica_goes = opt->replica; /* the guest goes to it */
-	if (opt->in_place || opt->replica || state_dir_get(&dir, opt->state_dir, &ignored))
+	if (opt->in_place || opt->replica || state_dir_get(&dir, opt->dirs.state, &ignored))
 		return 0;
 	g->has_replica = json_object_set_new(out, "replicated", primary_note_read(dir, g->src->guest.name)) == 0;
 	return 0;

@@ -83,8 +83,8 @@ static int take_script(void *into, const char *arg, struct err *e)
 
 	(void)arg;
 	(void)e;
-	o->script = o->dry_run = true;
-	o->estimate = false;
+	o->plan.as_script = o->plan.only = true;
+	o->plan.estimate = false;
 	return 0;
 }
 
@@ -105,7 +105,7 @@ static const struct command_option rows[] = {
 	{"bwlimit", "RATE", "bytes per second, such as 100M, or bits: 800mbit; not obeyed while the guest is stopped", OPT_RATE,
 	 .offset = MEMBER(carry.bwlimit)},
 	{"dry-run", NULL, "show the plan and change nothing (vmferry check also says what the move would cost)", OPT_FLAG,
-	 .offset = MEMBER(dry_run), .once = true},
+	 .offset = MEMBER(plan.only), .once = true},
 	{"verbose", NULL, "say what is done, and show plan and result with all details", OPT_FLAG, .offset = MEMBER(dest.verbose),
 	 .letter = 'v', .once = true},
 
@@ -143,17 +143,17 @@ static const struct command_option rows[] = {
 	 .offset = MEMBER(machine), .take = check_machine},
 
 	{"max-downtime", "MS", "switch over when the guest will be stopped no longer than this (default 300)", OPT_NUMBER,
-	 .offset = MEMBER(max_downtime_ms), .min = 1, .max = 3600000, .unit = "milliseconds", .heading = "When it switches over:"},
+	 .offset = MEMBER(stop.max_downtime_ms), .min = 1, .max = 3600000, .unit = "milliseconds", .heading = "When it switches over:"},
 	{"now", NULL, "begin at once, however many moves leave this host or come to that one", OPT_FLAG, .offset = MEMBER(now)},
 	{"hold", NULL, "when the downtime would be within --max-downtime, keep copying and wait for: vmferry switch VM", OPT_FLAG,
-	 .offset = MEMBER(hold)},
+	 .offset = MEMBER(stop.hold)},
 	{"at", "TIME",
 	 "the earliest moment at which the guest may stand still: 3:00, '2026-12-24 3:00:00', +90m (s, m, h or d from now); "
 	 "everything is copied until then, but --how quick begins then",
-	 OPT_MOMENT, .offset = MEMBER(at)},
+	 OPT_MOMENT, .offset = MEMBER(stop.at)},
 	{"on-stall", "WHAT",
 	 "what to do if the guest writes too fast for that: wait (default), throttle the guest, stop it for the rest, or cancel", OPT_WORD,
-	 .offset = MEMBER(on_stall), .words = on_stall_words},
+	 .offset = MEMBER(stop.on_stall), .words = on_stall_words},
 
 	{"disk", "DISK=PATH",
 	 "where that disk goes (DISK: its node, drive, device or file name); may be repeated. A raw disk may go onto a blank block "
@@ -178,13 +178,13 @@ static const struct command_option rows[] = {
 	 OPT_WORD, .offset = MEMBER(media), .words = media_words},
 
 	{"install-unit", NULL, "make and enable a systemd unit there, which starts the guest when that host boots", OPT_FLAG,
-	 .offset = MEMBER(install_unit), .heading = "What starts the guest afterwards:"},
+	 .offset = MEMBER(starter.install_unit), .heading = "What starts the guest afterwards:"},
 	{"unit", "disable|keep", "the unit that the guest runs in here: stop and disable it (default), or leave it alone", OPT_SECOND,
-	 .offset = MEMBER(keep_unit), .words = unit_words},
+	 .offset = MEMBER(starter.keep_unit), .words = unit_words},
 	{"starter-stopped", NULL,
 	 "you say that whatever else starts the guest here (a loop in a script, a supervisor) is stopped: the disks here then keep "
 	 "their names",
-	 OPT_FLAG, .offset = MEMBER(starter_stopped)},
+	 OPT_FLAG, .offset = MEMBER(starter.is_stopped)},
 	{"owner", "pacemaker",
 	 "the guest is a resource of Pacemaker's: either Pacemaker itself moves it (its agent says so), or you say that its "
 	 "maintenance mode is on",
@@ -211,12 +211,12 @@ static const struct command_option rows[] = {
 	{"detach", NULL, "go on in the background once nothing stands in the way (vmferry status, vmferry history)", OPT_FLAG,
 	 .offset = MEMBER(dest.background), .once = true},
 	{"json", "[=fine]", "events as NDJSON on standard output; the last line is the result. fine: progress ten times a second", OPT_FLAG,
-	 .offset = MEMBER(json), .also = MEMBER(json_fine), .words = fine, .once = true},
+	 .offset = MEMBER(events.json), .also = MEMBER(events.json_fine), .words = fine, .once = true},
 	{"script", NULL,
 	 "print the migrate command with every choice made explicit, and the command line of the destination's QEMU; change nothing",
 	 OPT_CALL, .take = take_script, .once = true},
-	{"state-dir", "DIR", "where journals are (default /var/lib/vmferry)", OPT_TEXT, .offset = MEMBER(state_dir)},
-	{"runtime-dir", "DIR", "where sockets are (default /run/vmferry)", OPT_TEXT, .offset = MEMBER(runtime_dir)},
+	{"state-dir", "DIR", "where journals are (default /var/lib/vmferry)", OPT_TEXT, .offset = MEMBER(dirs.state)},
+	{"runtime-dir", "DIR", "where sockets are (default /run/vmferry)", OPT_TEXT, .offset = MEMBER(dirs.runtime)},
 
 	{"channels", "N", "data connections (default: as many as processors here, 2 to 8)", OPT_NUMBER, .offset = MEMBER(carry.channels),
 	 .min = 1, .max = CHANNELS_MAX - 1, .heading = "For experts:"},

@@ -100,24 +100,39 @@ struct move_options {
 	const char *machine;	 /* machine type to boot with there; NULL: as here */
 	struct dest_config dest; /* destination, and how to reach it */
 	struct carry_options carry;
-	unsigned max_downtime_ms;
-	unsigned reconnect_ms; /* time to retry lost connections; 0: do not */
-	enum on_stall on_stall;
+	/* when the guest is stopped, and for how long */
+	struct {
+		unsigned max_downtime_ms;
+		enum on_stall on_stall;
+		time_t at; /* earliest stop of the guest; 0: whenever that is best */
+		bool hold;
+	} stop;
+	unsigned reconnect_ms;	  /* time to retry lost connections; 0: do not */
 	unsigned revert_within_s; /* time in which the guest can be taken back; 0: none */
-	time_t at;		  /* earliest stop of the guest; 0: whenever that is best */
-	bool hold, dry_run, json, json_fine;
-	bool now;		/* do not wait for other moves of either host */
-	bool estimate, script;	/* for dry_run: measure; print a script instead of the plan */
-	bool install_unit;	/* install a unit at the destination */
-	bool keep_unit;		/* here: do not disable it */
+	/* what is printed instead of a move */
+	struct {
+		bool only;
+		bool estimate, as_script; /* measure; print a script instead of the plan */
+	} plan;
+	struct {
+		bool json, json_fine;
+	} events;
+	bool now; /* do not wait for other moves of either host */
+	/* what starts the guest */
+	struct {
+		bool install_unit; /* install a unit at the destination */
+		bool keep_unit;	   /* here: do not disable it */
+		bool is_stopped;   /* here: the guest's other starter is stopped, says the user */
+	} starter;
 	enum guest_owner owner; /* caller of this command */
-	bool starter_stopped;	/* here: the guest's other starter is stopped, says the user */
 	bool attach;		/* a QEMU without a monitor is given one first (attach.h) */
 	bool in_place;		/* another QEMU on this host takes over the guest, its disks, sockets and names */
 	struct disk_options disks;
 	enum media media;
 	struct option_list map_net; /* NIC=WHAT */
-	const char *state_dir, *runtime_dir;
+	struct {
+		const char *state, *runtime;
+	} dirs;
 	struct replica_sync *replica; /* HOW_REPLICA: what point (replica-sync.h) */
 	void (*prepared)(void);	      /* called when all checks have passed; may be NULL */
 };

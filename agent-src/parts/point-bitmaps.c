@@ -226,8 +226,8 @@ int point_bitmaps_agree(struct disks *ds, const json_t *accept, struct err *e)
 		return err_set(e, EPROTO, "the destination wants what was written since point %lld, which is not known here",
 			       (long long)from);
 	ds->since.from = (uint64_t)from;
-	ds->since.sync->number = (uint64_t)number;
-	ds->since.sync->was_whole = !from;
+	ds->since.sync->outcome.number = (uint64_t)number;
+	ds->since.sync->outcome.was_whole = !from;
 	return 0;
 }
 
@@ -350,7 +350,7 @@ void point_bitmaps_change(const struct disks *ds, json_t *actions)
 {
 	char ends[POINT_BITMAP_NAME], begins[POINT_BITMAP_NAME];
 
-	point_bitmap_name(ds, begins, ds->since.sync->number);
+	point_bitmap_name(ds, begins, ds->since.sync->outcome.number);
 	for (unsigned i = 0; i < ds->count; i++) {
 		const struct disk *d = ds->list[i];
 

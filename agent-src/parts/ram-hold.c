@@ -49,7 +49,8 @@ int hold_choose(struct ram_hold *h, struct source *s, const json_t *settings, st
 	if (settings_has_capability(settings, "switchover-ack") && !newer) {
 		h->way = HOLD_ACKNOWLEDGEMENT;
 		/* a QEMU without that limit (8.1) would not look again once the guest runs */
-		h->while_paused = s->run.paused && (s->opt->hold || s->opt->at) && settings_has_capability(settings, "dirty-bitmaps") &&
+		h->while_paused = s->run.paused && (s->opt->stop.hold || s->opt->stop.at) &&
+				  settings_has_capability(settings, "dirty-bitmaps") &&
 				  settings_has_parameter(settings, "avail-switchover-bandwidth");
 	} else if (settings_has_capability(settings, "dirty-bitmaps"))
 		h->way = HOLD_BITMAP;

@@ -173,7 +173,7 @@ static void capabilities(const struct ram *r, bool begins, const char *on[8])
 	n += hold_capabilities(&r->hold, on + n);
 	if (r->multifd && begins)
 		on[n++] = "multifd";
-	if (r->src->opt->on_stall == ON_STALL_THROTTLE)
+	if (r->src->opt->stop.on_stall == ON_STALL_THROTTLE)
 		on[n++] = "auto-converge";
 	on[n] = NULL;
 }
@@ -195,7 +195,7 @@ static int set_parameters(struct ram *r, struct err *e)
 	if (r->multifd)
 		json_object_set_new(p, "multifd-channels", json_integer(r->multifd));
 	/* QEMU may throttle with --on-stall=throttle, but only once we say so */
-	if (r->src->opt->on_stall == ON_STALL_THROTTLE)
+	if (r->src->opt->stop.on_stall == ON_STALL_THROTTLE)
 		json_object_set_new(p, "throttle-trigger-threshold", json_integer(100));
 	return settings_parameters(r->src->qmp, r->settings, p, e);
 }
@@ -461,7 +461,7 @@ void ram_arm(struct ram *r, double rate_per_s)
 	double per_s = rate_per_s * ARM_SLACK;
 	/* QEMU must sync the dirty bitmap only at the end of its first pass, not again and again */
 	bool busy = r->pass.number >= 2 && r->load.dirty_per_s > rate_per_s * CONVERGE_CALM;
-	unsigned allowed = r->src->opt->max_downtime_ms, limit_ms = busy ? allowed : MIN(allowed, ARM_CALM_MS);
+	unsigned allowed = r->src->opt->stop.max_downtime_ms, limit_ms = busy ? allowed : MIN(allowed, ARM_CALM_MS);
 
 	if (r->hold.way != HOLD_ACKNOWLEDGEMENT || !r->has_bandwidth || rate_per_s <= 0 || (r->hold.begun && r->src->run.paused))
 		return;

@@ -24,22 +24,23 @@ struct replica_sync {
 	json_t *told;			    /* sentences about plan and points that people have been told; NULL: none; a new reference */
 	bool planned;			    /* the running guest moves there, its disks based on the newest point: this is not a point */
 
-	/* the result */
-	json_t *would_start;  /* the host's answer, from ACCEPT; NULL: not asked, or not known; a new reference */
-	json_t *warnings;     /* sentences about its points; NULL: none; a new reference */
-	json_t *result;	      /* result event; NULL: not reached; a new reference */
-	json_t *disks;	      /* paths of the guest's disks, a new array; NULL: not reached */
-	bool absent;	      /* no guest of that name runs here */
-	bool replaced;	      /* the guest was taken over there, in a higher term */
-	bool durable;	      /* the point is durable there */
-	bool was_there;	      /* passed on: the point was there already, and the answer was lost */
-	bool was_whole;	      /* everything was compared or sent */
-	bool frozen;	      /* the file systems were frozen all the time */
-	bool shut_down;	      /* the guest was shut down, in a QEMU that stays */
-	uint64_t number;      /* number of the point */
-	uint64_t points;      /* number of points there now */
-	int64_t at_ms;	      /* moment of the disks' contents: since 1970 */
-	uint64_t delta_bytes; /* bytes written since the point before */
+	struct {
+		json_t *would_start;  /* the host's answer, from ACCEPT; NULL: not asked, or not known; a new reference */
+		json_t *warnings;     /* sentences about its points; NULL: none; a new reference */
+		json_t *event;	      /* result event; NULL: not reached; a new reference */
+		json_t *disks;	      /* paths of the guest's disks, a new array; NULL: not reached */
+		bool absent;	      /* no guest of that name runs here */
+		bool replaced;	      /* the guest was taken over there, in a higher term */
+		bool durable;	      /* the point is durable there */
+		bool was_there;	      /* passed on: the point was there already, and the answer was lost */
+		bool was_whole;	      /* everything was compared or sent */
+		bool frozen;	      /* the file systems were frozen all the time */
+		bool shut_down;	      /* the guest was shut down, in a QEMU that stays */
+		uint64_t number;      /* number of the point */
+		uint64_t points;      /* number of points there now */
+		int64_t at_ms;	      /* moment of the disks' contents: since 1970 */
+		uint64_t delta_bytes; /* bytes written since the point before */
+	} outcome;
 };
 
 #endif

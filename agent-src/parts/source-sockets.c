@@ -30,7 +30,7 @@ char *source_socket(const struct source *s, const char *what)
 	AUTO_FREE char *dir = dir_of(s);
 	AUTO_FREE char *id = short_id(s);
 
-	return s->libvirt.uuid ? lv_guest_socket(dir, what, s->guest.name) : xasprintf("%s/%s.%s", s->opt->runtime_dir, id, what);
+	return s->libvirt.uuid ? lv_guest_socket(dir, what, s->guest.name) : xasprintf("%s/%s.%s", s->opt->dirs.runtime, id, what);
 }
 
 int source_sockets_prepare(struct source *s, struct err *e)

@@ -289,14 +289,14 @@ static int check_can_be_told(const struct source *s, struct err *e)
 	int r = s->guest.pid && !s->libvirt.uuid ? source_check_owner(&s->guest, s->opt, e) : 0;
 
 	r = r ?: check_text(&s->guest, e);
-	if (!r && !text_is_utf8(s->opt->runtime_dir))
-		r = err_set(e, EILSEQ, "the name of the runtime directory %s is not UTF-8 text", s->opt->runtime_dir);
+	if (!r && !text_is_utf8(s->opt->dirs.runtime))
+		r = err_set(e, EILSEQ, "the name of the runtime directory %s is not UTF-8 text", s->opt->dirs.runtime);
 	return r;
 }
 
 static int check_earlier_moves(struct source *s, struct err *e)
 {
-	return earlier_moves_check(s->opt->state_dir, &s->guest, s->report, e);
+	return earlier_moves_check(s->opt->dirs.state, &s->guest, s->report, e);
 }
 
 static int check_drift(struct source *s, struct err *e)

@@ -19,21 +19,21 @@ static int check_in_place(struct unit *u, struct err *e)
 	const char *unit = u->src->guest.unit.name;
 	int r = 0;
 
-	if (!u->src->opt->keep_unit && unit && !unit_is_generic(unit) && systemd_runs()) {
+	if (!u->src->opt->starter.keep_unit && unit && !unit_is_generic(unit) && systemd_runs()) {
 		err_set(e, ENOTSUP,
 			"the guest runs in the unit %s, which ends with its QEMU and would not know of the new QEMU: --in-place is for "
 			"guests that run in no unit. If the unit may end: --unit keep",
 			unit);
 		r = source_obstacle(u->src, e);
 	}
-	if (!r && u->autostart.starter && !u->autostart.starter_at_boot && !u->src->opt->starter_stopped) {
+	if (!r && u->autostart.starter && !u->autostart.starter_at_boot && !u->src->opt->starter.is_stopped) {
 		err_set(e, ENOTSUP,
 			"%s, and may start it again when that ends: its sockets would be taken from the guest in its new QEMU. --in-place is for "
 			"guests that nothing starts again. If that is stopped: --starter-stopped",
 			u->autostart.starter);
 		r = source_obstacle(u->src, e);
 	}
-	if (!r && u->autostart.unit && !u->autostart.at_rest && !u->src->opt->starter_stopped) {
+	if (!r && u->autostart.unit && !u->autostart.at_rest && !u->src->opt->starter.is_stopped) {
 		err_set(e, ENOTSUP,
 			"unit %s is about to start the guest again, and would take its sockets from its new QEMU. Stop that unit, or say "
 			"--starter-stopped",
@@ -62,7 +62,7 @@ static int examine(struct part *p, struct err *e)
 {
 	struct unit *u = unit_of(p);
 	const struct move_options *o = u->src->opt;
-	int r = check_first_process(u, e) ?: autostart_examine(&u->autostart, &u->src->guest, o->keep_unit, e);
+	int r = check_first_process(u, e) ?: autostart_examine(&u->autostart, &u->src->guest, o->starter.keep_unit, e);
 
 	return !r && o->in_place ? check_in_place(u, e) : r;
 }
@@ -108,7 +108,7 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 	const struct unit *u = container_of(p, const struct unit, part);
 	bool told = tale == TELL_PLAN || (tale == TELL_RESULT && p->a->handoff.state == HO_SRC_RELEASED);
 
-	if (told && u->autostart.at_boot && !u->src->opt->install_unit && !u->src->opt->in_place)
+	if (told && u->autostart.at_boot && !u->src->opt->starter.install_unit && !u->src->opt->in_place)
 		report_warning(out,
 			       "the guest was started here whenever this host booted (unit %s); at the destination nothing starts it when "
 			       "that host boots: --install-unit has it started there",

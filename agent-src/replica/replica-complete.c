@@ -144,7 +144,7 @@ int replica_failover_complete(struct replica_conf *c, const char *guest)
 	if (!over)
 		k = k ?: flatten_all(&r, &e) ?: points_retire(&r.store, &e);
 	if (!k)
-		fprintf(c->o.json ? stderr : stdout,
+		fprintf(c->o.events.json ? stderr : stdout,
 			"guest %s has its own disks here, in %s, and its replica's points are gone (%s starts it again)\n", guest, r.home,
 			r.script);
 	r.point = NULL;

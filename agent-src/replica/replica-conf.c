@@ -111,7 +111,7 @@ static int take_for(void *into, const char *arg, struct err *e)
 
 	if (!s || s > FOR_MAX)
 		return option_bad(e, arg, "a time from 1s to 7 days: 90s, 30m, 2h");
-	((struct replica_conf *)into)->for_s = s;
+	((struct replica_conf *)into)->once.for_s = s;
 	return 0;
 }
 
@@ -150,15 +150,15 @@ static const struct command_option rows[] = {
 	 "does not carry what is the same in it, as is compared by hash",
 	 OPT_TEXT, .offset = MEMBER(initial), .take = check_absolute},
 	{"point", "POINT", "the point's number, or the newest until a time: 14:05, '2026-11-29 14:05' (default: the newest of all)",
-	 OPT_TEXT, .offset = MEMBER(point), .once = true, .heading = "For a run from a point:"},
+	 OPT_TEXT, .offset = MEMBER(once.point), .once = true, .heading = "For a run from a point:"},
 	{"peer-is-fenced", NULL,
 	 "failover: you vouch that the guest no longer runs at its primary, and will not: it must never run twice; remove: you vouch that "
 	 "the guest was not taken over at the replica's host",
-	 OPT_FLAG, .offset = MEMBER(fenced), .once = true},
+	 OPT_FLAG, .offset = MEMBER(once.fenced), .once = true},
 	{"further-is-fenced", NULL,
 	 "failover, where the points go on to a further host: you vouch that the guest does not run there, and will not", OPT_FLAG,
-	 .offset = MEMBER(further_fenced), .once = true},
-	{"planned", NULL, "at the primary: a last point, then the guest goes there as it runs", OPT_FLAG, .offset = MEMBER(plans),
+	 .offset = MEMBER(once.further_fenced), .once = true},
+	{"planned", NULL, "at the primary: a last point, then the guest goes there as it runs", OPT_FLAG, .offset = MEMBER(once.plans),
 	 .once = true},
 	{"how", "live|warm",
 	 "with --planned: live (default): it goes as it runs; warm: it is shut down (ACPI power button), and boots there, with nothing lost",
@@ -168,19 +168,19 @@ static const struct command_option rows[] = {
 	{"force", NULL, "with --how warm: stop a guest that has not shut down by then, as if the plug was pulled", OPT_FLAG,
 	 .offset = MEMBER(o.warm.force), .once = true},
 	{"install-unit", NULL, "with --planned: make and enable a systemd unit there, which starts the guest when that host boots",
-	 OPT_FLAG, .offset = MEMBER(o.install_unit), .once = true},
+	 OPT_FLAG, .offset = MEMBER(o.starter.install_unit), .once = true},
 	{"cancel", NULL, "end the guest that runs here from a point, and throw away what it has written", OPT_FLAG,
-	 .offset = MEMBER(cancels), .once = true},
+	 .offset = MEMBER(once.cancels), .once = true},
 	{"runs-at-primary", NULL,
 	 "with --cancel: the guest certainly runs nowhere else than at its primary, and what it has written here may be lost: of one that came here by --planned, or "
 	 "whose script is gone or names other disks",
-	 OPT_FLAG, .offset = MEMBER(lives_there), .once = true},
+	 OPT_FLAG, .offset = MEMBER(once.lives_there), .once = true},
 	{"complete", NULL,
 	 "give the guest that runs here from a point disks of its own, while it runs, and remove the points: it stays here", OPT_FLAG,
-	 .offset = MEMBER(completes), .once = true},
+	 .offset = MEMBER(once.completes), .once = true},
 	{"for", "TIME", "the trial ends by itself then: 90s, 30m, 2h; the command waits for that, and Ctrl-C ends it earlier", OPT_CALL,
 	 .take = take_for, .once = true},
-	{"end", NULL, "end the trial, and throw away what it has written", OPT_FLAG, .offset = MEMBER(ends), .once = true},
+	{"end", NULL, "end the trial, and throw away what it has written", OPT_FLAG, .offset = MEMBER(once.ends), .once = true},
 	{.name = NULL},
 };
 
@@ -263,7 +263,7 @@ bool replica_option_is_once(const char *word)
 
 void replica_conf_init(struct replica_conf *c)
 {
-	*c = (struct replica_conf){.o = {.max_downtime_ms = 300, .reconnect_ms = 15000, .carry = {.multifd = -1}},
+	*c = (struct replica_conf){.o = {.stop.max_downtime_ms = 300, .reconnect_ms = 15000, .carry = {.multifd = -1}},
 				   .keep = "12,hourly:24",
 				   .start_alone = "yes",
 				   .every_s = 300,
@@ -279,10 +279,10 @@ void replica_conf_pass_on(const struct replica_conf *c)
 void replica_conf_fini(struct replica_conf *c)
 {
 	defaults_fini(&c->words);
-	json_decref(c->sync.disks);
-	json_decref(c->sync.would_start);
-	json_decref(c->sync.warnings);
-	json_decref(c->sync.result);
+	json_decref(c->sync.outcome.disks);
+	json_decref(c->sync.outcome.would_start);
+	json_decref(c->sync.outcome.warnings);
+	json_decref(c->sync.outcome.event);
 	json_decref(c->sync.told);
 	FREE_ALL(c->state_dir, c->runtime_dir, c->store, c->settings_dir);
 }
@@ -292,7 +292,7 @@ int replica_conf_dirs(struct replica_conf *c, struct err *e)
 	free(c->state_dir);
 	free(c->runtime_dir);
 	c->state_dir = c->runtime_dir = NULL;
-	return state_dir_get(&c->state_dir, c->o.state_dir, e) ?: runtime_dir_get(&c->runtime_dir, c->o.runtime_dir, e);
+	return state_dir_get(&c->state_dir, c->o.dirs.state, e) ?: runtime_dir_get(&c->runtime_dir, c->o.dirs.runtime, e);
 }
 
 static void complain(struct replica_conf *c, const char *word)
@@ -423,8 +423,8 @@ void replica_conf_set_up(struct replica_conf *c, const char *guest, enum how how
 	c->o.dest.where = c->to;
 	c->o.disks.chain = CHAIN_FLATTEN;
 	c->o.replica = &c->sync;
-	c->o.state_dir = c->o.dest.state_dir = c->state_dir;
-	c->o.runtime_dir = c->o.dest.runtime_dir = c->runtime_dir;
+	c->o.dirs.state = c->o.dest.state_dir = c->state_dir;
+	c->o.dirs.runtime = c->o.dest.runtime_dir = c->runtime_dir;
 	if (how == HOW_REPLICA)
 		c->o.disks.accept = DISK_ACCEPT_BITMAPS;
 	move_options_fill_in(&c->o);

@@ -18,10 +18,14 @@ struct replica_conf {
 	const char *to, *pair, *keep, *spool, *initial;
 	struct option_list left_out; /* o.disks.map of a move, not of a point */
 	const char *start_alone;     /* "yes" or "no": start the primary if the replica's host cannot be asked */
-	const char *point;	     /* point to run from; NULL: the newest */
-	bool fenced, further_fenced, plans, ends, cancels, completes, lives_there;
-	unsigned every_s, for_s, term; /* for_s: duration of a trial; 0: no limit */
-	bool shuts_down;	       /* a planned failover shuts the guest down, and boots it there */
+	/* for one command, not for the settings */
+	struct {
+		const char *point; /* point to run from; NULL: the newest */
+		bool fenced, further_fenced, plans, ends, cancels, completes, lives_there;
+		unsigned for_s; /* duration of a trial; 0: no limit */
+	} once;
+	unsigned every_s, term;
+	bool shuts_down; /* a planned failover shuts the guest down, and boots it there */
 	bool paused, freezes;
 	bool goes_on;				   /* the replica passes on points that this host has; the guest is elsewhere */
 	char *store;				   /* directory of those points; malloc'ed */

@@ -330,7 +330,7 @@ static int check_place(const struct run *r, struct err *e)
 /* The path that it would have; nothing is made. */
 static int plan(struct run *r, const struct replica_conf *c, char **exe, struct err *e)
 {
-	int k = check_free(r, e) ?: check_place(r, e) ?: points_find(&r->store, c->point, &r->point, e) ?: run_plan_tpm(r, e) ?:
+	int k = check_free(r, e) ?: check_place(r, e) ?: points_find(&r->store, c->once.point, &r->point, e) ?: run_plan_tpm(r, e) ?:
 		make_line(r, c, e);
 
 	*exe = k ? NULL : qemu_find(json_text(json_object_get(r->point->json, "guest"), "exe"), false, e);
@@ -420,14 +420,14 @@ int replica_failover(struct replica_conf *c, const char *guest)
 	bool raised;
 	int k;
 
-	if (!c->fenced) {
+	if (!c->once.fenced) {
 		fprintf(stderr,
 			"vmferry: guest %s may run at its primary, and two of it must not: end it there, or that host, and say so: "
 			"--peer-is-fenced\n",
 			guest);
 		return EXIT_REFUSED;
 	}
-	if (!c->point)
+	if (!c->once.point)
 		tidy_many(c, guest);
 	k = run_begin(&r, c, guest, "run", &e) ?: replica_check_absent(c->state_dir, guest, &r.store, &e) ?: plan(&r, c, &exe, &e);
 	raised = !k;

@@ -55,12 +55,12 @@ static void add_to(json_t *state, const char *key, json_int_t more)
 
 static void note_point(const struct replica_sync *s, json_t *o)
 {
-	set_number(o, "point", s->number);
-	set_number(o, "at_ms", (uint64_t)s->at_ms);
-	set_number(o, "delta_bytes", s->delta_bytes);
-	json_object_set_new(o, "frozen", json_boolean(s->frozen));
-	json_object_set_new(o, "shut_down", json_boolean(s->shut_down));
-	json_object_set_new(o, "whole", json_boolean(s->was_whole));
+	set_number(o, "point", s->outcome.number);
+	set_number(o, "at_ms", (uint64_t)s->outcome.at_ms);
+	set_number(o, "delta_bytes", s->outcome.delta_bytes);
+	json_object_set_new(o, "frozen", json_boolean(s->outcome.frozen));
+	json_object_set_new(o, "shut_down", json_boolean(s->outcome.shut_down));
+	json_object_set_new(o, "whole", json_boolean(s->outcome.was_whole));
 }
 
 static void note_failure(json_t *state, const char *reason, json_int_t now)
@@ -75,17 +75,17 @@ static void note_failure(json_t *state, const char *reason, json_int_t now)
 static void note_success(const struct replica_sync *s, json_t *state)
 {
 	note_point(s, state);
-	set_number(state, "points", s->points);
+	set_number(state, "points", s->outcome.points);
 	add_to(state, "made", 1);
-	add_to(state, "delta_bytes_total", (json_int_t)s->delta_bytes);
+	add_to(state, "delta_bytes_total", (json_int_t)s->outcome.delta_bytes);
 }
 
 /* Meaning of a failure for the guest, which its reason leaves out; NULL: the reason says all. */
 static const char *what_a_failure_means(const struct replica_sync *s, const json_t *state)
 {
-	if (json_is_true(json_object_get(state, "replaced")) && !s->replaced)
+	if (json_is_true(json_object_get(state, "replaced")) && !s->outcome.replaced)
 		return "the guest was taken over at the host of its replica, as far as is known here: what lies here is the old copy";
-	return s->absent
+	return s->outcome.absent
 		       ? "what it has written since its newest point is in no point, until one is made once its QEMU runs again; that may stand "
 			 "(-S, or virsh start --paused), and the point then has the disks as they were left"
 		       : NULL;
@@ -96,26 +96,26 @@ static void note_state(const struct replica_sync *s, json_t *state, int code, js
 {
 	json_object_set_new(state, "tried_at", json_integer(now));
 	json_object_set_new(state, "exit_code", json_integer(code));
-	if (s->replaced || s->durable) /* any other attempt says nothing about this */
-		json_object_set_new(state, "replaced", json_boolean(s->replaced));
-	if (s->disks)
-		json_object_set(state, "disks", s->disks);
-	if (s->would_start) {
-		json_object_set(state, "would_start", s->would_start);
+	if (s->outcome.replaced || s->outcome.durable) /* any other attempt says nothing about this */
+		json_object_set_new(state, "replaced", json_boolean(s->outcome.replaced));
+	if (s->outcome.disks)
+		json_object_set(state, "disks", s->outcome.disks);
+	if (s->outcome.would_start) {
+		json_object_set(state, "would_start", s->outcome.would_start);
 		json_object_set_new(state, "planned_at", json_integer(now));
 	}
-	if (s->warnings)
-		json_object_set(state, "warnings", s->warnings);
-	add_to(state, "bytes_total", whole_number(s->result, "bytes_wire"));
-	if (s->durable)
+	if (s->outcome.warnings)
+		json_object_set(state, "warnings", s->outcome.warnings);
+	add_to(state, "bytes_total", whole_number(s->outcome.event, "bytes_wire"));
+	if (s->outcome.durable)
 		note_success(s, state);
 	if (code) {
 		const char *more = what_a_failure_means(s, state);
-		AUTO_FREE char *reason = more ? xasprintf("%s: %s", json_text(s->result, "reason") ?: "?", more) : NULL;
+		AUTO_FREE char *reason = more ? xasprintf("%s: %s", json_text(s->outcome.event, "reason") ?: "?", more) : NULL;
 
 		if (more)
 			fprintf(stderr, "vmferry: %s\n", more);
-		note_failure(state, reason ?: json_text(s->result, "reason"), now);
+		note_failure(state, reason ?: json_text(s->outcome.event, "reason"), now);
 	} else {
 		json_object_del(state, "reason");
 		json_object_del(state, "failing_since");
@@ -125,10 +125,11 @@ static void note_state(const struct replica_sync *s, json_t *state, int code, js
 
 static json_t *entry_of(const struct replica_sync *s, int code, json_int_t now)
 {
-	json_t *o = json_pack("{s:I,s:i,s:O*,s:O*,s:O*}", "at", now, "exit_code", code, "total_ms", json_object_get(s->result, "total_ms"),
-			      "bytes_wire", json_object_get(s->result, "bytes_wire"), "reason", json_object_get(s->result, "reason"));
+	json_t *o = json_pack("{s:I,s:i,s:O*,s:O*,s:O*}", "at", now, "exit_code", code, "total_ms",
+			      json_object_get(s->outcome.event, "total_ms"), "bytes_wire", json_object_get(s->outcome.event, "bytes_wire"),
+			      "reason", json_object_get(s->outcome.event, "reason"));
 
-	if (s->durable)
+	if (s->outcome.durable)
 		note_point(s, o);
 	return o;
 }
@@ -218,7 +219,7 @@ void replica_note(const struct replica_conf *c, const char *guest, int code)
 
 	if (access(conf, F_OK)) /* the replica was removed meanwhile */
 		return;
-	if (c->sync.absent && !c->goes_on && replica_check_not_taken(c, guest, &alone, &e))
+	if (c->sync.outcome.absent && !c->goes_on && replica_check_not_taken(c, guest, &alone, &e))
 		fprintf(stderr, "vmferry: guest %s: %s\n", guest, e.msg);
 	lock = replica_note_lock(c->settings_dir, guest);
 	if (note(c, guest, code, &was, &row, &e))

@@ -67,8 +67,8 @@ static int ask_now(const struct replica_conf *c, const char *guest, struct err *
 	int r;
 
 	replica_conf_init(&on);
-	on.o.state_dir = c->state_dir;
-	on.o.runtime_dir = c->runtime_dir;
+	on.o.dirs.state = c->state_dir;
+	on.o.dirs.runtime = c->runtime_dir;
 	r = replica_conf_dirs(&on, e) ?: replica_conf_load(&on, guest, e);
 	if (!r && !on.goes_on)
 		r = err_set(e, ENOENT, "its points do not go on any more");
@@ -132,13 +132,13 @@ static int ask_again(struct replica_conf *c, const char *guest, struct err *e)
 
 	if (r)
 		return err_prefix(e, "guest %s was taken over at %s, and vmferry cannot tell whether it still is", guest, c->to);
-	c->sync.replaced = taken;
+	c->sync.outcome.replaced = taken;
 	return taken ? err_set(e, ESTALE, "guest %s: %s", guest, taken) : replica_note_replaced(c, guest, false, e);
 }
 
 static int refuse(struct replica_conf *c, const char *guest, const struct err *why)
 {
-	c->sync.result = json_pack("{s:s}", "reason", why->msg);
+	c->sync.outcome.event = json_pack("{s:s}", "reason", why->msg);
 	replica_note(c, guest, EXIT_REFUSED);
 	return replica_say(why);
 }
@@ -149,10 +149,10 @@ static int ask_of_nothing_new(struct replica_conf *c, const char *guest, uint64_
 	int r = dest_kind(c->to) == DEST_STANDING ? 0 : ask_now(c, guest, e);
 	json_t *o;
 
-	c->sync.replaced = r == -EBUSY;
+	c->sync.outcome.replaced = r == -EBUSY;
 	if (r)
 		return err_prefix(e, "guest %s", guest);
-	if (c->o.json) {
+	if (c->o.events.json) {
 		o = json_pack("{s:s,s:s,s:s,s:I}", "event", "result", "outcome", "there-already", "guest", guest, "point",
 			      (json_int_t)number);
 		json_text_print(o);
@@ -194,14 +194,14 @@ int replica_onward_end(struct replica_conf *c, int code)
 	struct err e;
 	int r = 0;
 
-	c->sync.durable |= c->sync.was_there;
-	if (c->sync.durable)
-		r = onward_begin(c->store, c->to, c->sync.number, &e);
-	else if (c->sync.replaced)
+	c->sync.outcome.durable |= c->sync.outcome.was_there;
+	if (c->sync.outcome.durable)
+		r = onward_begin(c->store, c->to, c->sync.outcome.number, &e);
+	else if (c->sync.outcome.replaced)
 		r = onward_set_replaced(c->store, true, &e);
 	if (r)
 		fprintf(stderr, "vmferry: %s\n", e.msg);
-	return c->sync.was_there ? 0 : code;
+	return c->sync.outcome.was_there ? 0 : code;
 }
 
 /* ---- its end ---- */
@@ -245,7 +245,7 @@ static int ask_before_removal(const struct replica_conf *c, const char *guest, b
 	struct err ignored;
 	int r = look_at_store(c, guest, &to, taken, e);
 
-	if (r || *taken || c->fenced)
+	if (r || *taken || c->once.fenced)
 		return r;
 	r = replica_check_not_taken(c, guest, &alone, e);
 	if (r == -EBUSY && !look_at_store(c, guest, &noted, taken, &ignored) && *taken)
@@ -286,7 +286,7 @@ int replica_onward_may_run(const struct replica_conf *c, const char *guest, stru
 	if (r)
 		return r;
 	r = to ? ask_now(c, guest, e) : 0;
-	if (!r || r == -EBUSY || c->further_fenced)
+	if (!r || r == -EBUSY || c->once.further_fenced)
 		return r == -EBUSY ? r : 0;
 	if (replaced)
 		return err_set(
@@ -316,7 +316,7 @@ static void print_answer(const struct replica_conf *c, const char *guest, const 
 {
 	json_t *o;
 
-	if (c->o.json) {
+	if (c->o.events.json) {
 		o = json_pack("{s:s,s:s,s:b,s:s*,s:b,s:s*}", "guest", guest, "asked", c->to, "taken_over", taken != NULL, "taken", taken,
 			      "settled", settled, "unknown", unknown);
 		json_text_print(o);

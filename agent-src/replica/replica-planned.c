@@ -31,7 +31,7 @@ static int make_last_point(const struct replica_conf *c, const char *guest)
 {
 	AUTO_FREE char *program = program_beside("vmferry");
 	char *argv[] = {program, (char *)"replica", (char *)"sync", (char *)guest, NULL};
-	const struct program_run run = {.argv = argv, .output = c->o.json ? NULL : pass_on, .error = pass_error};
+	const struct program_run run = {.argv = argv, .output = c->o.events.json ? NULL : pass_on, .error = pass_error};
 	int status;
 	struct err e;
 
@@ -60,8 +60,8 @@ int replica_planned(struct replica_conf *c, const char *guest)
 	c->sync.planned = true;
 	code = move_run(&c->o);
 	close(turn);
-	json_decref(c->sync.disks);
-	c->sync.disks = NULL;
+	json_decref(c->sync.outcome.disks);
+	c->sync.outcome.disks = NULL;
 	if (code == EXIT_REFUSED && !c->shuts_down)
 		fprintf(stderr,
 			"vmferry: a guest that cannot go to its replica as it runs can go there shut down, with nothing lost: vmferry replica failover %s "
@@ -69,7 +69,7 @@ int replica_planned(struct replica_conf *c, const char *guest)
 			guest);
 	if (code)
 		return code;
-	if (!c->o.json)
+	if (!c->o.events.json)
 		printf("\nThere, it runs on overlays of its newest point: vmferry replica failover %s --complete, given there, makes disks of its own "
 		       "of them.\n",
 		       guest);

@@ -137,7 +137,7 @@ static void take_old_disks(struct replica_conf *c, const char *guest, const stru
 		if (!is_in_use(flat))
 			image = image_instead(now, count, had, i);
 		if (!image) {
-			fprintf(c->o.json ? stderr : stdout,
+			fprintf(c->o.events.json ? stderr : stdout,
 				"no process has %s open: all of what took its place travels, unless --reuse PATH=%s says under which name the guest has "
 				"that disk now\n",
 				flat, json_text(one, "from"));
@@ -146,7 +146,7 @@ static void take_old_disks(struct replica_conf *c, const char *guest, const stru
 		free(pairs[i]);
 		pairs[i] = xasprintf("%s=%s", image, json_text(one, "from"));
 		left->at[left->count++] = pairs[i];
-		fprintf(c->o.json ? stderr : stdout,
+		fprintf(c->o.events.json ? stderr : stdout,
 			"what %s there, or a point of it, has of disk %s need not travel, if it is there still\n", json_text(one, "from"),
 			image);
 	}
@@ -175,7 +175,7 @@ static void leave_out_again(struct replica_conf *c, const char *guest, const str
 		free(pairs[i]);
 		pairs[i] = xasprintf("%s=empty", flat);
 		map->at[map->count++] = pairs[i];
-		fprintf(c->o.json ? stderr : stdout,
+		fprintf(c->o.events.json ? stderr : stdout,
 			"disk %s is left out of the replica still (vmferry replica set %s disk=%s=copy takes that back)\n", flat, guest,
 			flat);
 	}

@@ -210,7 +210,7 @@ int replica_run(struct replica_conf *c, int argc, char **argv)
 /* The trial may have been ended by somebody else before. */
 int replica_trial(struct replica_conf *c, const char *guest)
 {
-	double until = now_s() + c->for_s;
+	double until = now_s() + c->once.for_s;
 	int code;
 
 	hear_signals();

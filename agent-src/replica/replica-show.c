@@ -345,7 +345,7 @@ int replica_show_history(struct replica_conf *c, int argc, char **argv)
 		cells[i] = xstrdup(heads[i]);
 	for (i = 1; i < count; i++)
 		fill_entry(&cells[i * COLUMNS], json_array_get(all, i - 1));
-	if (c->o.json)
+	if (c->o.events.json)
 		json_text_print(all);
 	else if (count == 1)
 		fprintf(stderr, "no point of guest %s was made from here: at its primary vmferry replica history tells of them\n", argv[0]);
@@ -392,9 +392,9 @@ int replica_show(struct replica_conf *c, int argc, char **argv)
 
 	if (none) {
 		fprintf(stderr, "vmferry: this host has no replica of guest %s, nor is it the primary of one\n", argv[0]);
-	} else if (!json_array_size(all) && !c->o.json) {
+	} else if (!json_array_size(all) && !c->o.events.json) {
 		fputs("no guest is replicated from this host, and no replica is here (vmferry replica add begins one)\n", stderr);
-	} else if (c->o.json) {
+	} else if (c->o.events.json) {
 		if (argc)
 			add_history(c, all);
 		json_text_print(all);

@@ -183,7 +183,7 @@ static int check_throw_away(struct run *r, const struct replica_conf *c, const j
 	size_t n = 0;
 	int k = check_on_overlays(r, run, e);
 
-	if (k || run_pid_of(run) || !json_object_get(run, "pid") || c->lives_there)
+	if (k || run_pid_of(run) || !json_object_get(run, "pid") || c->once.lives_there)
 		return k;
 	for (; n < POINT_DISKS_MAX && point_disk(r->point, n); n++)
 		overlays[n] = run_overlay(r, n);
@@ -208,7 +208,7 @@ int replica_failover_cancel(struct replica_conf *c, const char *guest)
 
 	if (!k && !run)
 		k = err_set(&e, ENOENT, "guest %s does not run here from a point of its replica", guest);
-	if (!k && json_is_true(json_object_get(run, "came")) && !c->lives_there)
+	if (!k && json_is_true(json_object_get(run, "came")) && !c->once.lives_there)
 		k = err_set(
 			&e, EPERM,
 			"guest %s came here by a planned failover, and what it has written is here alone: it can stay (vmferry replica failover %s "

@@ -36,7 +36,7 @@ static void expect_printable(void)
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	static struct guest_disk disk = {.node = "d0", .real_path = "/srv/a.raw", .format = "raw"};
-	struct move_options opt = {.vm = "vm1", .dest.where = "host-b", .max_downtime_ms = 300, .carry.channels = 1};
+	struct move_options opt = {.vm = "vm1", .dest.where = "host-b", .stop.max_downtime_ms = 300, .carry.channels = 1};
 	FILE *out = stdout, *err_out = stderr;
 	struct transfer *t;
 	json_t *plan = json_loadb((const char *)p, n, 0, NULL);
@@ -46,17 +46,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		return -1;
 	if (transfer_new(&t, &opt, entry_for(&opt), &e))
 		abort();
-	t->plan = plan;
+	t->told.plan = plan;
 	t->src.guest = (struct guest){.name = xstrdup("vm1"), .machine = xstrdup("pc")};
 	json_array_append_new(t->files.described, json_pack("{s:s,s:s,s:i}", "path", "/k", "role", "kernel", "size", 1));
 	json_array_append_new(t->files.described, json_pack("{s:s}", "path", "/m"));
 	json_array_append_new(t->disks.described, json_pack("{s:i,s:i}", "mode", 420, "uid", 0));
 	disk_add(&t->disks, &disk);
-	t->description = json_pack("{s:O}", "files", t->files.described);
+	t->told.description = json_pack("{s:O}", "files", t->files.described);
 	t->life.report.json = n & 1;
 	terminal = open_memstream(&shown, &shown_bytes);
 	stdout = stderr = terminal;
-	if (!accept_check(t->plan, &e) && !parts_agree(&t->parts, t->plan, &t->src.obstacles, &e)) {
+	if (!accept_check(t->told.plan, &e) && !parts_agree(&t->parts, t->told.plan, &t->src.obstacles, &e)) {
 		tell_plan(t);
 		print_script(t, &e);
 	}

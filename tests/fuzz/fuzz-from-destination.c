@@ -73,7 +73,7 @@ static void expect_state(enum handoff_state was, const struct transfer *t)
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-	struct move_options opt = {.vm = "vm1", .dest.where = "host-b", .max_downtime_ms = 300, .carry.channels = 1};
+	struct move_options opt = {.vm = "vm1", .dest.where = "host-b", .stop.max_downtime_ms = 300, .carry.channels = 1};
 	static struct played f;
 	struct reader r = reader_of(p, n);
 	FILE *out = stdout, *err_out = stderr, *terminal;

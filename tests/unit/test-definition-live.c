@@ -36,8 +36,8 @@ static int setup(void **state)
 	memset(&attempt, 0, sizeof(attempt));
 	attempt.id[0] = 1;
 	r = r ? r : loop_new(&attempt.loop, 64, &err);
-	options.state_dir = xasprintf("%s/state", home.dir);
-	r = r ? r : attempt_begin(&attempt, options.state_dir, HO_SOURCE, begin, &err);
+	options.dirs.state = xasprintf("%s/state", home.dir);
+	r = r ? r : attempt_begin(&attempt, options.dirs.state, HO_SOURCE, begin, &err);
 	json_decref(begin);
 	home_starts_qemu();
 	home.is_defined = true;
@@ -58,7 +58,7 @@ static int teardown(void **state)
 	definition_end_job(&d);
 	journal_close(attempt.journal);
 	loop_free(attempt.loop);
-	free((char *)options.state_dir);
+	free((char *)options.dirs.state);
 	if (other) {
 		kill(other, SIGKILL);
 		waitpid(other, NULL, 0);
@@ -185,7 +185,7 @@ static void libvirt_that_waits_for_its_qemu_is_helped(void **state)
 static void nor_is_a_change_forgotten_while_it_waits(void **state)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
-	AUTO_FREE char *kept = xasprintf("%s/%s-src.definition", options.state_dir, attempt_id_format(attempt.id, id));
+	AUTO_FREE char *kept = xasprintf("%s/%s-src.definition", options.dirs.state, attempt_id_format(attempt.id, id));
 	json_t *own = json_pack("{s:s,s:s,s:s,s:b}", "name", "web", "uuid", HOME_UUID, "xml", "<domain/>", "autostart", 0);
 
 	(void)state;
@@ -324,7 +324,7 @@ static void it_stays_and_libvirt_that_forgot_it_knows_it_again(void **state)
 {
 	json_t *own = json_pack("{s:s,s:s,s:s,s:b}", "name", "web", "uuid", HOME_UUID, "xml", "<domain/>", "autostart", 1);
 	char id[2 * ATTEMPT_ID_LEN + 1];
-	AUTO_FREE char *kept = xasprintf("%s/%s-src.definition", options.state_dir, attempt_id_format(attempt.id, id));
+	AUTO_FREE char *kept = xasprintf("%s/%s-src.definition", options.dirs.state, attempt_id_format(attempt.id, id));
 
 	(void)state;
 	put(aside);

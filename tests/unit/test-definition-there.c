@@ -41,7 +41,7 @@ static int setup(void **state)
 	state_dir = xasprintf("%s/state", home.dir);
 	r = r ? r : attempt_begin(&attempt, state_dir, HO_DESTINATION, begin, &err);
 	json_decref(begin);
-	target = (struct target){.domain = &domain, .name = guest.name};
+	target = (struct target){.libvirt.domain = &domain, .name = guest.name};
 	disks = (struct disks){.state_dir = NULL};
 	d = (struct definition){.part = {&ops, &attempt}, .target = &target, .disks = &disks};
 	path = xasprintf("%s/kept", home.dir);
@@ -195,7 +195,7 @@ static void network_that_is_not_active_is_told(void **state)
 
 	(void)state;
 	plan.answer = network_stands_still;
-	target.domain = NULL;
+	target.libvirt.domain = NULL;
 	d.accept = json_pack("{s:[],s:[]}", "cautions", "networks");
 	assert_int_equal(lv_open(&v, ASK_MS, &err), 0);
 	fill_the_stack();
@@ -205,7 +205,7 @@ static void network_that_is_not_active_is_told(void **state)
 	assert_int_equal(json_array_size(json_object_get(d.accept, "cautions")), 1);
 	json_decref(d.accept);
 	d.accept = NULL;
-	target.domain = &domain;
+	target.libvirt.domain = &domain;
 }
 
 static void libvirt_is_not_asked_of_a_guest_that_is_not_here(void **state)

@@ -51,7 +51,7 @@ static int setup(void **state)
 	r = r ? r : loop_new(&attempt.loop, 64, &err);
 	conductor_init(&attempt.con, attempt.loop, NULL, NULL, nothing_fails);
 	home_starts_qemu();
-	target = (struct target){.uuid = (char *)HOME_UUID, .qemu = {.pid = home.qemu, .pidfd = -1}, .description = json_object()};
+	target = (struct target){.libvirt.uuid = (char *)HOME_UUID, .qemu = {.pid = home.qemu, .pidfd = -1}, .description = json_object()};
 	target.part.a = &attempt;
 	domain_init(&d, &target);
 	domain_restore(&d);
@@ -288,20 +288,20 @@ static void guest_on_its_way_elsewhere_does_not_stand(void **state)
 	home.state = LV_PAUSED;
 	for (i = 0; i < ARRAY_LEN(leaving); i++) {
 		home.reason = leaving[i];
-		assert_int_equal(target.run_state(&target), MIGRATED);
+		assert_int_equal(target.libvirt.run_state(&target), MIGRATED);
 	}
 	for (i = 0; i < ARRAY_LEN(staying); i++) {
 		home.reason = staying[i];
-		assert_int_equal(target.run_state(&target), STANDS);
+		assert_int_equal(target.libvirt.run_state(&target), STANDS);
 	}
 	home.reason = 0;
 	home.state = LV_RUNNING;
-	assert_int_equal(target.run_state(&target), RUNS);
+	assert_int_equal(target.libvirt.run_state(&target), RUNS);
 	assert_true(domain_has_heard(&d));
 	home_goes_away();
 	home_is_back();
-	assert_int_equal(target.run_state(&target), UNKNOWN); /* by the connection that is lost */
-	assert_int_equal(target.run_state(&target), RUNS);
+	assert_int_equal(target.libvirt.run_state(&target), UNKNOWN); /* by the connection that is lost */
+	assert_int_equal(target.libvirt.run_state(&target), RUNS);
 	assert_false(domain_has_heard(&d));
 }
 
@@ -342,7 +342,7 @@ static void libvirt_that_says_something_else_has_not_forgotten_it(void **state)
 	unsigned before;
 
 	(void)state;
-	assert_int_equal(target.run_state(&target), STANDS);
+	assert_int_equal(target.libvirt.run_state(&target), STANDS);
 	home_ends_qemu();
 	before = home.calls[LV_DOMAIN_LOOKUP_UUID];
 	refuse(LV_DOMAIN_LOOKUP_UUID, HOME_INTERNAL, 3);
@@ -359,7 +359,7 @@ static void definition_of_others_is_not_waited_for(void **state)
 	unsigned before;
 
 	(void)state;
-	assert_int_equal(target.run_state(&target), STANDS);
+	assert_int_equal(target.libvirt.run_state(&target), STANDS);
 	home.is_defined = true;
 	home_ends_qemu();
 	before = home.calls[LV_DOMAIN_LOOKUP_UUID];

@@ -40,7 +40,7 @@ static int set_up(void **state)
 	(void)state;
 	strcpy(dir, "/tmp/test-drain-looks-XXXXXX");
 	memset(&c, 0, sizeof(c));
-	c.o.state_dir = dir;
+	c.o.dirs.state = dir;
 	runs = "vm1";
 	return mkdtemp(dir) ? 0 : -1;
 }

@@ -35,7 +35,7 @@ static int setup(void **state)
 	memset(&t, 0, sizeof(t));
 	home.monitor = "{\"return\": {\"status\": \"postmigrate\", \"running\": false}}";
 	snprintf(state_dir, sizeof(state_dir), "%s/state", home.dir);
-	options.state_dir = state_dir;
+	options.dirs.state = state_dir;
 	t.a.id[0] = 1;
 	t.opt = &options;
 	t.recipe = &recipe;

@@ -42,7 +42,7 @@ static json_t *answer(const char *command, const json_t *args)
 
 static struct guest_disk guest[2] = {{.node = (char *)"d0", .virtual_size = MIB}, {.node = (char *)"d1", .virtual_size = MIB}};
 static struct disk disk[2] = {{.guest = &guest[0], .object = 1}, {.guest = &guest[1], .object = 2}};
-static struct replica_sync replica = {.pair = PAIR, .number = 5};
+static struct replica_sync replica = {.pair = PAIR, .outcome.number = 5};
 static struct source source;
 static struct attempt attempt;
 static struct disks disks;

@@ -54,7 +54,7 @@ static const char *needs(const struct ram_hold *h)
 
 static struct ram_hold chosen(const char *capabilities)
 {
-	const struct move_options o = {.hold = is_to_hold};
+	const struct move_options o = {.stop.hold = is_to_hold};
 	struct source s = {.qmp = q, .opt = &o, .run.paused = is_paused};
 	struct ram_hold h;
 	json_t *settings = json_pack("{s:o,s:o}", "capabilities", json_loads(capabilities, 0, NULL), "parameters",

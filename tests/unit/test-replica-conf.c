@@ -56,12 +56,12 @@ static void the_command_line_has_the_last_word(void **state)
 	load(&c,
 	     "max-downtime 5000\nbwlimit 1M\nmap-net n0=bridge:br0\nmap-net n1=none\nstart-alone no\nfreeze\ndisk d0=empty\ndisk d1=empty\n",
 	     words);
-	assert_int_equal(c.o.max_downtime_ms, 50);
+	assert_int_equal(c.o.stop.max_downtime_ms, 50);
 	assert_int_equal(c.o.carry.bwlimit, 2 * MIB);
 	assert_int_equal(c.every_s, 30);
 	assert_string_equal(c.keep, "9");
 	assert_string_equal(c.start_alone, "yes");
-	assert_true(c.plans && c.freezes);
+	assert_true(c.once.plans && c.freezes);
 	assert_string_equal(c.to, "host-b");
 	assert_int_equal(c.term, 3);
 	assert_int_equal(c.o.map_net.count, 3); /* the last word about a card counts */
@@ -77,7 +77,7 @@ static void settings_count_where_nothing_is_said(void **state)
 
 	(void)state;
 	load(&c, "max-downtime 5000\nmap-net n0=bridge:br0\n", words);
-	assert_int_equal(c.o.max_downtime_ms, 5000);
+	assert_int_equal(c.o.stop.max_downtime_ms, 5000);
 	assert_int_equal(c.every_s, 600);
 	assert_int_equal(c.o.map_net.count, 1);
 	replica_conf_fini(&c);

@@ -42,13 +42,13 @@ static int set_up(void **state)
 	if (!mkdtemp(dir))
 		return -1;
 	snprintf(disk, sizeof(disk), "%s/disk", dir);
-	options.state_dir = dir;
+	options.dirs.state = dir;
 	t.a.id[0] = 1;
 	t.opt = &options;
 	r = loop_new(&t.a.loop, 64, &e);
 	conductor_init(&t.a.con, t.a.loop, NULL, NULL, nothing_fails);
 	source_init(&t.src, &t.a, &options, NULL);
-	t.aside.part.a = &t.a;
+	t.around.aside.part.a = &t.a;
 	r = r ? r : attempt_begin(&t.a, dir, HO_SOURCE, begin, &e);
 	json_decref(begin);
 	json_decref(t.src.disk_paths);

@@ -25,7 +25,7 @@ static int setup(void **state)
 	opt = (struct move_options){.revert_within_s = 60};
 	memset(&t, 0, sizeof(t));
 	t.opt = &opt;
-	t.plan = json_pack("{s:b}", "revertible", 1);
+	t.told.plan = json_pack("{s:b}", "revertible", 1);
 	t.src.disk_paths = json_pack("[s]", file);
 	return 0;
 }
@@ -33,7 +33,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	json_decref(t.plan);
+	json_decref(t.told.plan);
 	json_decref(t.src.disk_paths);
 	return 0;
 }
@@ -42,7 +42,7 @@ static void both_sides_must_be_able_to(void **state)
 {
 	(void)state;
 	assert_int_equal(revert_agreed(&t, &e), 0);
-	json_object_del(t.plan, "revertible"); /* an older destination says nothing of it, and would go on with the guest for good */
+	json_object_del(t.told.plan, "revertible"); /* an older destination says nothing of it, and would go on with the guest for good */
 	assert_int_equal(revert_agreed(&t, &e), -ENOTSUP);
 	assert_non_null(strstr(e.msg, "gives no guest back"));
 	opt.revert_within_s = 0;
@@ -83,7 +83,7 @@ static int setup_with_ended_qemu(void **state)
 	t.a.handoff.revertible = true;
 	t.a.handoff.peer = HO_DST_STARTED;
 	t.a.ops = &live_cutover;
-	t.aside.part.a = &t.a;
+	t.around.aside.part.a = &t.a;
 	t.a.dead = t.revert.open = true;
 	return r;
 }

@@ -69,9 +69,9 @@ static int setup(void **state)
 	t.src.qmp = q;
 	t.src.traits = (struct traits){.guest_runs = true, .boots_after = true};
 	t.src.guest.name = xstrdup("vm1");
-	unit_init(&t.unit, &t.src);
-	aside_init(&t.aside, &t.src, &t.unit);
-	power_init(&t.power, &t.src);
+	unit_init(&t.around.unit, &t.src);
+	aside_init(&t.around.aside, &t.src, &t.around.unit);
+	power_init(&t.around.power, &t.src);
 	r = attempt_begin(&t.a, dir, HO_SOURCE, begin, &e);
 	json_decref(begin);
 	return r;
@@ -82,7 +82,7 @@ static int teardown(void **state)
 	AUTO_FREE char *rm = xasprintf("rm -rf '%s'", dir);
 
 	(void)state;
-	guest_scripts_fini(&t.aside.scripts);
+	guest_scripts_fini(&t.around.aside.scripts);
 	journal_close(t.a.journal);
 	json_decref(t.src.disk_paths);
 	json_decref(t.src.shared_paths);
@@ -141,9 +141,9 @@ static void a_script_of_ours_has_lost_its_name_when_it_is_told(void **state)
 	AUTO_FREE char *aside = xasprintf("%s.moved-01000000", script);
 
 	(void)state;
-	t.aside.scripts.list = xcalloc(1, sizeof(*t.aside.scripts.list));
-	t.aside.scripts.count = 1;
-	t.aside.scripts.list[0] = (struct guest_script){.path = xstrdup(script), .plain = true, .ours = true};
+	t.around.aside.scripts.list = xcalloc(1, sizeof(*t.around.aside.scripts.list));
+	t.around.aside.scripts.count = 1;
+	t.around.aside.scripts.list[0] = (struct guest_script){.path = xstrdup(script), .plain = true, .ours = true};
 	if (enter())
 		fail_msg("%s", e.msg);
 	assert_int_equal(access(script, F_OK), -1);
@@ -156,24 +156,24 @@ static int heard(const char *name)
 {
 	struct event ev = {.kind = EVENT_QMP, .name = (char *)(uintptr_t)name, .at_ns = 7};
 
-	return t.power.part.ops->event(&t.power.part, &ev, &e);
+	return t.around.power.part.ops->event(&t.around.power.part, &ev, &e);
 }
 
 static void it_is_off_when_its_shutdown_stops_it(void **state)
 {
 	(void)state;
 	assert_int_equal(heard("SHUTDOWN"), 0);
-	assert_false(t.power.off);
+	assert_false(t.around.power.off);
 	assert_int_equal(heard("STOP"), 0);
-	assert_true(t.power.off);
-	assert_int_equal(t.power.off_ns, 7);
+	assert_true(t.around.power.off);
+	assert_int_equal(t.around.power.off_ns, 7);
 }
 
 static void somebody_elses_stop_is_no_shutdown(void **state)
 {
 	(void)state;
 	assert_int_equal(heard("STOP"), PART_NOT_MINE);
-	assert_false(t.power.off);
+	assert_false(t.around.power.off);
 }
 
 /* The guest was off, and another client has started it again: it writes to its disks, and is only paused. */
@@ -183,9 +183,9 @@ static void nor_is_it_after_an_earlier_one(void **state)
 	heard("SHUTDOWN");
 	heard("STOP");
 	assert_int_equal(heard("RESUME"), PART_NOT_MINE);
-	assert_false(t.power.off);
+	assert_false(t.around.power.off);
 	assert_int_equal(heard("STOP"), PART_NOT_MINE);
-	assert_false(t.power.off);
+	assert_false(t.around.power.off);
 }
 
 /* ---- stopped ---- */
@@ -228,11 +228,11 @@ static void whom_somebody_has_paused_stays_so_when_it_is_taken_back(void **state
 {
 	(void)state;
 	qemu.status = "paused";
-	assert_int_equal(power_take_back(&t.power, &e), -ECANCELED);
+	assert_int_equal(power_take_back(&t.around.power, &e), -ECANCELED);
 	assert_non_null(strstr(e.msg, "stopped at the source by another client"));
 	assert_int_equal(qemu.conts, 0);
 	t.src.run.paused = true; /* the stop was heard in time */
-	assert_int_equal(power_take_back(&t.power, &e), 0);
+	assert_int_equal(power_take_back(&t.around.power, &e), 0);
 	assert_int_equal(qemu.conts, 0);
 }
 
@@ -241,7 +241,7 @@ static void whom_we_have_stopped_goes_on(void **state)
 	(void)state;
 	qemu.status = "paused";
 	t.src.run.stopped = true;
-	assert_int_equal(power_take_back(&t.power, &e), 0);
+	assert_int_equal(power_take_back(&t.around.power, &e), 0);
 	assert_int_equal(qemu.conts, 1);
 	assert_int_equal(qemu.resets, 0);
 }
@@ -249,9 +249,9 @@ static void whom_we_have_stopped_goes_on(void **state)
 static void who_was_told_to_shut_down_boots_again(void **state)
 {
 	(void)state;
-	assert_int_equal(power_is_wanted(&t.power, &e), 0);
+	assert_int_equal(power_is_wanted(&t.around.power, &e), 0);
 	qemu.status = "shutdown";
-	assert_int_equal(power_take_back(&t.power, &e), 0);
+	assert_int_equal(power_take_back(&t.around.power, &e), 0);
 	assert_int_equal(qemu.resets, 1);
 	assert_int_equal(qemu.conts, 1);
 	assert_false(is_asked());
@@ -261,9 +261,9 @@ static void who_has_shut_down_by_itself_stays_off(void **state)
 {
 	(void)state;
 	qemu.status = "shutdown";
-	assert_int_equal(power_take_back(&t.power, &e), 0);
+	assert_int_equal(power_take_back(&t.around.power, &e), 0);
 	assert_int_equal(qemu.resets + qemu.conts, 0);
-	assert_true(t.power.by_itself);
+	assert_true(t.around.power.by_itself);
 }
 
 int main(void)

@@ -134,7 +134,7 @@ enum converge_verdict __wrap_converge_step(struct converge *c, const struct conv
 		return CONVERGE_GO_ON;
 	}
 	copying = copying == FITS ? FITS_NO_LONGER : copying == COPIES && is_copied(moving) ? FITS : copying;
-	c->predicted_ms = c->dry_ms = copying == FITS_NO_LONGER ? 10 * moving->opt->max_downtime_ms : 1;
+	c->predicted_ms = c->dry_ms = copying == FITS_NO_LONGER ? 10 * moving->opt->stop.max_downtime_ms : 1;
 	return copying == FITS ? CONVERGE_SWITCH : CONVERGE_GO_ON;
 }
 
@@ -227,10 +227,10 @@ static struct move_options options(void)
 				     .how = both->how == COLD	? HOW_COLD
 					    : both->how == WARM ? HOW_WARM
 								: HOW_LIVE,
-				     .max_downtime_ms = 300,
+				     .stop.max_downtime_ms = 300,
 				     .carry.channels = 1,
-				     .state_dir = both->state[SOURCE],
-				     .runtime_dir = both->runtime[SOURCE],
+				     .dirs.state = both->state[SOURCE],
+				     .dirs.runtime = both->runtime[SOURCE],
 				     .dest = {.where = "there"}};
 }
 
@@ -254,7 +254,7 @@ static int begin_journal(struct transfer *t, struct err *e)
 
 	source_describe_for_journal(&t->src, begin);
 	ram_describe_for_journal(&t->ram, begin);
-	r = attempt_begin(&t->a, t->opt->state_dir, HO_SOURCE, begin, e);
+	r = attempt_begin(&t->a, t->opt->dirs.state, HO_SOURCE, begin, e);
 	json_decref(begin);
 	if (!r)
 		r = attempt_own(&t->a, "settings", json_pack("{s:[],s:{}}", "capabilities", "parameters"), e);
@@ -332,15 +332,15 @@ static int begin_warm(struct transfer *t, struct err *e)
 	if (!r)
 		r = guest_watch_begin(&t->src.watch, &t->src.guest, t->src.qmp, e);
 	warm_describe_for_journal(t, begin);
-	r = r ? r : attempt_begin(&t->a, t->opt->state_dir, HO_SOURCE, begin, e);
+	r = r ? r : attempt_begin(&t->a, t->opt->dirs.state, HO_SOURCE, begin, e);
 	json_decref(begin);
 	r = r ? r : attempt_own(&t->a, "shutdown-action", json_pack("{s:s,s:s}", "shutdown", "poweroff", "reboot", "reset"), e);
-	r = r ? r : power_is_wanted(&t->power, e);
+	r = r ? r : power_is_wanted(&t->around.power, e);
 	r = r ? r : reach_destination(t, &link, e);
 	if (r)
 		return r;
-	t->power.shuts_down = t->power.off = true;
-	t->power.off_ns = now_ns();
+	t->around.power.shuts_down = t->around.power.off = true;
+	t->around.power.off_ns = now_ns();
 	attempt_connect(&t->a, link, &t->data.shared.pacer);
 	moving = t;
 	t->blackout.stopped = true;
@@ -360,9 +360,9 @@ static int begin_cold(struct transfer *t, struct err *e)
 
 	memcpy(t->a.id, both->attempt, sizeof(t->a.id));
 	t->src.guest.name = xstrdup("guest");
-	t->aside.script = xstrdup(both->script[SOURCE]);
+	t->around.aside.script = xstrdup(both->script[SOURCE]);
 	cold_describe_for_journal(t, begin);
-	r = attempt_begin(&t->a, t->opt->state_dir, HO_SOURCE, begin, e);
+	r = attempt_begin(&t->a, t->opt->dirs.state, HO_SOURCE, begin, e);
 	json_decref(begin);
 	r = r ? r : reach_destination(t, &link, e);
 	if (r)
