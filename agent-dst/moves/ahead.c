@@ -1,5 +1,5 @@
 /* ahead.c: the disks of a guest that stays where it is: they arrive as those of one that boots here, and are kept. No QEMU of its own is started. */
-#include "transfer.h"
+#include "arriving-transfer.h"
 
 #include <errno.h>
 

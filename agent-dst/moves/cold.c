@@ -3,7 +3,7 @@
  * guest that runs; "its QEMU is alive" means here that its files are those that were made, and "cont" that it may be started: by its
  * script, which gets its name then.
  */
-#include "transfer.h"
+#include "arriving-transfer.h"
 #include "log.h"
 #include "util.h"
 

@@ -1,5 +1,5 @@
 /* copy.c: what arrives, until every digest is equal; then the recipe finishes it, until all that a guest needs is here. */
-#include "transfer.h"
+#include "arriving-transfer.h"
 #include "host-load.h"
 #include "json-message.h"
 #include "process.h"

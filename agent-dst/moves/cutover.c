@@ -2,7 +2,7 @@
  * cutover.c: who has the guest, and when that changes: carries out what the hand-off machine decides at the destination, in this life or a
  * later one.
  */
-#include "transfer.h"
+#include "arriving-transfer.h"
 #include "exit-code.h"
 #include "json-message.h"
 #include "json-text.h"

@@ -1,5 +1,5 @@
 /* events.c: events that mean the same in every stage of a move. */
-#include "transfer.h"
+#include "arriving-transfer.h"
 #include "exit-code.h"
 #include "log.h"
 #include "process.h"

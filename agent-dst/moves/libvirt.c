@@ -3,7 +3,7 @@
  * Images that only a QEMU can write are written by one that helps, while libvirt's has them open and inactive, as it has on storage that two hosts
  * share.
  */
-#include "transfer.h"
+#include "arriving-transfer.h"
 #include "fault.h"
 #include "log.h"
 #include "process.h"

@@ -1,5 +1,5 @@
 /* live.c: a guest that runs, or is paused, with its memory: a QEMU waits for it, is filled, and loads the device state at the end. */
-#include "transfer.h"
+#include "arriving-transfer.h"
 #include "taken-over.h"
 
 bool live_can_run(const struct transfer *t)

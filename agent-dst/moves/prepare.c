@@ -5,7 +5,7 @@
  * this life of the agent or a later one. What cannot be removed stays in the journal, is told, and is tried again when an agent next
  * starts here.
  */
-#include "transfer.h"
+#include "arriving-transfer.h"
 #include "confine.h"
 #include "fault.h"
 #include "hex.h"

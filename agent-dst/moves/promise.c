@@ -6,7 +6,7 @@
 #include "memory-room.h"
 #include "promised.h"
 #include "room.h"
-#include "transfer.h"
+#include "arriving-transfer.h"
 #include "util.h"
 
 #include <string.h>

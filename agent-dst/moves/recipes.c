@@ -1,5 +1,5 @@
 /* recipes.c: the kinds of transfer: a row each. */
-#include "transfer.h"
+#include "arriving-transfer.h"
 #include "util.h"
 
 #include <errno.h>

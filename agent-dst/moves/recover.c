@@ -1,5 +1,5 @@
 /* recover.c: an attempt whose agent died: taken up by the next, from its journal. */
-#include "transfer.h"
+#include "arriving-transfer.h"
 #include "exit-code.h"
 #include "json-text.h"
 #include "log.h"

@@ -7,7 +7,7 @@
 #include "promised.h"
 #include "room.h"
 #include "tap.h"
-#include "transfer.h"
+#include "arriving-transfer.h"
 #include "util.h"
 
 #include <errno.h>

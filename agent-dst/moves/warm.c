@@ -4,7 +4,7 @@
  * written through one that helps. Its own is then started as it will run, but for the first instruction, before anything is
  * promised. From there on it is the hand-off of a live move.
  */
-#include "transfer.h"
+#include "arriving-transfer.h"
 #include "taken-over.h"
 
 /* True if the guest can be started here: by its QEMU once that is launched, and before that unless the agent was restarted. */

@@ -5,7 +5,7 @@
 #ifndef VMFERRY_ARRIVED_H
 #define VMFERRY_ARRIVED_H
 
-#include "disks.h"
+#include "arriving-disks.h"
 
 struct arrived {
 	struct part part;

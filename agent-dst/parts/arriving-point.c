@@ -1,6 +1,6 @@
 /* arriving-point.c: see arriving-point.h. */
 #include "arriving-point.h"
-#include "data-plane.h"
+#include "arriving-data.h"
 #include "durable-file.h"
 #include "fault.h"
 #include "json-message.h"

@@ -12,7 +12,7 @@
 #ifndef VMFERRY_DST_ARRIVING_POINT_H
 #define VMFERRY_DST_ARRIVING_POINT_H
 
-#include "disks.h"
+#include "arriving-disks.h"
 #include "points.h"
 
 struct data_plane;

@@ -10,7 +10,7 @@
 #ifndef VMFERRY_BITMAPS_H
 #define VMFERRY_BITMAPS_H
 
-#include "disks.h"
+#include "arriving-disks.h"
 
 /* described: of that disk in DESCRIBE; NULL: none. -EPROTO. */
 int bitmaps_plan(struct arriving_disk *d, const json_t *described, struct err *e);

@@ -2,7 +2,7 @@
 #ifndef VMFERRY_DST_DEFINITION_PLAN_H
 #define VMFERRY_DST_DEFINITION_PLAN_H
 
-#include "definition.h"
+#include "arriving-definition.h"
 
 #define DEFINITION "definition" /* member of PREPARE's, and journal entry: the file that keeps it */
 

@@ -1,6 +1,6 @@
 /* disks-by-word.c: disks that both hosts see by the user's word, behind a network or block devices: each QEMU reaches them as the command
  * line says, and nothing of ours looks inside. */
-#include "disks-private.h"
+#include "arriving-disks-private.h"
 #include "json-text.h"
 
 #include <errno.h>

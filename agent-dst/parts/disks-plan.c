@@ -3,7 +3,7 @@
 #include "bitmaps.h"
 #include "block-device.h"
 #include "disk-device.h"
-#include "disks-private.h"
+#include "arriving-disks-private.h"
 #include "disks-space.h"
 #include "fault.h"
 #include "image-create.h"

@@ -1,6 +1,6 @@
 /* disks-recorded.c: questions about the disks that the attempt's journal, and its notes, name: are they still here, under their names, nobody else's,
  * and unwritten? A later life asks them, too, so they need no more than that. */
-#include "disks-private.h"
+#include "arriving-disks-private.h"
 #include "disk-device.h"
 #include "image-mark.h"
 #include "json-text.h"

@@ -2,7 +2,7 @@
 #ifndef VMFERRY_DISKS_SPACE_H
 #define VMFERRY_DISKS_SPACE_H
 
-#include "files.h"
+#include "arriving-files.h"
 
 /* Compares the room of each file system with what disks and files need there together, and adds what is missing to the obstacles of the
  * plan. */

@@ -5,8 +5,8 @@
 #ifndef VMFERRY_LINE_H
 #define VMFERRY_LINE_H
 
-#include "files.h"
-#include "tpm.h"
+#include "arriving-files.h"
+#include "arriving-tpm.h"
 
 struct line {
 	struct part part;

@@ -5,7 +5,7 @@
 #ifndef VMFERRY_DST_OUTAGE_H
 #define VMFERRY_DST_OUTAGE_H
 
-#include "data-plane.h"
+#include "arriving-data.h"
 
 /* The longest wait for a connection. */
 #define OUTAGE_MS_MAX (24 * 3600 * 1000)

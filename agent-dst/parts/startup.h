@@ -3,8 +3,8 @@
 #ifndef VMFERRY_STARTUP_H
 #define VMFERRY_STARTUP_H
 
-#include "disks.h"
-#include "tpm.h"
+#include "arriving-disks.h"
+#include "arriving-tpm.h"
 
 struct startup {
 	struct part part;

@@ -4,7 +4,7 @@
 #include "exit-code.h"
 #include "journal.h"
 #include "log.h"
-#include "move.h"
+#include "arriving-move.h"
 #include "paths.h"
 #include "util.h"
 

@@ -2,7 +2,7 @@
 #include "serve.h"
 #include "fault.h"
 #include "log.h"
-#include "move.h"
+#include "arriving-move.h"
 #include "output.h"
 #include "program.h"
 #include "net.h"

@@ -4,7 +4,7 @@
 #include "first-start.h"
 #include "guest-agent.h"
 #include "json-text.h"
-#include "made.h"
+#include "made-files.h"
 #include "own-file.h"
 #include "process.h"
 #include "qemu-discover.h"

@@ -18,7 +18,7 @@
 #include "host-qemu.h"
 #include "locked-images.h"
 #include "life.h"
-#include "made.h"
+#include "made-files.h"
 #include "qcow2-header.h"
 #include "space.h"
 #include "spool.h"

@@ -7,7 +7,7 @@
 #include "import-turn.h"
 #include "import-bundle.h"
 #include "line-trust.h"
-#include "made.h"
+#include "made-files.h"
 #include "qemu-args.h"
 #include "spool.h"
 

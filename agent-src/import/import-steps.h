@@ -4,7 +4,7 @@
 #define VMFERRY_IMPORT_STEPS_H
 
 #include "import.h"
-#include "made.h"
+#include "made-files.h"
 #include "start-script.h"
 
 /* ctx: the import's own. */

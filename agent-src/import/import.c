@@ -11,7 +11,7 @@
 #include "import-steps.h"
 #include "import-turn.h"
 #include "life.h"
-#include "made.h"
+#include "made-files.h"
 #include "open-regular.h"
 #include "place.h"
 #include "qemu-args.h"

@@ -1,7 +1,7 @@
 /*
  * fuzz-describe.c: libFuzzer on what a source describes: JSON to a plan, or to a refusal. The QEMU that would be asked is none.
  */
-#include "../../agent-dst/moves/transfer.h"
+#include "../../agent-dst/moves/arriving-transfer.h"
 #include "../../agent-dst/launch/preflight.h"
 #include "afterwards.h"
 #include "seed.h"

@@ -4,7 +4,7 @@
  *
  * The first byte says whether the move has begun: without, HANDOFF asks for the journal of an earlier life, of which there is none.
  */
-#include "../../agent-dst/moves/transfer.h"
+#include "../../agent-dst/moves/arriving-transfer.h"
 #include "frames.h"
 #include "log.h"
 #include "process.h"

@@ -5,7 +5,7 @@
  * bits: PREPARE, FILE_DATA, FILE_END; 0x80: as it stands, without the attempt's id in front of a PREPARE), u16 length and so many
  * bytes, until one is refused. A file that is here is what the source said it is; and whatever has been made is gone when it is undone.
  */
-#include "../../agent-dst/moves/transfer.h"
+#include "../../agent-dst/moves/arriving-transfer.h"
 #include "json-message.h"
 #include "log.h"
 #include "seed.h"

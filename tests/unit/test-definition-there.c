@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "../../agent-dst/parts/definition.c" /* the source's has functions of these names */
+#include "../../agent-dst/parts/arriving-definition.c" /* the source's has functions of these names */
 #include "../../agent-dst/parts/definition-plan.c"
 
 #include "../../agent-dst/parts/domain.h"

@@ -1,5 +1,5 @@
 /* test-turn.c: from ACCEPT to PREPARE a move to this host holds its turn for a while, not for ever; the destination agent's. */
-#include "../../agent-dst/moves/turn.h"
+#include "../../agent-dst/moves/arriving-turn.h"
 #include "util.h"
 
 #include <errno.h>

@@ -3,6 +3,7 @@
 # that it offers are taken. The man pages can be built where scdoc is. README and pages name commands and options that there are, and
 # places that there are.
 # takes: 15
+# timeout: 400
 # tier: gate
 set -euo pipefail
 TOP=$(cd "$(dirname "$0")/../../.." && pwd)

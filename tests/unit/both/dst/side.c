@@ -1,5 +1,5 @@
 /* side.c: the destination agent from the end of the copy on, for test-both-conductors, where its names begin with dst_. */
-#include "transfer.h"
+#include "arriving-transfer.h"
 #include "ram-feed.h"
 #include "util.h"
 

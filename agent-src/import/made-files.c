@@ -1,5 +1,5 @@
-/* made.c: see made.h. */
-#include "made.h"
+/* made-files.c: see made-files.h. */
+#include "made-files.h"
 #include "draft.h"
 #include "durable-file.h"
 #include "fault.h"

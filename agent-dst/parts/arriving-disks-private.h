@@ -1,9 +1,9 @@
-/* disks-private.h: between the files of the disks: disks.c, disks-plan.c (before anything is touched), disks-by-word.c and
+/* arriving-disks-private.h: between the files of the disks: disks.c, disks-plan.c (before anything is touched), disks-by-word.c and
  * disks-recorded.c. */
-#ifndef VMFERRY_DST_DISKS_PRIVATE_H
-#define VMFERRY_DST_DISKS_PRIVATE_H
+#ifndef VMFERRY_ARRIVING_DISKS_PRIVATE_H
+#define VMFERRY_ARRIVING_DISKS_PRIVATE_H
 
-#include "disks.h"
+#include "arriving-disks.h"
 #include "util.h"
 
 static inline struct disks *disks_of(struct part *p)

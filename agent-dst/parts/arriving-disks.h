@@ -1,6 +1,6 @@
-/* disks.h: the disks that arrive: where each goes, its empty image, and how the data channels write to it. */
-#ifndef VMFERRY_DST_DISKS_H
-#define VMFERRY_DST_DISKS_H
+/* arriving-disks.h: the disks that arrive: where each goes, its empty image, and how the data channels write to it. */
+#ifndef VMFERRY_ARRIVING_DISKS_H
+#define VMFERRY_ARRIVING_DISKS_H
 
 #include "alike-images.h"
 #include "data-receive.h"

@@ -1,12 +1,12 @@
-/* turn.c: see turn.h. */
-#include "turn.h"
+/* arriving-turn.c: see arriving-turn.h. */
+#include "arriving-turn.h"
 #include "fault.h"
 #include "host-settings.h"
 #include "json-message.h"
 #include "json-text.h"
 #include "log.h"
 #include "promise.h"
-#include "transfer.h"
+#include "arriving-transfer.h"
 #include "util.h"
 
 #include <errno.h>

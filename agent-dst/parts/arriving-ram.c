@@ -1,5 +1,5 @@
-/* ram.c: see ram.h. */
-#include "ram.h"
+/* arriving-ram.c: see arriving-ram.h. */
+#include "arriving-ram.h"
 #include "be.h"
 #include "json-text.h"
 #include "log.h"

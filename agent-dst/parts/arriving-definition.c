@@ -1,5 +1,5 @@
-/* definition.c: see definition.h. */
-#include "definition.h"
+/* arriving-definition.c: see arriving-definition.h. */
+#include "arriving-definition.h"
 #include "arrived.h"
 #include "definition-plan.h"
 #include "fault.h"

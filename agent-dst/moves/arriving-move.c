@@ -1,5 +1,5 @@
-/* move.c: the destination's table of stages, its one failure path, and the life of a transfer. See move.h. */
-#include "transfer.h"
+/* arriving-move.c: the destination's table of stages, its one failure path, and the life of a transfer. See arriving-move.h. */
+#include "arriving-transfer.h"
 #include "exit-code.h"
 #include "fault.h"
 #include "host-state.h"

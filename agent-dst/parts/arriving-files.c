@@ -1,5 +1,5 @@
-/* files.c: see files.h. */
-#include "files.h"
+/* arriving-files.c: see arriving-files.h. */
+#include "arriving-files.h"
 #include "file-digest.h"
 #include "firmware-here.h"
 #include "json-text.h"

@@ -1,11 +1,11 @@
 /*
- * definition.h: the definition of a libvirt guest that comes shut down, as a part of its move: looked at with this host's libvirt, kept in
+ * arriving-definition.h: the definition of a libvirt guest that comes shut down, as a part of its move: looked at with this host's libvirt, kept in
  * a file that the journal owns, and defined with its snapshots and its autostart when the guest may start here.
  */
-#ifndef VMFERRY_DST_DEFINITION_H
-#define VMFERRY_DST_DEFINITION_H
+#ifndef VMFERRY_ARRIVING_DEFINITION_H
+#define VMFERRY_ARRIVING_DEFINITION_H
 
-#include "disks.h"
+#include "arriving-disks.h"
 #include "handoff.h"
 #include "libvirt-rpc.h"
 #include "target.h"

@@ -1,7 +1,7 @@
-/* made.h: files that an import makes: hidden until all are complete, and removed if it fails. A hidden file is locked while its process
+/* made-files.h: files that an import makes: hidden until all are complete, and removed if it fails. A hidden file is locked while its process
  * lives, and marked (an extended attribute); leftovers of a killed process are removed by the next one with the same name. */
-#ifndef VMFERRY_IMPORT_MADE_H
-#define VMFERRY_IMPORT_MADE_H
+#ifndef VMFERRY_MADE_FILES_H
+#define VMFERRY_MADE_FILES_H
 
 #include "err.h"
 #include "journal.h"

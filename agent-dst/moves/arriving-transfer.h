@@ -1,5 +1,5 @@
 /*
- * transfer.h: one move as the destination sees it: an attempt, its parts, and what the stages share. Private to this folder.
+ * arriving-transfer.h: one move as the destination sees it: an attempt, its parts, and what the stages share. Private to this folder.
  *
  *   connect · preflight · prepare · copy · switchover · commit · release     (the same names as at the source)
  *
@@ -9,23 +9,23 @@
  * loaded (switchover). From PREPARED on only the hand-off machine decides (commit), and at the end we remove what is
  * ours (release). Whatever goes wrong ends in fail().
  */
-#ifndef VMFERRY_DST_TRANSFER_H
-#define VMFERRY_DST_TRANSFER_H
+#ifndef VMFERRY_ARRIVING_TRANSFER_H
+#define VMFERRY_ARRIVING_TRANSFER_H
 
 #include "arrived.h"
 #include "arriving-point.h"
 #include "attempt.h"
 #include "bitmaps.h"
-#include "data-plane.h"
-#include "definition.h"
+#include "arriving-data.h"
+#include "arriving-definition.h"
 #include "domain.h"
 #include "line.h"
-#include "move.h"
+#include "arriving-move.h"
 #include "outage.h"
-#include "ram.h"
+#include "arriving-ram.h"
 #include "startup.h"
-#include "tpm.h"
-#include "turn.h"
+#include "arriving-tpm.h"
+#include "arriving-turn.h"
 #include "would-start.h"
 
 #define LEFTOVERS_MAX 20 /* number of leftovers that are reported */
@@ -165,7 +165,7 @@ int transfer_restore_from_others(struct transfer *t, const char *journal_path, u
 int common_event(void *ctx, const struct event *ev, struct err *e);
 int qemu_gone(struct transfer *t, struct err *e);
 
-/* move.c: its life */
+/* arriving-move.c: its life */
 int transfer_new(struct transfer **out, const struct move_config *cfg, struct err *e);
 void transfer_free(struct transfer *t);
 

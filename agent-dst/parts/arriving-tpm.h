@@ -1,10 +1,10 @@
 /*
- * tpm.h: the guest's TPM, where a swtpm emulates it: one of its own here, with an empty directory, which listens before the guest's QEMU is
+ * arriving-tpm.h: the guest's TPM, where a swtpm emulates it: one of its own here, with an empty directory, which listens before the guest's QEMU is
  * started. That QEMU fills it with what the source's held, as it loads a device's state; of a guest that boots here, or is shut down, what
  * the source's keeps arrives as a file. It ends with its QEMU, and its directory is the guest's, as its disks are.
  */
-#ifndef VMFERRY_DST_TPM_H
-#define VMFERRY_DST_TPM_H
+#ifndef VMFERRY_ARRIVING_TPM_H
+#define VMFERRY_ARRIVING_TPM_H
 
 #include "swtpm-args.h"
 #include "target.h"

@@ -1,11 +1,11 @@
 /*
- * files.h: the host files that a guest only reads and QEMU needs here when it starts: kernel, firmware, media. Each is
+ * arriving-files.h: the host files that a guest only reads and QEMU needs here when it starts: kernel, firmware, media. Each is
  * here already with the same content, or is received over the control channel before QEMU is started.
  */
-#ifndef VMFERRY_DST_FILES_H
-#define VMFERRY_DST_FILES_H
+#ifndef VMFERRY_ARRIVING_FILES_H
+#define VMFERRY_ARRIVING_FILES_H
 
-#include "disks.h"
+#include "arriving-disks.h"
 
 /* A file that the guest only reads. */
 struct carried {

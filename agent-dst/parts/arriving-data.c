@@ -1,5 +1,5 @@
-/* data-plane.c: see data-plane.h. */
-#include "data-plane.h"
+/* arriving-data.c: see arriving-data.h. */
+#include "arriving-data.h"
 #include "fault.h"
 #include "log.h"
 #include "process.h"

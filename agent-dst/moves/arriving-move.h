@@ -1,6 +1,6 @@
-/* move.h: a move to this host, as a session begins it, and what is done about one whose session died. */
-#ifndef VMFERRY_DST_MOVE_H
-#define VMFERRY_DST_MOVE_H
+/* arriving-move.h: a move to this host, as a session begins it, and what is done about one whose session died. */
+#ifndef VMFERRY_ARRIVING_MOVE_H
+#define VMFERRY_ARRIVING_MOVE_H
 
 #include "config.h"
 #include "link.h"

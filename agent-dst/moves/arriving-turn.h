@@ -1,9 +1,9 @@
 /*
- * turn.h: whose turn it is to come to this host (ticket.h, host-settings.h). A source that knows of turns says so in DESCRIBE, and waits; one that does not
+ * arriving-turn.h: whose turn it is to come to this host (ticket.h, host-settings.h). A source that knows of turns says so in DESCRIBE, and waits; one that does not
  * is counted, and never waits. What it describes is looked at when its turn has come. Private to this folder.
  */
-#ifndef VMFERRY_DST_TURN_H
-#define VMFERRY_DST_TURN_H
+#ifndef VMFERRY_ARRIVING_TURN_H
+#define VMFERRY_ARRIVING_TURN_H
 
 #include "ticket.h"
 

@@ -1,6 +1,6 @@
-/* data-plane.h: the data channels that a move comes over: who may connect, and what of each round is here. */
-#ifndef VMFERRY_DST_DATA_PLANE_H
-#define VMFERRY_DST_DATA_PLANE_H
+/* arriving-data.h: the data channels that a move comes over: who may connect, and what of each round is here. */
+#ifndef VMFERRY_ARRIVING_DATA_H
+#define VMFERRY_ARRIVING_DATA_H
 
 #include "attempt.h"
 #include "config.h"

@@ -1,5 +1,5 @@
-/* tpm.c: see tpm.h. */
-#include "tpm.h"
+/* arriving-tpm.c: see arriving-tpm.h. */
+#include "arriving-tpm.h"
 #include "durable-file.h"
 #include "fault.h"
 #include "json-text.h"

@@ -1,5 +1,5 @@
-/* disks.c: see disks.h. */
-#include "disks-private.h"
+/* arriving-disks.c: see arriving-disks.h. */
+#include "arriving-disks-private.h"
 #include "bitmaps.h"
 #include "disk-device.h"
 #include "fault.h"

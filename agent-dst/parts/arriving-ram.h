@@ -1,9 +1,9 @@
 /*
- * ram.h: receives the guest's memory and device state: pages are written straight into the waiting QEMU's memory, and the remaining thin
+ * arriving-ram.h: receives the guest's memory and device state: pages are written straight into the waiting QEMU's memory, and the remaining thin
  * stream is held until QEMU takes it; or (opaque mode) QEMU takes its own streams as they come.
  */
-#ifndef VMFERRY_DST_RAM_H
-#define VMFERRY_DST_RAM_H
+#ifndef VMFERRY_ARRIVING_RAM_H
+#define VMFERRY_ARRIVING_RAM_H
 
 #include "data-receive.h"
 #include "ram-feed.h"
