@@ -43,6 +43,11 @@ rm -rf "$UNITS/vm@a.service.d"
 systemctl --user daemon-reload
 systemctl --user enable -q vm@a.service
 unit_guest a its-own.service
+status=0
+vmferry check a local --in-place >"$DIR/check" 2>&1 || status=$?
+assert_eq "$status" 3 "exit code of check --in-place"
+grep -q 'the guest runs in the unit its-own.service, which ends with its QEMU' "$DIR/check" || fail "check says: $(<"$DIR/check")"
+! grep -q 'is about to start' "$DIR/check" || fail "the unit in which it runs counts twice: $(<"$DIR/check")"
 move a local
 assert_eq "$(result '[d["unit"] for d in r["disabled"]]')" '["its-own.service"]' "units that are disabled"
 assert_result "any('unit vm@a.service starts the guest' in x and 'get other names' in x for x in plan['afterwards'])"
