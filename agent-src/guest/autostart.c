@@ -237,16 +237,16 @@ static int show(const struct autostart *a, const char *unit, const char *propert
 	return systemctl(a->user, words, out, e);
 }
 
-/* A unit that waits to start its program again, for one, is no unit at rest. */
-static bool is_at_rest(const struct autostart *a, const char *unit)
+/* In doubt it is. */
+static bool is_changing(const struct autostart *a, const char *unit)
 {
 	AUTO_FREE char *shown = NULL, *state = NULL;
 	struct err ignored;
 
 	if (show(a, unit, "ActiveState", &shown, &ignored))
-		return false;
+		return true;
 	state = unit_property(shown, "ActiveState");
-	return !strcmp(state, "inactive") || !strcmp(state, "failed");
+	return unit_is_changing(state);
 }
 
 static int examine_unit(struct autostart *a, const struct guest *g, bool keep, struct err *e)
@@ -275,7 +275,7 @@ static int examine_unit(struct autostart *a, const struct guest *g, bool keep, s
 	a->main_pid = (pid_t)atoi(pid);
 	if (!a->active && a->main_pid)
 		return leave(a, xasprintf("unit %s runs another guest, and is left as it is", a->unit));
-	if (!a->active && (strcmp(load, "loaded") || !unit_is_wanted(state)))
+	if (!a->active && (strcmp(load, "loaded") || (!unit_is_wanted(state) && !is_changing(a, a->unit))))
 		return leave(a, NULL);
 	if (!a->active && starts_another(g, a->unit, a->user))
 		return leave(a, xasprintf("unit %s starts another guest, and is left as it is", a->unit));
@@ -361,7 +361,7 @@ static void look_for_other_unit(struct autostart *a, const struct guest *g)
 		return;
 	free(a->starter);
 	a->starter = xasprintf("%s%sunit %s starts the guest", before ?: "", before ? ", and " : "", other);
-	a->starter_at_boot |= !before && is_at_rest(a, other);
+	a->starter_at_boot = (!before || a->starter_at_boot) && !is_changing(a, other);
 }
 
 int autostart_examine(struct autostart *a, const struct guest *g, bool keep, struct err *e)
@@ -374,7 +374,7 @@ int autostart_examine(struct autostart *a, const struct guest *g, bool keep, str
 		return r;
 	a->starter = guest_starter(g, a->unit && a->active, &a->starter_at_boot);
 	look_for_other_unit(a, g);
-	a->at_rest = a->unit && is_at_rest(a, a->unit);
+	a->changing = a->unit && is_changing(a, a->unit);
 	return 0;
 }
 

@@ -31,7 +31,7 @@ struct autostart {
 	char *left;		   /* unit that is left as it is, as the user wants or as it starts nothing; NULL: none */
 	bool user;		   /* the unit belongs to our own user's systemd */
 	bool active;		   /* the guest runs in it now */
-	bool at_rest;		   /* it runs nothing, and does not wait to start it again */
+	bool changing;		   /* systemd starts or stops that unit, or waits to start it again */
 	bool wrapped;		   /* QEMU is the child of a program of the unit, which might start it again by itself */
 	pid_t main_pid, guest_pid; /* pids of that program, and of QEMU */
 	bool enabled;		   /* systemctl disable is needed */

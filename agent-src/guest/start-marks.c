@@ -97,11 +97,12 @@ struct dirs {
 	size_t n;
 };
 
-/* Directories of a distribution's own programs, which scripts name in PATH: none of these starts a guest of this host's. */
+/* Directories of a distribution's own, which many scripts name, above all in PATH: what is in there is only looked for by its whole path, or by a
+ * script that lies or runs there. */
 static bool is_systems(const char *path)
 {
-	static const char *const names[] = {"/",	"/bin", "/sbin", "/usr",  "/usr/bin", "/usr/sbin", "/usr/share",
-					    "/usr/lib", "/lib", "/dev",	 "/proc", "/sys",     NULL};
+	static const char *const names[] = {"/",    "/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/lib",
+					    "/lib", "/dev", "/proc", "/sys",	 NULL};
 
 	return word_index(names, path) >= 0;
 }
@@ -123,11 +124,11 @@ static bool is_dir(const char *path)
 	return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
-static void add_dir(struct dirs *d, const char *path)
+static void add_dir(struct dirs *d, const char *path, bool is_named)
 {
 	AUTO_FREE char *real = path && *path == '/' && d->n < DIRS_MAX && is_dir(path) ? realpath(path, NULL) : NULL;
 
-	if (real && !is_systems(real) && !words_have(d->v, d->n, real))
+	if (real && !(is_named && is_systems(real)) && !words_have(d->v, d->n, real))
 		d->v[d->n++] = xstrdup(real);
 }
 
@@ -240,7 +241,7 @@ static int compare_words(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-/* Looks at each word of a text once, as a long script has some hundred. */
+/* Looks at each word of a text once: a long script has the same few hundred again and again. */
 static bool words_lead(const struct reading *r, const struct dirs *dirs, const char *text)
 {
 	void *seen = NULL;
@@ -273,10 +274,10 @@ static bool text_starts(struct reading *r, const char *dir, const char *told)
 			return true;
 	if (!r->runs_qemu && !r->depth)
 		return false;
-	add_dir(&dirs, dir);
-	add_dir(&dirs, r->by->cwd);
+	add_dir(&dirs, dir, false);
+	add_dir(&dirs, r->by->cwd, false);
 	for (p = text; (word = next_word(text, &p)); free(word))
-		add_dir(&dirs, word);
+		add_dir(&dirs, word, true);
 	yes = words_lead(r, &dirs, text);
 	for (i = 0; i < dirs.n; i++)
 		free(dirs.v[i]);

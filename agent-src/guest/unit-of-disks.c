@@ -87,19 +87,20 @@ static char *name_of(const struct place *p, const char *path)
 /* The unit starts by itself, and is not another file's that has the same name and comes first. */
 static bool starts_by_itself(const char *unit, const char *file, bool is_drop_in, bool user, const char *but)
 {
-	const char *ask[] = {"show", "-p", "Id,LoadState,UnitFileState,FragmentPath", "--", unit, NULL};
-	AUTO_FREE char *shown = NULL, *load = NULL, *state = NULL, *fragment = NULL, *real = NULL, *id = NULL;
+	const char *ask[] = {"show", "-p", "Id,LoadState,ActiveState,UnitFileState,FragmentPath", "--", unit, NULL};
+	AUTO_FREE char *shown = NULL, *load = NULL, *active = NULL, *state = NULL, *fragment = NULL, *real = NULL, *id = NULL;
 	struct err ignored;
 
 	if (systemctl(user, ask, &shown, &ignored))
 		return false;
 	id = unit_property(shown, "Id"); /* the unit may have several names */
 	load = unit_property(shown, "LoadState");
+	active = unit_property(shown, "ActiveState");
 	state = unit_property(shown, "UnitFileState");
 	fragment = unit_property(shown, "FragmentPath");
 	real = realpath(fragment, NULL);
-	return (!but || (strcmp(unit, but) && strcmp(id, but))) && !strcmp(load, "loaded") && unit_is_wanted(state) &&
-	       (is_drop_in || !real || !strcmp(real, file));
+	return (!but || (strcmp(unit, but) && strcmp(id, but))) && !strcmp(load, "loaded") &&
+	       (unit_is_wanted(state) || unit_is_changing(active)) && (is_drop_in || !real || !strcmp(real, file));
 }
 
 static char *find_in(const char *dir, const struct place *p, bool user, const char *but, const char *const *images, size_t count)

@@ -33,9 +33,9 @@ static int check_in_place(struct unit *u, struct err *e)
 			u->autostart.starter);
 		r = source_obstacle(u->src, e);
 	}
-	if (!r && u->autostart.unit && !u->autostart.active && !u->autostart.at_rest && !u->src->opt->starter.is_stopped) {
+	if (!r && u->autostart.unit && !u->autostart.active && u->autostart.changing && !u->src->opt->starter.is_stopped) {
 		err_set(e, ENOTSUP,
-			"unit %s is about to start the guest again, and would take its sockets from its new QEMU. Stop that unit, or say "
+			"unit %s may be about to start the guest again, and would take its sockets from its new QEMU. Stop that unit, or say "
 			"--starter-stopped",
 			u->autostart.unit);
 		r = source_obstacle(u->src, e);

@@ -86,6 +86,11 @@ bool unit_restarts(const char *restart)
 	return strcmp(restart, "no") != 0;
 }
 
+bool unit_is_changing(const char *active_state)
+{
+	return !strcmp(active_state, "activating") || !strcmp(active_state, "deactivating");
+}
+
 bool unit_is_wanted(const char *state)
 {
 	static const char *const by_nobody[] = {"disabled", "transient", "linked", "linked-runtime", "masked", "masked-runtime", NULL};

@@ -16,6 +16,8 @@ char *unit_property(const char *shown, const char *key);
 
 /* May systemd start the service again by itself when its process is killed? Restart= as shown. */
 bool unit_restarts(const char *restart);
+/* ActiveState=: true if systemd starts or stops that unit, or waits to start it again (auto-restart). */
+bool unit_is_changing(const char *active_state);
 /* May something start it that is not a person (the boot, another unit)? UnitFileState as shown. */
 bool unit_is_wanted(const char *unit_file_state);
 /* A service in which people and other programs run whatever they like: a shell in it says nothing about the service. */

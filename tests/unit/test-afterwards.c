@@ -355,6 +355,11 @@ static void what_may_start_a_unit_is_told_apart(void **state)
 	assert_true(unit_is_wanted(""));
 	assert_false(unit_is_wanted("disabled"));
 	assert_false(unit_is_wanted("transient"));
+	assert_true(unit_is_changing("activating"));
+	assert_true(unit_is_changing("deactivating"));
+	assert_false(unit_is_changing("active")); /* its program has ended, or runs */
+	assert_false(unit_is_changing("inactive"));
+	assert_false(unit_is_changing("failed"));
 	assert_true(unit_is_generic("ssh.service"));
 	assert_true(unit_is_generic("user@1000.service"));
 	assert_true(unit_is_generic("vmferry-dst.service"));

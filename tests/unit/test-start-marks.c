@@ -3,13 +3,16 @@
 #include "util.h"
 
 #include <pwd.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -243,6 +246,54 @@ static void many_scripts_of_others_hide_none(void **state)
 	assert_true(start_marks_text(&m, &by, last));
 }
 
+static void write_program(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "we");
+
+	if (!f || fputs(text, f) < 0 || fclose(f) || chmod(path, 0755))
+		_exit(77);
+}
+
+/* In a mount namespace of its own, whose /usr/sbin is empty: ends with the number of the first text that is not told, 0: none, 77: there are no
+ * namespaces here. */
+static void look_in_usr_sbin(void)
+{
+	static const char *const texts[] = {"#!/bin/sh\nfor i; do vm-one $i; done\n", "#!/bin/sh\nD=$(dirname $0)\n$D/vm-one\n",
+					    "#!/bin/sh\ncd \"${0%/*}\" && exec ./vm-one\n"};
+	AUTO_FREE char *one = xasprintf("#!/bin/sh\nexec qemu-system-x86_64 -hda %s $MORE\n", image);
+
+	if (unshare(CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0)) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", "/usr/sbin", "tmpfs", 0, NULL))
+		_exit(77);
+	by.user = geteuid();
+	write_program("/usr/sbin/vm-one", one);
+	for (unsigned i = 0; i < ARRAY_LEN(texts); i++) {
+		AUTO_FREE char *path = xasprintf("/usr/sbin/vm-all-%u", i), *job = xasprintf("@reboot root %s\n", path);
+
+		write_program(path, texts[i]);
+		if (!start_marks_text(&m, &by, job))
+			_exit((int)i + 1);
+	}
+	_exit(0);
+}
+
+/* What lies there is none of the distribution's alone. */
+static void a_script_in_usr_sbin_may_run_another_there(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	if (!pid)
+		look_in_usr_sbin();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (status == W_EXITCODE(77, 0)) {
+		printf("skipped: no mount namespaces here\n");
+		skip();
+	}
+	assert_int_equal(status, 0);
+}
+
 static void who_may_write_to_the_image_could_start_it(void **state)
 {
 	const uid_t other = geteuid() + 1;
@@ -273,6 +324,7 @@ int main(void)
 		cmocka_unit_test(a_script_that_was_not_followed_is_read_again),
 		cmocka_unit_test(a_script_may_start_it_for_who_runs_it_elsewhere),
 		cmocka_unit_test(many_scripts_of_others_hide_none),
+		cmocka_unit_test(a_script_in_usr_sbin_may_run_another_there),
 		cmocka_unit_test(who_may_write_to_the_image_could_start_it),
 	};
 
