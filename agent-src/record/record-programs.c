@@ -157,7 +157,7 @@ int record_write_programs(const struct record_qemus *q, int output)
 	AUTO_FREE char *head = NULL;
 	const char *name;
 	struct stat st;
-	int r = fstat(output, &st) || mkdir(RECORD_DIR, 0755) ? -errno : 0;
+	int r = fstat(output, &st) || mkdir(RECORD_DIR, 0755) || mkdir(RECORD_DIR "/real", 0755) ? -errno : 0;
 
 	if (r)
 		return r;
@@ -168,7 +168,7 @@ int record_write_programs(const struct record_qemus *q, int output)
 
 		r = write_program(name, head, text);
 	}
-	return r ?: write_program("real-mkdir", "", "exit 0\n") ?: write_program("swtpm", head, recorder);
+	return r ?: write_program("real/mkdir", "", "exit 0\n") ?: write_program("swtpm", head, recorder);
 }
 
 static int mount_over(const char *name, const char *to)
@@ -178,7 +178,7 @@ static int mount_over(const char *name, const char *to)
 	return mount(from, to, NULL, MS_BIND, NULL) ? -errno : 0;
 }
 
-/* Over the host's program of that name, for scripts that name it with its directory; not over a link to another program. */
+/* Over the host's program of that name, for scripts that name it with its directory; not over a symbolic link to another program. */
 static int cover_program(const char *name)
 {
 	static const char *const dirs[] = {"/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin"};
@@ -219,7 +219,8 @@ int record_mount_programs(const struct record_qemus *q)
 		mount_own_files(q->paths[i], i);
 		r = mount_over(name, q->paths[i]);
 	}
-	mount("/usr/bin/mkdir", RECORD_DIR "/real-mkdir", NULL, MS_BIND, NULL); /* mkdir's stand-in needs the real one to make anything */
+	mount("/bin/mkdir", RECORD_DIR "/real/mkdir", NULL, MS_BIND,
+	      NULL); /* mkdir's stand-in needs the real one, by its name, to make anything */
 	for (size_t i = 0; !r && (stand_in = stand_in_name(i)); i++)
 		r = strcmp(stand_in, "qemu-img") ? cover_program(stand_in) : 0; /* the stand-in for qemu-img runs the host's */
 	return r ?: cover_program("swtpm");

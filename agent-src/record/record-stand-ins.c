@@ -294,7 +294,7 @@ static const struct {
 	 "while [ $# -gt 0 ] && [ \"$1\" != --args ] && [ \"$1\" != -args ]; do shift; done\nshift\n[ $# -gt 0 ] || exit 0\nexec \"$@\"\n"},
 	{"tmux", tmux},
 	/* the host's, which is still there by that name */
-	{"mkdir", RECORD_DIR "/real-mkdir \"$@\" 2>/dev/null\nexit 0\n"},
+	{"mkdir", RECORD_DIR "/real/mkdir \"$@\" 2>/dev/null\nexit 0\n"},
 	{"qemu-img", "case $1 in create | convert | resize | commit | rebase | amend | snapshot | dd | check) exit 0 ;; esac\n"
 		     "PATH=${PATH#" RECORD_DIR ":} exec qemu-img \"$@\"\n"},
 };
