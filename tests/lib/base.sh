@@ -41,6 +41,11 @@ wait_for() { # DEADLINE_S COMMAND...
 	return "$status"
 }
 
+# True if that does not come to be for so long. The time does not grow with the limit of the test: it is that of something that must not act yet.
+does_not_come() { # SECONDS COMMAND...
+	! TIMEOUT_S=180 wait_for "$@"
+}
+
 # For a mount namespace of its own: an empty file system over that directory, in which this checkout and DIR stay where they are.
 hide() { # DIRECTORY [MODE (755)]
 	local kept

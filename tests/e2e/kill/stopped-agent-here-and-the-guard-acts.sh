@@ -28,7 +28,7 @@ done
 # While the guest runs nobody is in a hurry: it is let go on after the guard would have acted.
 stop_at src-migrate
 stays() { # SECONDS: the agent is there all that time
-	! wait_for "$1" process_is_gone "$MOVE_PID"
+	does_not_come "$1" process_is_gone "$MOVE_PID"
 }
 stays 13 || fail "an agent that was stopped while its guest ran was killed"
 fault_continue

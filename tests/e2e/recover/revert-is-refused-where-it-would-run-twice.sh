@@ -170,7 +170,7 @@ guest_verify "$(orders a)" blocks
 WITHIN=10s moved_for_now listener
 kill_now "$there"
 is_told 'old QEMU here until you decide'
-! wait_for 3 process_is_gone "$MOVE_PID" || fail "the move has ended by itself"
+does_not_come 3 process_is_gone "$MOVE_PID" || fail "the move has ended by itself"
 vmferry keep --no-wait a
 move_wait 0
 process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
