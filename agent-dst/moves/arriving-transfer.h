@@ -78,8 +78,8 @@ struct transfer {
 	/* the guest's start */
 	struct {
 		bool cont_is_sent;
-		uint64_t cont_ns, ns;
-		uint64_t noted_ns; /* time that the guest waited for our journal */
+		uint64_t cont_ns, ns; /* moments of `cont`, and of its answer */
+		uint64_t noted_ns;    /* time that the guest waited for our journal */
 	} start;
 	const char *given_up_because; /* reason that the source hears while a step is carried out; otherwise NULL */
 };

@@ -1,4 +1,4 @@
-/* arriving-disks-private.h: between the files of the disks: disks.c, disks-plan.c (before anything is touched), disks-by-word.c and
+/* arriving-disks-private.h: between the files of the disks: arriving-disks.c, disks-plan.c (before anything is touched), disks-by-word.c and
  * disks-recorded.c. */
 #ifndef VMFERRY_ARRIVING_DISKS_PRIVATE_H
 #define VMFERRY_ARRIVING_DISKS_PRIVATE_H

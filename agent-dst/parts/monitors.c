@@ -8,7 +8,7 @@
  * change: QEMU and its command line know them by their names. A monitor on a TCP port takes one client at a time: that is we, and where it
  * wants a WebSocket handshake first we make one, as QEMU does not say before whom it serves. What came in before is undone by `stop`, which
  * takes back an early `cont`. Every monitor must be one of these, or of a kind that leads to nobody but us and root (qemu-args-monitors.c,
- * which also refuses others when a move is planned). A guest that is resumed all the same is ended at once (move.c), before it was promised
+ * which also refuses others when a move is planned). A guest that is resumed all the same is ended at once (arriving-move.c), before it was promised
  * or as NOVM.
  */
 #include "monitors.h"

@@ -3,7 +3,7 @@
 #include "identity.h"
 #include "machine-type.h"
 #include "memory-file.h"
-#include "place.h"
+#include "import-place.h"
 #include "process.h"
 #include "qemu-args-words.h"
 #include "qemu-opts.h"

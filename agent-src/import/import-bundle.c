@@ -9,7 +9,7 @@
 #include "import-steps.h"
 #include "life.h"
 #include "open-regular.h"
-#include "place.h"
+#include "import-place.h"
 #include "same-file.h"
 #include "space.h"
 #include "start-script.h"

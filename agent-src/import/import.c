@@ -13,7 +13,7 @@
 #include "life.h"
 #include "made-files.h"
 #include "open-regular.h"
-#include "place.h"
+#include "import-place.h"
 #include "qemu-args.h"
 #include "sources.h"
 #include "space.h"

@@ -12,7 +12,7 @@ struct keep;
 int move_run(const struct move_options *opt);
 /* Runs another move in a process that has run one. */
 int move_run_another(const struct move_options *opt);
-/* Moves a running guest cold: copies its disks ahead, waits until it is down, and starts it there; with dry_run only looks. running:
+/* Moves a running guest cold: copies its disks ahead, waits until it is down, and starts it there; with plan.only just looks. running:
  * from guest_find(), with or without a monitor. Returns the exit code. */
 int head_start_run(struct move_options *o, struct guest *running);
 

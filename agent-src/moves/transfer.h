@@ -189,6 +189,7 @@ struct transfer {
 	const struct recipe *recipe;
 	const struct entry *entry;
 	const struct move_options *opt;
+	/* other moves of this host, for which this one waits */
 	struct {
 		struct turn *turn; /* NULL: there is no queue to wait in */
 		struct wait waits;
@@ -197,8 +198,9 @@ struct transfer {
 	struct dest dest;
 	struct guard guard;
 	struct {
-		json_t *description, *plan;
-	} told; /* DESCRIBE and ACCEPT */
+		json_t *description; /* DESCRIBE */
+		json_t *plan;	     /* ACCEPT */
+	} told;
 
 	struct parts parts; /* members below that the recipe uses */
 	struct source src;

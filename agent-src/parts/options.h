@@ -109,11 +109,12 @@ struct move_options {
 	} stop;
 	unsigned reconnect_ms;	  /* time to retry lost connections; 0: do not */
 	unsigned revert_within_s; /* time in which the guest can be taken back; 0: none */
-	/* what is printed instead of a move */
+	/* what is looked at and printed, instead of a move */
 	struct {
-		bool only;
+		bool only;		  /* nothing is changed */
 		bool estimate, as_script; /* measure; print a script instead of the plan */
 	} plan;
+	/* events on standard output */
 	struct {
 		bool json, json_fine;
 	} events;
@@ -121,7 +122,7 @@ struct move_options {
 	/* what starts the guest */
 	struct {
 		bool install_unit; /* install a unit at the destination */
-		bool keep_unit;	   /* here: do not disable it */
+		bool keep_unit;	   /* here: do not disable the unit that starts the guest */
 		bool is_stopped;   /* here: the guest's other starter is stopped, says the user */
 	} starter;
 	enum guest_owner owner; /* caller of this command */
@@ -130,6 +131,7 @@ struct move_options {
 	struct disk_options disks;
 	enum media media;
 	struct option_list map_net; /* NIC=WHAT */
+	/* places of journals and of sockets */
 	struct {
 		const char *state, *runtime;
 	} dirs;

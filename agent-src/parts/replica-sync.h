@@ -24,6 +24,7 @@ struct replica_sync {
 	json_t *told;			    /* sentences about plan and points that people have been told; NULL: none; a new reference */
 	bool planned;			    /* the running guest moves there, its disks based on the newest point: this is not a point */
 
+	/* the result */
 	struct {
 		json_t *would_start;  /* the host's answer, from ACCEPT; NULL: not asked, or not known; a new reference */
 		json_t *warnings;     /* sentences about its points; NULL: none; a new reference */

@@ -1,5 +1,5 @@
-/* place.c: see place.h. */
-#include "place.h"
+/* import-place.c: see import-place.h. */
+#include "import-place.h"
 #include "open-regular.h"
 #include "qemu-discover.h"
 #include "unix-socket.h"

@@ -1,4 +1,4 @@
-/* place.h: checks of the directory of an imported guest: nothing is overwritten. */
+/* import-place.h: checks of the directory of an imported guest: nothing is overwritten. */
 #ifndef VMFERRY_IMPORT_PLACE_H
 #define VMFERRY_IMPORT_PLACE_H
 
