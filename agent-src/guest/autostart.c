@@ -237,7 +237,7 @@ static int show(const struct autostart *a, const char *unit, const char *propert
 	return systemctl(a->user, words, out, e);
 }
 
-/* In doubt it is. */
+/* ActiveState of another unit than the one that is dealt with. A unit that systemd does not answer for counts as one that changes. */
 static bool is_changing(const struct autostart *a, const char *unit)
 {
 	AUTO_FREE char *shown = NULL, *state = NULL;
@@ -253,6 +253,7 @@ static int examine_unit(struct autostart *a, const struct guest *g, bool keep, s
 {
 	AUTO_FREE char *shown = NULL;
 	AUTO_FREE char *load = NULL;
+	AUTO_FREE char *active = NULL;
 	AUTO_FREE char *state = NULL;
 	AUTO_FREE char *pid = NULL;
 
@@ -265,17 +266,19 @@ static int examine_unit(struct autostart *a, const struct guest *g, bool keep, s
 		return err_set(e, EPERM,
 			       "the guest runs in the unit %s of user %u, which might start it again here: run vmferry as that user",
 			       a->unit, g->unit.uid);
-	if (show(a, a->unit, "LoadState,Restart,UnitFileState,MainPID", &shown, e))
+	if (show(a, a->unit, "LoadState,ActiveState,Restart,UnitFileState,MainPID", &shown, e))
 		return err_prefix(e, "cannot ask about the unit %s, which might start the guest again here", a->unit);
 	free(a->restart);
 	a->restart = unit_property(shown, "Restart");
 	load = unit_property(shown, "LoadState");
+	active = unit_property(shown, "ActiveState");
+	a->changing = unit_is_changing(active);
 	state = unit_property(shown, "UnitFileState");
 	pid = unit_property(shown, "MainPID");
 	a->main_pid = (pid_t)atoi(pid);
 	if (!a->active && a->main_pid)
 		return leave(a, xasprintf("unit %s runs another guest, and is left as it is", a->unit));
-	if (!a->active && (strcmp(load, "loaded") || (!unit_is_wanted(state) && !is_changing(a, a->unit))))
+	if (!a->active && (strcmp(load, "loaded") || (!unit_is_wanted(state) && !a->changing)))
 		return leave(a, NULL);
 	if (!a->active && starts_another(g, a->unit, a->user))
 		return leave(a, xasprintf("unit %s starts another guest, and is left as it is", a->unit));
@@ -374,7 +377,6 @@ int autostart_examine(struct autostart *a, const struct guest *g, bool keep, str
 		return r;
 	a->starter = guest_starter(g, a->unit && a->active, &a->starter_at_boot);
 	look_for_other_unit(a, g);
-	a->changing = a->unit && is_changing(a, a->unit);
 	return 0;
 }
 

@@ -241,7 +241,7 @@ static int compare_words(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-/* Looks at each word of a text once: a long script has the same few hundred again and again. */
+/* True if a word of the text leads to the guest. Each word is looked at once: a long script has the same few hundred again and again. */
 static bool words_lead(const struct reading *r, const struct dirs *dirs, const char *text)
 {
 	void *seen = NULL;

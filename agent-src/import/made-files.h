@@ -1,4 +1,4 @@
-/* made-files.h: files that an import makes: hidden until all are complete, and removed if it fails. A hidden file is locked while its process
+/* made-files.h: files that an import or an export makes: hidden until all are complete, and removed if it fails. A hidden file is locked while its process
  * lives, and marked (an extended attribute); leftovers of a killed process are removed by the next one with the same name. */
 #ifndef VMFERRY_MADE_FILES_H
 #define VMFERRY_MADE_FILES_H

@@ -100,7 +100,7 @@ struct move_options {
 	const char *machine;	 /* machine type to boot with there; NULL: as here */
 	struct dest_config dest; /* destination, and how to reach it */
 	struct carry_options carry;
-	/* when the guest is stopped, and for how long */
+	/* moment and length of the guest's stop */
 	struct {
 		unsigned max_downtime_ms;
 		enum on_stall on_stall;
@@ -109,7 +109,7 @@ struct move_options {
 	} stop;
 	unsigned reconnect_ms;	  /* time to retry lost connections; 0: do not */
 	unsigned revert_within_s; /* time in which the guest can be taken back; 0: none */
-	/* what is looked at and printed, instead of a move */
+	/* plan of a move, which is printed instead of it */
 	struct {
 		bool only;		  /* nothing is changed */
 		bool estimate, as_script; /* measure; print a script instead of the plan */
@@ -119,7 +119,7 @@ struct move_options {
 		bool json, json_fine;
 	} events;
 	bool now; /* do not wait for other moves of either host */
-	/* what starts the guest */
+	/* starters of the guest */
 	struct {
 		bool install_unit; /* install a unit at the destination */
 		bool keep_unit;	   /* here: do not disable the unit that starts the guest */

@@ -18,7 +18,7 @@ struct replica_conf {
 	const char *to, *pair, *keep, *spool, *initial;
 	struct option_list left_out; /* o.disks.map of a move, not of a point */
 	const char *start_alone;     /* "yes" or "no": start the primary if the replica's host cannot be asked */
-	/* for one command, not for the settings */
+	/* options for one command, not for the settings */
 	struct {
 		const char *point; /* point to run from; NULL: the newest */
 		bool fenced, further_fenced, plans, ends, cancels, completes, lives_there;

@@ -254,8 +254,8 @@ static void write_program(const char *path, const char *text)
 		_exit(77);
 }
 
-/* In a mount namespace of its own, whose /usr/sbin is empty: ends with the number of the first text that is not told, 0: none, 77: there are no
- * namespaces here. */
+/* A process with an empty /usr/sbin, in a mount namespace of its own. Exit status: the number of the first text that is not found to start the guest;
+ * 0: all are found; 77: this host has no namespaces. */
 static void look_in_usr_sbin(void)
 {
 	static const char *const texts[] = {"#!/bin/sh\nfor i; do vm-one $i; done\n", "#!/bin/sh\nD=$(dirname $0)\n$D/vm-one\n",
@@ -277,7 +277,7 @@ static void look_in_usr_sbin(void)
 	_exit(0);
 }
 
-/* What lies there is none of the distribution's alone. */
+/* An administrator's scripts may lie in /usr/sbin, beside the distribution's programs. */
 static void a_script_in_usr_sbin_may_run_another_there(void **state)
 {
 	pid_t pid = fork();

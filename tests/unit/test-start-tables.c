@@ -183,7 +183,7 @@ static void a_stranger_starts_nothing(void **state)
 	unlink(table);
 }
 
-/* Ends with 0 if the crontab of a user who is not root starts the guest. */
+/* A process of a user who is not root. Exit status 0: the crontab of that user starts the guest. */
 static void look_as_somebody(void)
 {
 	const char *words;
