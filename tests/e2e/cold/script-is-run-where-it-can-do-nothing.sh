@@ -126,7 +126,7 @@ starts group '-name group' <<-'END'
 	trap 'kill 0' EXIT
 	qemu-system-x86_64 -name group
 END
-ln "$(realpath /bin/mount)" "$DIR/another-name" 2>/dev/null || echo "skipped: this user may make no second name of /bin/mount here" # as perf does of what it has seen
+ln "$(realpath /bin/mount)" "$DIR/another-name" 2>/dev/null || echo "skipped: only root can give /bin/mount a second name, and on its file system" # as perf does of what it has seen
 starts writes '-name writes -pidfile vm.pid' <<-'END'
 	set -euo pipefail
 	exec > >(tee -a run.log) 2>&1
