@@ -214,7 +214,7 @@ int export_recover_by_journal(const struct life_options *o, struct journal *j)
 		ticket_sweep(o->runtime_dir, "in"); /* the turn of an import that was cut off */
 	err_set(&why, EINTR, "what it had made when it was cut off cannot be removed");
 	left = life_leftovers(&v.life);
-	code = life_end(&v.life, left ? "failed" : "recovered", left ? EXIT_LEFTOVERS : 0, left ? &why : NULL,
+	code = life_end(&v.life, left ? LIFE_FAILED : LIFE_RECOVERED, left ? &why : NULL,
 			json_pack("{s:s,s:s}", "title",
 				  v.whole ? "recovered: all was made before it was cut off, and stays"
 					  : "recovered: what it had made when it was cut off is removed",

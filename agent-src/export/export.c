@@ -512,11 +512,7 @@ static int tell_failure(struct export *x, const struct err *why)
 								     ? ", and an error has stopped the guest"
 								     : ", and the guest has shut down by itself, in a QEMU that stays");
 
-	return life_end(&x->life, why->code == ECANCELED ? "cancelled" : "failed",
-			x->live.stands ? EXIT_PAUSED
-			: left	       ? EXIT_LEFTOVERS
-				       : EXIT_SOURCE,
-			why, json_pack("{s:s}", "guest_text", words));
+	return life_end(&x->life, x->live.stands ? LIFE_FAILED_PAUSED : LIFE_FAILED, why, json_pack("{s:s}", "guest_text", words));
 }
 
 static int tell_success(struct export *x)
@@ -536,7 +532,7 @@ static int tell_success(struct export *x)
 	if (x->live.broken)
 		life_row(rows, "guest", "it stands: it was stopped by %s meanwhile (QEMU says: %s)", error_stop_cause(x->live.broken),
 			 x->live.broken);
-	return life_end(&x->life, "exported", life_leftovers(&x->life) ? EXIT_LEFTOVERS : EXIT_DESTINATION, NULL,
+	return life_end(&x->life, LIFE_EXPORTED, NULL,
 			json_pack("{s:s,s:s*,s:b,s:I,s:o}", "title", title, "to", is_stream(x) ? NULL : x->dir, "frozen", x->b.frozen,
 				  "bytes", (json_int_t)bytes, "rows", rows));
 }
@@ -588,7 +584,7 @@ int export_run(const struct export_options *o)
 	}
 	life_heed_signals();
 	if (look(x, &e))
-		code = life_end(&x->life, "refused", EXIT_REFUSED, &e, json_pack("{s:s}", "guest_text", "nothing was touched"));
+		code = life_end(&x->life, LIFE_REFUSED, &e, NULL);
 	else
 		code = carry_out(x);
 	fini(x);

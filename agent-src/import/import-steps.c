@@ -1,7 +1,6 @@
 /* import-steps.c: see import-steps.h. */
 #include "import-steps.h"
 #include "draft.h"
-#include "exit-code.h"
 #include "util.h"
 
 #include <errno.h>
@@ -30,14 +29,6 @@ static void tell_plan(struct life *l, const struct import_options *o, const stru
 	life_emit(l, "plan", plan);
 }
 
-static int tell_failure(struct life *l, const struct err *why)
-{
-	bool left = life_leftovers(l);
-
-	return life_end(l, why->code == ECANCELED ? "cancelled" : "failed", left ? EXIT_LEFTOVERS : EXIT_SOURCE, why,
-			json_pack("{s:s}", "guest_text", left ? "what is left is listed" : "nothing is left behind"));
-}
-
 static int tell_success(struct life *l, const struct import_options *o, const struct import_steps *steps, const void *ctx, pid_t pid)
 {
 	bool waits = o->start == IMPORT_PAUSED;
@@ -48,7 +39,7 @@ static int tell_success(struct life *l, const struct import_options *o, const st
 	json_t *rows = json_array();
 
 	life_row(rows, "start", "%s", start);
-	return life_end(l, "imported", life_leftovers(l) ? EXIT_LEFTOVERS : EXIT_DESTINATION, NULL,
+	return life_end(l, LIFE_IMPORTED, NULL,
 			json_pack("{s:s,s:s,s:i,s:o}", "title", title, "to", l->subject.to, "pid", (int)pid, "rows", rows));
 }
 
@@ -62,7 +53,7 @@ int import_carry_out(struct life *l, const struct import_options *o, const struc
 	life_heed_signals();
 	if (steps->look(ctx, &e)) {
 		steps->clean(ctx, true);
-		return life_end(l, "refused", EXIT_REFUSED, &e, json_pack("{s:s}", "guest_text", "nothing was touched"));
+		return life_end(l, LIFE_REFUSED, &e, NULL);
 	}
 	tell_plan(l, o, steps, ctx);
 	if (o->dry_run)
@@ -73,7 +64,7 @@ int import_carry_out(struct life *l, const struct import_options *o, const struc
 		r = steps->make(ctx, &pid, &e);
 	}
 	steps->clean(ctx, r != 0);
-	return r ? tell_failure(l, &e) : tell_success(l, o, steps, ctx, pid);
+	return r ? life_end(l, LIFE_FAILED, &e, NULL) : tell_success(l, o, steps, ctx, pid);
 }
 
 int import_make_script(struct made *made, const char *path, const struct start_script *s, struct err *e)

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -571,75 +570,6 @@ static json_t *status_of(const struct life *l)
 	return out;
 }
 
-/* ---- sentences ---- */
-
-/* Malloc'ed, and UTF-8: paths in it may be long, and anything. */
-static char *sentence(const char *fmt, va_list ap)
-{
-	char *text = xvasprintf(fmt, ap);
-
-	text_make_utf8(text);
-	return text;
-}
-
-static void add_sentence(struct life *l, json_t *list, const char *without, const char *fmt, va_list ap)
-{
-	AUTO_FREE char *text = sentence(fmt, ap);
-
-	if (l)
-		json_array_append_new(list, json_string(text));
-	else
-		fprintf(stderr, "vmferry: %s%s\n", without, text);
-}
-
-void life_row(json_t *rows, const char *word, const char *fmt, ...)
-{
-	AUTO_FREE char *text = NULL;
-	va_list ap;
-
-	va_start(ap, fmt);
-	text = sentence(fmt, ap);
-	va_end(ap);
-	json_array_append_new(rows, json_pack("[s,s]", word, text));
-}
-
-void life_notice(struct life *l, const char *fmt, ...)
-{
-	AUTO_FREE char *text = NULL;
-	va_list ap;
-
-	va_start(ap, fmt);
-	text = sentence(fmt, ap);
-	va_end(ap);
-	if (l)
-		life_emit(l, "notice", json_pack("{s:s}", "text", text));
-	else
-		fprintf(stderr, "vmferry: %s\n", text);
-}
-
-void life_note(struct life *l, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	add_sentence(l, l ? l->told.notes : NULL, "", fmt, ap);
-	va_end(ap);
-}
-
-void life_leftover(struct life *l, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	add_sentence(l, l ? l->told.leftovers : NULL, "left behind: ", fmt, ap);
-	va_end(ap);
-}
-
-size_t life_leftovers(const struct life *l)
-{
-	return l ? json_array_size(l->told.leftovers) : 0;
-}
-
 /* ---- the end ---- */
 
 /* A command line may have secrets in it, and is left out of the plan. */
@@ -673,11 +603,34 @@ void life_over(struct life *l, json_t *result)
 	report_emit(&l->report, result);
 }
 
-int life_end(struct life *l, const char *outcome, int exit_code, const struct err *why, json_t *members)
+static const struct {
+	const char *outcome;
+	int exit_code;
+	const char *guest_text; /* NULL: the command says it itself, or need not */
+} endings[] = {
+	[LIFE_REFUSED] = {"refused", EXIT_REFUSED, "nothing was touched"},
+	[LIFE_FAILED] = {"failed", EXIT_SOURCE, "nothing is left behind"},
+	[LIFE_FAILED_IN_PART] = {"failed", EXIT_LEFTOVERS, NULL},
+	[LIFE_FAILED_PAUSED] = {"failed", EXIT_PAUSED, NULL},
+	[LIFE_FAILED_NOWHERE] = {"failed", EXIT_NOWHERE, NULL},
+	[LIFE_UNDECIDED] = {"undecided", EXIT_UNDECIDED, NULL},
+	[LIFE_MOVED] = {"moved", EXIT_DESTINATION, NULL},
+	[LIFE_MOVED_NOWHERE] = {"moved", EXIT_NOWHERE, NULL},
+	[LIFE_EXPORTED] = {"exported", EXIT_DESTINATION, NULL},
+	[LIFE_IMPORTED] = {"imported", EXIT_DESTINATION, NULL},
+	[LIFE_RECOVERED] = {"recovered", EXIT_DESTINATION, NULL},
+};
+
+int life_end(struct life *l, enum life_ending ending, const struct err *why, json_t *members)
 {
-	json_t *r = json_pack("{s:s,s:s,s:s,s:i,s:s*,s:O,s:O,s:I}", "event", "result", "how", l->how, "outcome", outcome, "exit_code",
-			      exit_code, "guest", l->subject.guest, "notes", l->told.notes, "leftovers", l->told.leftovers, "total_ms",
-			      (json_int_t)((now_ns() - l->begin_ns) / 1000000));
+	bool is_left = life_leftovers(l), is_cancelled = why && why->code == ECANCELED && !strcmp(endings[ending].outcome, "failed");
+	const char *outcome = is_cancelled ? "cancelled" : endings[ending].outcome;
+	const char *text = ending == LIFE_FAILED && is_left ? "what is left is listed" : endings[ending].guest_text;
+	int code = endings[ending].exit_code;
+	int exit_code = is_left && (code == EXIT_SOURCE || code == EXIT_DESTINATION) ? EXIT_LEFTOVERS : code;
+	json_t *r = json_pack("{s:s,s:s,s:s,s:i,s:s*,s:s*,s:O,s:O,s:I}", "event", "result", "how", l->how, "outcome", outcome, "exit_code",
+			      exit_code, "guest", l->subject.guest, "guest_text", text, "notes", l->told.notes, "leftovers",
+			      l->told.leftovers, "total_ms", (json_int_t)((now_ns() - l->begin_ns) / 1000000));
 
 	life_end_journal(l);
 	if (why && why->code) {

@@ -16,6 +16,21 @@
 
 #include <stddef.h>
 
+/* Endings of a command: rows of a table in life.c, as ending.h has those of a move between two hosts. */
+enum life_ending {
+	LIFE_REFUSED,
+	LIFE_FAILED,
+	LIFE_FAILED_IN_PART,
+	LIFE_FAILED_PAUSED,
+	LIFE_FAILED_NOWHERE,
+	LIFE_UNDECIDED,
+	LIFE_MOVED,
+	LIFE_MOVED_NOWHERE,
+	LIFE_EXPORTED,
+	LIFE_IMPORTED,
+	LIFE_RECOVERED
+};
+
 struct life_progress {
 	uint64_t begin_ns;	   /* begin of the stage */
 	uint64_t at_ns, second_ns; /* time when progress was last reported, and when that of each second was */
@@ -150,8 +165,9 @@ size_t life_leftovers(const struct life *l);
 /* Emits the result, which is complete (the reference is taken). It goes to the history unless the command was refused, when
  * nothing was touched. */
 void life_over(struct life *l, json_t *result);
-/* Emits the result: outcome and exit_code, the members given (stolen), notes, leftovers, why (NULL: nothing went wrong). Returns
- * exit_code. */
-int life_end(struct life *l, const char *outcome, int exit_code, const struct err *why, json_t *members);
+/* Emits the result: the ending's outcome and exit code, the members given (stolen), notes, leftovers, why (NULL: nothing went wrong).
+ * A failure whose reason is ECANCELED is called cancelled. Returns the exit code: EXIT_LEFTOVERS in place of that of a guest at the source
+ * or at the destination, where something is left. */
+int life_end(struct life *l, enum life_ending ending, const struct err *why, json_t *members);
 
 #endif

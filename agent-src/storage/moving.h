@@ -193,7 +193,7 @@ int storage_settle(struct storage *s, struct err *e);
 
 void storage_tell_plan(struct storage *s);
 void storage_tell_progress(struct storage *s);
-/* Reports the result. why: NULL on success. */
-void storage_tell_result(struct storage *s, bool moved, const struct err *why, int exit_code);
+/* Reports the result, and returns the exit code. why: of a failure; ignored where the disks were moved. */
+int storage_tell_result(struct storage *s, enum life_ending ending, const struct err *why);
 
 #endif

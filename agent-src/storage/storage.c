@@ -220,35 +220,30 @@ static bool is_unsettled(const struct storage *s)
 /* Ends the attempt and returns the exit code. why: an earlier error; code 0: none. */
 static int finish(struct storage *s, const struct err *why)
 {
-	bool had_guest = !s->rest, moved;
+	bool had_guest = !s->rest, moved, is_gone;
 	struct err e;
-	int r = storage_settle(s, &e), code;
+	int r = storage_settle(s, &e);
 
 	s->life.undecided = r < 0 || is_unsettled(s);
-	if (r < 0) {
-		storage_tell_result(s, false, &e, EXIT_UNDECIDED);
-		return EXIT_UNDECIDED;
-	}
+	if (r < 0)
+		return storage_tell_result(s, LIFE_UNDECIDED, &e);
 	moved = r;
 	e = *why;
 	if (!moved && !e.code)
 		err_set(&e, EIO, "QEMU did not switch to the new images");
 	if (moved && why->code)
 		life_note(&s->life, "%s", why->msg);
-	code = had_guest && !qemu_is_alive(s->guest.pid, s->guest.start_time) ? EXIT_NOWHERE
-	       : !is_over(s) || s->mixed				      ? EXIT_LEFTOVERS
-	       : moved							      ? EXIT_DESTINATION
-									      : EXIT_SOURCE;
-	storage_tell_result(s, moved, &e, code);
-	return code;
+	is_gone = had_guest && !qemu_is_alive(s->guest.pid, s->guest.start_time);
+	if (moved)
+		return storage_tell_result(s, is_gone ? LIFE_MOVED_NOWHERE : LIFE_MOVED, &e);
+	return storage_tell_result(s, is_gone ? LIFE_FAILED_NOWHERE : s->mixed ? LIFE_FAILED_IN_PART : LIFE_FAILED, &e);
 }
 
 /* ---- begun ---- */
 
 static int refuse(struct storage *s, const struct err *e)
 {
-	storage_tell_result(s, false, e, EXIT_REFUSED);
-	return EXIT_REFUSED;
+	return storage_tell_result(s, LIFE_REFUSED, e);
 }
 
 static int begin(struct storage *s, struct err *e)

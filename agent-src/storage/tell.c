@@ -1,6 +1,5 @@
 /* tell.c: what the user is told (docs/report.md has the events). */
 #include "error-stop.h"
-#include "exit-code.h"
 #include "moving.h"
 #include "util.h"
 
@@ -83,26 +82,23 @@ static char *words_for(const char *run_state)
 	return run_state_stands(run_state) ? xstrdup("the guest is paused") : xstrdup("the guest runs as before");
 }
 
-static char *guest_words(struct storage *s, int code)
+static char *guest_words(struct storage *s, enum life_ending ending)
 {
+	bool is_gone = ending == LIFE_FAILED_NOWHERE || ending == LIFE_MOVED_NOWHERE;
 	char state[32] = "";
 	struct err ignored;
 
-	if (s->rest || code == EXIT_NOWHERE || code == EXIT_UNDECIDED)
-		return xstrdup(s->rest ? "the guest is shut down, as it was" : code == EXIT_NOWHERE ? "its QEMU has ended" : "undecided");
+	if (s->rest || is_gone || ending == LIFE_UNDECIDED)
+		return xstrdup(s->rest ? "the guest is shut down, as it was" : is_gone ? "its QEMU has ended" : "undecided");
 	if (!s->qmp || s->qmp_lost || storage_run_state(s, state, &ignored))
 		*state = '\0';
 	return words_for(state);
 }
 
-void storage_tell_result(struct storage *s, bool moved, const struct err *why, int code)
+int storage_tell_result(struct storage *s, enum life_ending ending, const struct err *why)
 {
-	AUTO_FREE char *words = guest_words(s, code);
-	const char *outcome = moved			      ? "moved"
-			      : code == EXIT_REFUSED	      ? "refused"
-			      : code == EXIT_UNDECIDED	      ? "undecided"
-			      : why && why->code == ECANCELED ? "cancelled"
-							      : "failed";
+	bool moved = ending == LIFE_MOVED || ending == LIFE_MOVED_NOWHERE;
+	AUTO_FREE char *words = guest_words(s, ending);
 	json_t *r = json_pack("{s:s,s:o,s:b}", "guest_text", words, "disks", tell_disks(s), "verified", s->rest && moved);
 
 	if (s->mixed)
@@ -113,5 +109,5 @@ void storage_tell_result(struct storage *s, bool moved, const struct err *why, i
 		json_object_set_new(r, "held_ms", json_real((double)s->held_ns / 1e6));
 	if (moved && !s->starter.path)
 		json_object_set_new(r, "script_unknown", json_string(s->starter.why ?: "it was not known when this began"));
-	life_end(&s->life, outcome, code, moved ? NULL : why, r);
+	return life_end(&s->life, ending, moved ? NULL : why, r);
 }

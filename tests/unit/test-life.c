@@ -255,7 +255,7 @@ static void a_command_that_was_refused_is_not_remembered(void **state)
 	json_t *last;
 
 	(void)state;
-	life_end(&life, "refused", EXIT_REFUSED, NULL, NULL);
+	life_end(&life, LIFE_REFUSED, NULL, NULL);
 	assert_int_equal(remembered(&last), 0);
 }
 
@@ -265,11 +265,46 @@ static void a_plan_is_remembered_without_its_command_line(void **state)
 
 	(void)state;
 	life_emit(&life, "plan", json_pack("{s:s,s:s}", "command_line", "qemu -object secret", "title", "export vm1"));
-	life_end(&life, "exported", 0, NULL, NULL);
+	life_end(&life, LIFE_EXPORTED, NULL, NULL);
 	assert_int_equal(remembered(&last), 1);
 	assert_non_null(json_object_get(json_object_get(last, "plan"), "title"));
 	assert_null(json_object_get(json_object_get(last, "plan"), "command_line"));
 	json_decref(last);
+}
+
+/* ---- endings ---- */
+
+static void expect_ending(enum life_ending ending, const struct err *why, const char *outcome, int exit_code, const char *text)
+{
+	const char *said;
+
+	assert_int_equal(life_end(&life, ending, why, NULL), exit_code);
+	said = json_string_value(json_object_get(life.told.result, "guest_text"));
+	assert_int_equal(json_integer_value(json_object_get(life.told.result, "exit_code")), exit_code);
+	assert_string_equal(json_string_value(json_object_get(life.told.result, "outcome")), outcome);
+	assert_string_equal(said ?: "", text);
+}
+
+static void what_is_left_changes_the_exit_code_of_a_known_place(void **state)
+{
+	struct err cancelled, broken;
+
+	(void)state;
+	err_set(&cancelled, ECANCELED, "somebody cancelled it");
+	err_set(&broken, EIO, "the disk is broken");
+	expect_ending(LIFE_FAILED, &broken, "failed", EXIT_SOURCE, "nothing is left behind");
+	expect_ending(LIFE_FAILED, &cancelled, "cancelled", EXIT_SOURCE, "nothing is left behind");
+	expect_ending(LIFE_FAILED_PAUSED, &cancelled, "cancelled", EXIT_PAUSED, "");
+	expect_ending(LIFE_REFUSED, &cancelled, "refused", EXIT_REFUSED, "nothing was touched");
+	expect_ending(LIFE_UNDECIDED, &cancelled, "undecided", EXIT_UNDECIDED, "");
+	expect_ending(LIFE_MOVED, NULL, "moved", EXIT_DESTINATION, "");
+	life_leftover(&life, "a file");
+	expect_ending(LIFE_FAILED, &broken, "failed", EXIT_LEFTOVERS, "what is left is listed");
+	expect_ending(LIFE_MOVED, NULL, "moved", EXIT_LEFTOVERS, "");
+	expect_ending(LIFE_IMPORTED, NULL, "imported", EXIT_LEFTOVERS, "");
+	expect_ending(LIFE_FAILED_PAUSED, &broken, "failed", EXIT_PAUSED, "");
+	expect_ending(LIFE_FAILED_NOWHERE, &broken, "failed", EXIT_NOWHERE, "");
+	expect_ending(LIFE_MOVED_NOWHERE, NULL, "moved", EXIT_NOWHERE, "");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -290,6 +325,7 @@ static int all_tests(void)
 		TEST(journals_are_known_by_what_they_begin_with),
 		TEST(a_command_that_was_refused_is_not_remembered),
 		TEST(a_plan_is_remembered_without_its_command_line),
+		TEST(what_is_left_changes_the_exit_code_of_a_known_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
