@@ -1,6 +1,5 @@
 /* export.c: see export.h. */
 #include "export.h"
-#include "child.h"
 #include "convert.h"
 #include "draft.h"
 #include "durable-file.h"
@@ -219,24 +218,6 @@ static int convert(struct export *x, size_t i, struct err *e)
 	return convert_image(x->img, &source, x->disks[i], "qcow2", &how, what, e);
 }
 
-/* An empty image, as large as the guest's disk. */
-static int create_image(struct export *x, const char *path, uint64_t size, struct err *e)
-{
-	AUTO_FREE char *bytes = xasprintf("%llu", (unsigned long long)size);
-	const char *codec = x->o->compress ? convert_codec(x->img, path) : NULL;
-	char *argv[12] = {x->img, "create", "-q", "-f", "qcow2"};
-	size_t n = 5;
-
-	if (codec) {
-		argv[n++] = "-o";
-		argv[n++] = (char *)codec;
-	}
-	argv[n++] = "--";
-	argv[n++] = (char *)path;
-	argv[n++] = bytes;
-	return child_run(argv, NULL, NULL, e);
-}
-
 static int begin_disks(void *ctx, struct err *e)
 {
 	struct export *x = ctx;
@@ -297,7 +278,7 @@ static int copy_live(struct export *x, struct err *e)
 	for (i = 0; i < x->b.disk_count && !r; i++) {
 		if (!x->plan.disks[i].live)
 			continue;
-		r = create_image(x, x->disks[i], x->plan.disks[i].live->virtual_size, e);
+		r = convert_blank(x->img, x->disks[i], "qcow2", x->o->compress, x->plan.disks[i].live->virtual_size, e);
 		targets[n] = x->disks[i];
 		disks[n++] = x->plan.disks[i].live;
 	}

@@ -205,17 +205,32 @@ static void show(void *ctx, const char *text, size_t n)
 	}
 }
 
+/* options: words for -o; NULL: none. */
+static int create(const char *qemu_img, const char *target, const char *format, const char *options, const char *size, struct err *e)
+{
+	char *argv[11] = {(char *)qemu_img, "create", "-q", "-f", (char *)format};
+	size_t n = 5;
+
+	if (options) {
+		argv[n++] = "-o";
+		argv[n++] = (char *)options;
+	}
+	argv[n++] = "--";
+	argv[n++] = (char *)target;
+	argv[n++] = (char *)size;
+	return child_run(argv, NULL, NULL, e);
+}
+
 /*
  * zstd takes a quarter of the time of qcow2's own zlib, and as much room. QEMU reads it since 5.1, where it was built with it. What qemu-img
- * cannot write, it refuses here, at once. Leaves an image of no meaning in target.
+ * cannot write, it refuses here, at once, and the result is NULL. Leaves an image of no meaning in target.
  */
-const char *convert_codec(const char *qemu_img, const char *target)
+static const char *codec_of(const char *qemu_img, const char *target)
 {
 	static const char zstd[] = "compression_type=zstd";
-	char *argv[] = {(char *)qemu_img, "create", "-q", "-f", "qcow2", "-o", (char *)zstd, "--", (char *)target, "64k", NULL};
 	struct err ignored;
 
-	return child_run(argv, NULL, NULL, &ignored) ? NULL : zstd;
+	return create(qemu_img, target, "qcow2", zstd, "64k", &ignored) ? NULL : zstd;
 }
 
 int convert_image(const char *qemu_img, const struct image_source *s, const char *target, const char *format, const struct convert_how *how,
@@ -235,7 +250,7 @@ int convert_image(const char *qemu_img, const struct image_source *s, const char
 		return err_sys(e, errno, "cannot open %s", target);
 	if (how && how->compress)
 		argv[n++] = "-c";
-	codec = how && how->compress ? convert_codec(qemu_img, target) : NULL;
+	codec = how && how->compress ? codec_of(qemu_img, target) : NULL;
 	if (codec) {
 		argv[n++] = "-o";
 		argv[n++] = (char *)codec;
@@ -258,12 +273,12 @@ int convert_image(const char *qemu_img, const struct image_source *s, const char
 	return 0;
 }
 
-int convert_blank(const char *qemu_img, const char *target, const char *format, uint64_t bytes, struct err *e)
+int convert_blank(const char *qemu_img, const char *target, const char *format, bool compress, uint64_t bytes, struct err *e)
 {
 	AUTO_FREE char *size = xasprintf("%llu", (unsigned long long)bytes);
-	char *argv[] = {(char *)qemu_img, "create", "-q", "-f", (char *)format, "--", (char *)target, size, NULL};
+	const char *codec = compress ? codec_of(qemu_img, target) : NULL;
 	AUTO_CLOSE int fd = open(target, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	int r = child_run(argv, NULL, NULL, e);
+	int r = create(qemu_img, target, format, codec, size, e);
 
 	if (r)
 		return err_prefix(e, "making a blank disk %s", target);

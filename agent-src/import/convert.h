@@ -32,10 +32,7 @@ struct convert_how {
 int convert_image(const char *qemu_img, const struct image_source *s, const char *target, const char *format, const struct convert_how *how,
 		  const char *what, struct err *e);
 
-/* The option by which qemu-img makes a qcow2 image in target, an empty file of ours, that is compressed by the best it can; NULL: its own default. */
-const char *convert_codec(const char *qemu_img, const char *target);
-
-/* Makes an empty disk of that size in target. */
-int convert_blank(const char *qemu_img, const char *target, const char *format, uint64_t bytes, struct err *e);
+/* Makes an empty disk of that size in target, an empty file of ours. compress: its clusters can be compressed by the best codec that qemu-img has. */
+int convert_blank(const char *qemu_img, const char *target, const char *format, bool compress, uint64_t bytes, struct err *e);
 
 #endif

@@ -478,7 +478,7 @@ static int convert_disks(struct import *m, struct err *e)
 			import_turn_is_written(&m->turn, m->life, m->disks[i], draft);
 		if (!r)
 			r = m->s.disks[i].path ? convert_image(m->qemu.img, &m->s.disks[i], draft, m->o->format, NULL, what, e)
-					       : convert_blank(m->qemu.img, draft, m->o->format, m->bytes[i], e);
+					       : convert_blank(m->qemu.img, draft, m->o->format, false, m->bytes[i], e);
 	}
 	return r;
 }
