@@ -2,7 +2,7 @@
  * power-shim.c: power.h under the agents, by LD_PRELOAD. POWER_ROOT: below what; POWER_LOGS: the directory of its logs. Other
  * programs that they start go on as if it were not there.
  */
-#include "power.h"
+#include "power-failure.h"
 #include "shim.h"
 
 __attribute__((constructor)) static void begin(void)

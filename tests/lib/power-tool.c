@@ -1,5 +1,5 @@
 /* power-tool LOGS: the power has failed (power.h). Prints how many changes that took back. */
-#include "power.h"
+#include "power-failure.h"
 
 int main(int argc, char **argv)
 {

@@ -7,7 +7,7 @@
  * who changes frames and seals them again; or there is no sender at all, and the test writes each frame by hand.
  */
 #include "../lib/nbd-wire.h"
-#include "../lib/power.h"
+#include "../lib/power-failure.h"
 
 #include "data-receive.h"
 #include "data-send.h"
@@ -2159,7 +2159,7 @@ static void a_disk_that_cannot_be_opened_or_is_full_is_named(void **state)
 	expect_lost(ENOENT, "opening the destination disk vda: cannot open /nonexistent/disk");
 	path_close();
 
-	setenv("VMFERRY_FAULT", "no-io-uring:fail", 1); /* power.h sees the calls instead of io_uring */
+	setenv("VMFERRY_FAULT", "no-io-uring:fail", 1); /* power-failure.h sees the calls instead of io_uring */
 	power_write_error = ENOSPC;
 	path_init(1, 1);
 	hand_connect();
@@ -2174,7 +2174,7 @@ static void a_disk_that_cannot_be_opened_or_is_full_is_named(void **state)
 static void a_disk_that_cannot_be_synced_is_not_called_durable(void **state)
 {
 	(void)state;
-	setenv("VMFERRY_FAULT", "no-io-uring:fail", 1); /* power.h sees the calls instead of io_uring */
+	setenv("VMFERRY_FAULT", "no-io-uring:fail", 1); /* power-failure.h sees the calls instead of io_uring */
 	power_sync_error = EIO;
 	path_open(1, 1, CODEC_MODE_NONE);
 	send_round(1, 0);

@@ -1,8 +1,8 @@
 /*
  * test-disk-io-raw.c: what a raw file holds after writes, zeros and a sync, and after a power failure behind the sync. The loop works
- * without io_uring, so that power.h sees each call.
+ * without io_uring, so that power-failure.h sees each call.
  */
-#include "../lib/power.h"
+#include "../lib/power-failure.h"
 
 #include "disk-io.h"
 #include "log.h"

@@ -1,5 +1,5 @@
 /* Files that are whole, and under their names, whenever the power fails. */
-#include "../lib/power.h"
+#include "../lib/power-failure.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

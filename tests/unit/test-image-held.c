@@ -1,5 +1,5 @@
 /* test-image-held.c: the mark beside an image whose guest may be taken back. */
-#include "../lib/power.h"
+#include "../lib/power-failure.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

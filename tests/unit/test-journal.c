@@ -2,7 +2,7 @@
  * test-journal.c: what a journal still knows after a crash, a torn write, a flipped byte.
  * takes: 30
  */
-#include "../lib/power.h"
+#include "../lib/power-failure.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  * test-partial.c: what is kept of a move that ended before its time, in the order in which it becomes durable, and by whom it is gone on
  * with. The destination agent's.
  */
-#include "../lib/power.h"
+#include "../lib/power-failure.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

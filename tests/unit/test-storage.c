@@ -2,7 +2,7 @@
  * test-storage.c: a guest's disk goes to another image, as QEMU is told to, what starts the guest is, and the file system; against a QEMU
  * that is played here, on a host whose power fails.
  */
-#include "../lib/power.h"
+#include "../lib/power-failure.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

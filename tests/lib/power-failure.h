@@ -1,5 +1,5 @@
 /*
- * power.h: a host whose power can fail, under vmferry or under a unit test. To be included once in a program or library: the calls
+ * power-failure.h: a host whose power can fail, under vmferry or under a unit test. To be included once in a program or library: the calls
  * below take the place of libc's.
  *
  * Whatever changes a file or a name below power_root is done, and written down in a log first: what it was. A change counts as
@@ -10,8 +10,8 @@
  * It sees system calls that are made by name, so io_uring must not be in use. Contents that are written through stdio or a mapping,
  * owners and modes are not taken back.
  */
-#ifndef VMFERRY_POWER_H
-#define VMFERRY_POWER_H
+#ifndef VMFERRY_POWER_FAILURE_H
+#define VMFERRY_POWER_FAILURE_H
 
 #undef _FORTIFY_SOURCE /* with which these have bodies of libc's */
 
