@@ -1,5 +1,5 @@
 /*
- * power-shim.c: power.h under the agents, by LD_PRELOAD. POWER_ROOT: below what; POWER_LOGS: the directory of its logs. Other
+ * power-shim.c: power-failure.h under the agents, by LD_PRELOAD. POWER_ROOT: below what; POWER_LOGS: the directory of its logs. Other
  * programs that they start go on as if it were not there.
  */
 #include "power-failure.h"

@@ -1,4 +1,4 @@
-/* power-tool LOGS: the power has failed (power.h). Prints how many changes that took back. */
+/* power-tool LOGS: the power has failed (power-failure.h). Prints how many changes that took back. */
 #include "power-failure.h"
 
 int main(int argc, char **argv)

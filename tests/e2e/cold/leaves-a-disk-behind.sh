@@ -58,7 +58,7 @@ assert_result '"take the place of" in r["reason"] and "it has backing files" in 
 make_script "$DIR/src"
 rm -r "$DIR/src/more"
 
-# Promised, and then the power fails: what was not synced is taken back (tests/lib/power.h).
+# Promised, and then the power fails: what was not synced is taken back (tests/lib/power-failure.h).
 logs=$DIR/power
 mkdir "$logs" "$DIR/disks"
 fault after-DST_PREPARED stop

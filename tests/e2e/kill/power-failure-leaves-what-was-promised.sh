@@ -1,6 +1,6 @@
 #!/bin/bash
 # The power fails right after a state of the hand-off was written: the journal says that state, and whoever promised a disk or a file has
-# it, as the source's is; after DONE there is the script that starts the guest again. What was not synced is taken back (tests/lib/power.h),
+# it, as the source's is; after DONE there is the script that starts the guest again. What was not synced is taken back (tests/lib/power-failure.h),
 # from both agents, which end at once.
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
