@@ -201,7 +201,7 @@ $(FUZZ_BINS) $(SEED_BINS):
 	@mkdir -p $(@D)
 	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter $(AGENTS),$^) $(B)/libvmferry.a $(LDLIBS) $(SRC_LIBS)
 
-# The agents with their libraries shared, so that a test's own can stand in between (tests/lib/power.h, shim.h).
+# The agents with their libraries shared, so that a test's own can stand in between (tests/lib/power-failure.h, shim.h).
 SHARED := $(B)/shared/vmferry-dst $(B)/shared/vmferry $(B)/shared/power.so $(B)/shared/error.so $(B)/shared/clock.so $(B)/shared/qmp.so
 $(B)/shared/vmferry-dst: $(DST_OBJ) $(B)/libvmferry.a
 	@mkdir -p $(@D)
@@ -209,7 +209,7 @@ $(B)/shared/vmferry-dst: $(DST_OBJ) $(B)/libvmferry.a
 $(B)/shared/vmferry: $(B)/vmferry
 	@mkdir -p $(@D)
 	$(if $(V),,@)cp $< $@
-$(B)/shared/power.so: tests/lib/power.h
+$(B)/shared/power.so: tests/lib/power-failure.h
 # no sanitizer in them: QEMU loads them as well
 $(B)/shared/%.so: tests/lib/%-shim.c tests/lib/shim.h
 	@mkdir -p $(@D)
