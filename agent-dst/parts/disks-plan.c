@@ -8,6 +8,7 @@
 #include "fault.h"
 #include "image-create.h"
 #include "image-mark.h"
+#include "json-members.h"
 #include "json-text.h"
 #include "same-file.h"
 #include "shell-quote.h"
@@ -441,21 +442,15 @@ int disks_examine(struct part *p, struct err *e)
 
 static json_t *describe_disk(const struct arriving_disk *d)
 {
-	json_t *o = json_pack("{s:i,s:s,s:s,s:b,s:b,s:s*,s:b,s:b,s:s*,s:b}", "object", (int)d->object, "path", d->path, "format", d->format,
-			      "device", d->device, "fills", disk_fills_zeros(d), "reuse",
-			      d->begins.above ? d->path : partial_path(&d->begins.partial) ?: d->begins.old.path, "replaces", d->begins.old.replaced, "begun",
-			      d->begins.above || partial_path(&d->begins.partial), "transfer",
-			      d->empty ? "empty" : NULL, "bitmaps", d->bitmaps.count > 0);
+	const char *partial = partial_path(&d->begins.partial);
 
-	if (disk_is_on_larger(d))
-		json_object_set_new(o, "device_bytes", json_integer((json_int_t)d->device_bytes));
-	if (d->source.part)
-		json_object_set_new(o, "part", json_true());
-	if (d->begins.known)
-		json_object_set_new(o, "known", json_true());
-	if (d->begins.alike)
-		json_object_set_new(o, "alike", json_true());
-	return o;
+	return json_of(MEMBER_COUNT("object", d->object), MEMBER_TEXT("path", d->path), MEMBER_TEXT("format", d->format),
+		       MEMBER_FLAG("device", d->device), MEMBER_FLAG("fills", disk_fills_zeros(d)),
+		       MEMBER_TEXT("reuse", d->begins.above ? d->path : partial ?: d->begins.old.path),
+		       MEMBER_FLAG("replaces", d->begins.old.replaced), MEMBER_FLAG("begun", d->begins.above || partial),
+		       MEMBER_TEXT("transfer", d->empty ? "empty" : NULL), MEMBER_FLAG("bitmaps", d->bitmaps.count > 0),
+		       MEMBER_NEW("device_bytes", disk_is_on_larger(d) ? json_integer((json_int_t)d->device_bytes) : NULL),
+		       MEMBER_IF("part", d->source.part), MEMBER_IF("known", d->begins.known), MEMBER_IF("alike", d->begins.alike));
 }
 
 int disks_describe(struct part *p, json_t *accept, struct err *e)

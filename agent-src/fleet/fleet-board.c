@@ -2,6 +2,7 @@
 #include "fleet-board.h"
 #include "exit-code.h"
 #include "fleet-back.h"
+#include "json-members.h"
 #include "json-text.h"
 #include "output.h"
 #include "report-progress.h"
@@ -217,15 +218,16 @@ static json_t *summary_of(const struct fleet_task *t)
 {
 	const json_t *r = t->result;
 	bool is_there = !strcmp(json_text(r, "where") ?: "", "destination");
-	json_t *o = json_pack("{s:s,s:s,s:b,s:i,s:s*,s:s*,s:s*,s:O*,s:O*,s:O*}", "vm", t->guest, "destination", fleet_way_of(t)->dest,
-			      "begun", t->tries > 0 || t->found_done, "exit_code", t->state == FLEET_ENDED ? t->code : EXIT_REFUSED,
-			      "outcome", t->found_done ? "gone-before" : json_text(r, "outcome"), "where", json_text(r, "where"), "reason",
-			      json_text(r, "reason"), "total_ms", json_object_get(r, "total_ms"), "downtime_ms",
-			      json_object_get(json_object_get(r, "downtime_ms"), "total"), "disabled", json_object_get(r, "disabled"));
 
-	if (is_there)
-		json_object_set_new(o, "back_options", fleet_back_options(t));
-	return o;
+	return json_of(MEMBER_TEXT("vm", t->guest), MEMBER_TEXT("destination", fleet_way_of(t)->dest),
+		       MEMBER_FLAG("begun", t->tries > 0 || t->found_done),
+		       MEMBER_COUNT("exit_code", t->state == FLEET_ENDED ? t->code : EXIT_REFUSED),
+		       MEMBER_TEXT("outcome", t->found_done ? "gone-before" : json_text(r, "outcome")),
+		       MEMBER_TEXT("where", json_text(r, "where")), MEMBER_TEXT("reason", json_text(r, "reason")),
+		       MEMBER_SAME("total_ms", json_object_get(r, "total_ms")),
+		       MEMBER_SAME("downtime_ms", json_object_get(json_object_get(r, "downtime_ms"), "total")),
+		       MEMBER_SAME("disabled", json_object_get(r, "disabled")),
+		       MEMBER_NEW("back_options", is_there ? fleet_back_options(t) : NULL));
 }
 
 static json_t *fleet_summary(const struct fleet *f)

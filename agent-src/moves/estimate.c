@@ -9,6 +9,7 @@
  */
 #include "transfer.h"
 #include "estimate-model.h"
+#include "json-members.h"
 #include "json-text.h"
 #include "log.h"
 #include "process.h"
@@ -400,12 +401,14 @@ static json_t *event(const struct transfer *t, const struct model_input *in, dou
 		      : t->src.traits.boots_after		      ? warm_downtime_ms(in)
 		      : t->src.traits.carries_memory && is_running(t) ? live_downtime_ms(t, in, &r, round_trip_ms)
 								      : 0;
-	return json_pack("{s:f,s:f,s:f,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:f,s:f,s:b}", "link_bps", in->link_bps, "round_trip_ms",
-			 round_trip_ms, "dirty_bps", in->dirty_bps, "ram_bytes", (json_int_t)in->ram.bytes, "disk_bytes",
-			 (json_int_t)in->disks.bytes, "bytes", (json_int_t)(in->disks.bytes + in->ram.bytes + r.again), "bytes_carried",
-			 (json_int_t)r.carried, "bytes_wire", (json_int_t)r.wire_bytes, "bytes_wire_least", (json_int_t)least,
-			 "bytes_wire_most", (json_int_t)most, "limited_by", limits[r.limited_by], "total_s", r.seconds, "downtime_ms",
-			 downtime_ms, "converges", !is_running(t) || t->src.traits.stops_first || converges(t, in, &r, downtime_ms));
+	return json_of(MEMBER_REAL("link_bps", in->link_bps), MEMBER_REAL("round_trip_ms", round_trip_ms),
+		       MEMBER_REAL("dirty_bps", in->dirty_bps), MEMBER_COUNT("ram_bytes", in->ram.bytes),
+		       MEMBER_COUNT("disk_bytes", in->disks.bytes), MEMBER_COUNT("bytes", in->disks.bytes + in->ram.bytes + r.again),
+		       MEMBER_COUNT("bytes_carried", r.carried), MEMBER_COUNT("bytes_wire", r.wire_bytes),
+		       MEMBER_COUNT("bytes_wire_least", least), MEMBER_COUNT("bytes_wire_most", most),
+		       MEMBER_TEXT("limited_by", limits[r.limited_by]), MEMBER_REAL("total_s", r.seconds),
+		       MEMBER_REAL("downtime_ms", downtime_ms),
+		       MEMBER_FLAG("converges", !is_running(t) || t->src.traits.stops_first || converges(t, in, &r, downtime_ms)));
 }
 
 /* Blocks that are there already are told by hashes, which only a move reads. */

@@ -6,6 +6,7 @@
  */
 #include "disks-private.h"
 #include "fault.h"
+#include "json-members.h"
 #include "json-text.h"
 #include "milestone.h"
 #include "onward.h"
@@ -161,12 +162,13 @@ static void describe_disk(struct disks *ds, const struct disk *d)
 	bool is_told = !ds->since.sync->whole && !d->left_behind;
 
 	json_array_append_new(ds->described,
-			      json_pack("{s:i,s:s,s:s*,s:s,s:s,s:s,s:I,s:I,s:I,s:o*,s:i,s:s*,s:s*,s:o*}", "object", (int)d->object, "node",
-					g->node, "qdev", g->qdev, "file", g->file, "real_path", g->real_path, "format", g->format,
-					"virtual_size", (json_int_t)g->virtual_size, "allocated",
-					d->left_behind ? 0 : (json_int_t)g->allocated, "since_bytes", (json_int_t)since, "since_least",
-					is_told ? least_above(w, i) : NULL, "mode", 0600, "reuse", disk_reuse(ds, g), "bundle",
-					disk_bundle(ds, g), "empty", d->left_behind ? json_true() : NULL));
+			      json_of(MEMBER_COUNT("object", d->object), MEMBER_TEXT("node", g->node), MEMBER_TEXT("qdev", g->qdev),
+				      MEMBER_TEXT("file", g->file), MEMBER_TEXT("real_path", g->real_path),
+				      MEMBER_TEXT("format", g->format), MEMBER_COUNT("virtual_size", g->virtual_size),
+				      MEMBER_COUNT("allocated", d->left_behind ? 0 : g->allocated), MEMBER_COUNT("since_bytes", since),
+				      MEMBER_NEW("since_least", is_told ? least_above(w, i) : NULL), MEMBER_COUNT("mode", 0600),
+				      MEMBER_TEXT("reuse", disk_reuse(ds, g)), MEMBER_TEXT("bundle", disk_bundle(ds, g)),
+				      MEMBER_IF("empty", d->left_behind)));
 }
 
 /* Points since which all that was written can be told, each with its moment; if all is to be compared, none. The newest itself may be there already. */

@@ -4,6 +4,7 @@
 #include "disk-line.h"
 #include "image-mark.h"
 #include "image-name.h"
+#include "json-members.h"
 #include "json-text.h"
 #include "open-regular.h"
 #include "process.h"
@@ -451,43 +452,30 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 	const char *to = said_of(&o->map, g);
 	struct stat st = {.st_mode = 0600};
 	uint64_t size;
+	json_int_t born;
 	AUTO_FREE char *acl = g->block_device ? NULL : acl_of(g->real_path);
-	json_t *out;
 
 	if (g->block_device || stat(g->real_path, &st))
 		st = (struct stat){.st_mode = 0600, .st_uid = geteuid(), .st_gid = getegid()};
 	/* size of a disk that is left behind: that of the empty disk which takes its place */
 	size = d->left_behind && g->inner_size ? g->inner_size : g->virtual_size;
-	out = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:s*,s:s*,s:I,s:s*}", "object", (int)d->object, "node", g->node,
-			"file", g->file, "real_path", disk_name(d), "format", g->format, "virtual_size", (json_int_t)size, "allocated",
-			d->left_behind ? 0 : (json_int_t)guest_disk_allocated(g, !disk_keeps_chain(ds, g)), "cluster_size",
-			(int)g->cluster_size, "mode", (int)(st.st_mode & 0777), "uid", (int)st.st_uid, "gid", (int)st.st_gid, "path",
-			to && *to == '/' ? to : NULL, "acl", acl, "inode", (json_int_t)st.st_ino, "reuse", disk_reuse(ds, g));
-	if (is_left(ds, g))
-		json_object_set_new(out, "reuse_if_there", json_true());
-	if (disk_bundle(ds, g))
-		json_object_set_new(out, "bundle", json_string(disk_bundle(ds, g)));
-	if (st.st_ino && born_ns(g->real_path))
-		json_object_set_new(out, "btime", json_integer(born_ns(g->real_path)));
-	if (json_object_size(g->qcow2))
-		json_object_set(out, "qcow2", g->qcow2);
-	if (!d->left_behind && is_set_aside(g, ds->rests))
-		json_object_set_new(out, "set_aside", json_true());
-	if (d->mark_fd >= 0)
-		json_object_set_new(out, "mark", json_integer(d->mark));
-	if (disk_is_to(ds, g, "shared"))
-		json_object_set_new(out, "shared", json_true());
-	if (is_part(ds, d))
-		json_object_set_new(out, "part", json_true());
-	if (d->left_behind)
-		json_object_set_new(out, "empty", json_true());
-	else if (o->keep.partial_s && (!g->chain_count || ds->rests)) /* holes of a chain are finer than an image's clusters */
-		json_object_set_new(out, "keep", json_true());
-	if (d->carried_count)
-		json_object_set_new(out, "bitmaps", disk_describe_bitmaps(d));
-	if (disk_keeps_chain(ds, g))
-		json_object_set_new(out, "backing", disk_describe_backing(d));
-	return out;
+	born = st.st_ino ? born_ns(g->real_path) : 0;
+	return json_of(MEMBER_COUNT("object", d->object), MEMBER_TEXT("node", g->node), MEMBER_TEXT("file", g->file),
+		       MEMBER_TEXT("real_path", disk_name(d)), MEMBER_TEXT("format", g->format), MEMBER_COUNT("virtual_size", size),
+		       MEMBER_COUNT("allocated", d->left_behind ? 0 : guest_disk_allocated(g, !disk_keeps_chain(ds, g))),
+		       MEMBER_COUNT("cluster_size", g->cluster_size), MEMBER_COUNT("mode", st.st_mode & 0777),
+		       MEMBER_COUNT("uid", st.st_uid), MEMBER_COUNT("gid", st.st_gid), MEMBER_TEXT("path", to && *to == '/' ? to : NULL),
+		       MEMBER_TEXT("acl", acl), MEMBER_COUNT("inode", st.st_ino), MEMBER_TEXT("reuse", disk_reuse(ds, g)),
+		       MEMBER_IF("reuse_if_there", is_left(ds, g)), MEMBER_TEXT("bundle", disk_bundle(ds, g)),
+		       MEMBER_NEW("btime", born ? json_integer(born) : NULL),
+		       MEMBER_SAME("qcow2", json_object_size(g->qcow2) ? g->qcow2 : NULL),
+		       MEMBER_IF("set_aside", !d->left_behind && is_set_aside(g, ds->rests)),
+		       MEMBER_NEW("mark", d->mark_fd >= 0 ? json_integer(d->mark) : NULL), MEMBER_IF("shared", disk_is_to(ds, g, "shared")),
+		       MEMBER_IF("part", is_part(ds, d)), MEMBER_IF("empty", d->left_behind),
+		       /* holes of a chain are finer than an image's clusters */
+		       MEMBER_IF("keep", !d->left_behind && o->keep.partial_s && (!g->chain_count || ds->rests)),
+		       MEMBER_NEW("bitmaps", d->carried_count ? disk_describe_bitmaps(d) : NULL),
+		       MEMBER_NEW("backing", disk_keeps_chain(ds, g) ? disk_describe_backing(d) : NULL));
 }
 
 /* Their backing files stand among the guest's other files, which have been described before. */
@@ -661,16 +649,17 @@ json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)
 	AUTO_FREE char *owner = xasprintf("%d:%d", (int)json_integer_value(json_object_get(said, "uid")),
 					  (int)json_integer_value(json_object_get(said, "gid")));
 
-	return json_pack("{s:s,s:s,s:s,s:b,s:o*,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b,s:s*,s:b,s:b,s:b,s:o*,s:s*}", "node", g->node, "from",
-			 disk_name(d), "to", d->to, "device", d->to_device, "device_bytes",
-			 d->device_bytes ? json_integer(d->device_bytes) : NULL, "format", g->format, "virtual_size",
-			 (json_int_t)(d->left_behind && g->inner_size ? g->inner_size : g->virtual_size), "allocated",
-			 json_object_get(said, "allocated") /* NULL: it is not told */, "transfer",
-			 d->stays	  ? "shared"
-			 : d->left_behind ? "empty"
-					  : "copy",
-			 "flatten", g->chain_count && !disk_keeps_chain(ds, g), "mode", mode, "owner", owner, "acl",
-			 json_object_get(said, "acl") != NULL, "reuse", d->old, "replaces", d->replaces, "begun", d->begun, "by_word",
-			 d->by_word, "bitmaps", disk_tell_bitmaps(d), "reuse_gone",
-			 !d->old && !d->begun && is_left(ds, g) ? disk_reuse(ds, g) : NULL);
+	return json_of(MEMBER_TEXT("node", g->node), MEMBER_TEXT("from", disk_name(d)), MEMBER_TEXT("to", d->to),
+		       MEMBER_FLAG("device", d->to_device),
+		       MEMBER_NEW("device_bytes", d->device_bytes ? json_integer(d->device_bytes) : NULL), MEMBER_TEXT("format", g->format),
+		       MEMBER_COUNT("virtual_size", d->left_behind && g->inner_size ? g->inner_size : g->virtual_size),
+		       MEMBER_SAME("allocated", json_object_get(said, "allocated")), /* NULL: it is not told */
+		       MEMBER_TEXT("transfer", d->stays		? "shared"
+					       : d->left_behind ? "empty"
+								: "copy"),
+		       MEMBER_FLAG("flatten", g->chain_count && !disk_keeps_chain(ds, g)), MEMBER_TEXT("mode", mode),
+		       MEMBER_TEXT("owner", owner), MEMBER_FLAG("acl", json_object_get(said, "acl") != NULL), MEMBER_TEXT("reuse", d->old),
+		       MEMBER_FLAG("replaces", d->replaces), MEMBER_FLAG("begun", d->begun), MEMBER_FLAG("by_word", d->by_word),
+		       MEMBER_NEW("bitmaps", disk_tell_bitmaps(d)),
+		       MEMBER_TEXT("reuse_gone", !d->old && !d->begun && is_left(ds, g) ? disk_reuse(ds, g) : NULL));
 }

@@ -1,5 +1,6 @@
 /* disks-tell.c: the disks of a guest in the plan, the progress, the status and the result of its move. */
 #include "disks-private.h"
+#include "json-members.h"
 #include "words.h"
 
 #include <string.h>
@@ -23,10 +24,10 @@ static json_t *tell_result(const struct disks *ds, const struct disk *d)
 {
 	const struct send_stats *sent = &ds->data->sent;
 
-	return json_pack("{s:s,s:s,s:s*,s:i,s:I,s:I,s:I,s:s,s:s*,s:o*}", "node", d->guest->node, "from", d->guest->real_path, "to", d->to,
-			 "rounds", (int)d->progress.round + 1, "bytes_read", (json_int_t)d->progress.read_bytes, "bytes_wire",
-			 (json_int_t)sent->disk_bytes[d->object], "bytes_kept", (json_int_t)sent->kept_bytes[d->object], "format",
-			 d->guest->format, "reuse", d->old, "alike", d->alike ? json_true() : NULL);
+	return json_of(MEMBER_TEXT("node", d->guest->node), MEMBER_TEXT("from", d->guest->real_path), MEMBER_TEXT("to", d->to),
+		       MEMBER_COUNT("rounds", d->progress.round + 1), MEMBER_COUNT("bytes_read", d->progress.read_bytes),
+		       MEMBER_COUNT("bytes_wire", sent->disk_bytes[d->object]), MEMBER_COUNT("bytes_kept", sent->kept_bytes[d->object]),
+		       MEMBER_TEXT("format", d->guest->format), MEMBER_TEXT("reuse", d->old), MEMBER_IF("alike", d->alike));
 }
 
 /* Reports how much of the old copies there has been told of, while that is not all. */

@@ -1,6 +1,7 @@
 /* mirror.c: the copy by QEMU: its nodes and jobs, known by their names (moving.h, qemu_prefix). */
 #include "fault.h"
 #include "image-create.h"
+#include "json-members.h"
 #include "json-text.h"
 #include "log.h"
 #include "moving.h"
@@ -79,9 +80,11 @@ int mirror_settle_options(struct storage *s, struct moving_disk *d, struct err *
  * it has freed, which may kill the guest (seen with 10.0.2: mirror_run() frees in_flight_bitmap before it drains the disk). */
 int mirror_begin(struct storage *s, struct moving_disk *d, struct err *e)
 {
-	json_t *args = json_pack("{s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:s,s:s,s:I}", "job-id", d->names.job, "device", d->node, "target",
-				 d->names.format, "filter-node-name", d->names.filter, "sync", "full", "auto-finalize", 0, "auto-dismiss",
-				 0, "on-source-error", "report", "on-target-error", "report", "speed", (json_int_t)s->bwlimit);
+	json_t *args =
+		json_of(MEMBER_TEXT("job-id", d->names.job), MEMBER_TEXT("device", d->node), MEMBER_TEXT("target", d->names.format),
+			MEMBER_TEXT("filter-node-name", d->names.filter), MEMBER_TEXT("sync", "full"), MEMBER_FLAG("auto-finalize", false),
+			MEMBER_FLAG("auto-dismiss", false), MEMBER_TEXT("on-source-error", "report"),
+			MEMBER_TEXT("on-target-error", "report"), MEMBER_COUNT("speed", s->bwlimit));
 	int r = qmp_call(s->qmp, "blockdev-mirror", args, NULL, e);
 
 	return r ? err_prefix(e, "disk %s", d->from) : 0;

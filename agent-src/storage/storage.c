@@ -1,6 +1,7 @@
 /* storage.c: an attempt's life: as it begins, and as it is taken up again by `vmferry recover` and by its guard (storage.h). */
 #include "storage.h"
 #include "exit-code.h"
+#include "json-members.h"
 #include "json-text.h"
 #include "moving.h"
 #include "own-file.h"
@@ -65,11 +66,12 @@ static void storage_free(struct storage *s)
 
 static json_t *describe_disk(const struct moving_disk *d)
 {
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:I,s:I,s:I,s:s*,s:I,s:O,s:O*}", "device", d->device, "node", d->node, "from",
-			 d->from, "to", d->to, "from_format", d->old.format, "format", d->format, "from_device", d->old.is_device,
-			 "to_device", d->to_device, "from_begins", (json_int_t)d->old.begins, "from_shows", (json_int_t)d->old.shows,
-			 "to_shows", (json_int_t)d->to_shows, "aside", d->old.aside, "bytes", (json_int_t)d->bytes, "old_nodes",
-			 d->old.nodes, "was", d->old.was);
+	return json_of(MEMBER_TEXT("device", d->device), MEMBER_TEXT("node", d->node), MEMBER_TEXT("from", d->from),
+		       MEMBER_TEXT("to", d->to), MEMBER_TEXT("from_format", d->old.format), MEMBER_TEXT("format", d->format),
+		       MEMBER_FLAG("from_device", d->old.is_device), MEMBER_FLAG("to_device", d->to_device),
+		       MEMBER_COUNT("from_begins", d->old.begins), MEMBER_COUNT("from_shows", d->old.shows),
+		       MEMBER_COUNT("to_shows", d->to_shows), MEMBER_TEXT("aside", d->old.aside), MEMBER_COUNT("bytes", d->bytes),
+		       MEMBER_SAME("old_nodes", d->old.nodes), MEMBER_SAME("was", d->old.was));
 }
 
 static json_t *monitors(const struct guest *g)
@@ -84,7 +86,7 @@ static json_t *monitors(const struct guest *g)
 static int begin_journal(struct storage *s, struct err *e)
 {
 	AUTO_FREE char *boot = boot_id();
-	json_t *disks = json_array(), *paths = json_array(), *begin;
+	json_t *disks = json_array(), *paths = json_array(), *storage, *begin;
 
 	for (size_t i = 0; i < s->count; i++) {
 		struct moving_disk *d = &s->disks[i];
@@ -100,10 +102,13 @@ static int begin_journal(struct storage *s, struct err *e)
 	for (size_t i = 0; i < s->guest.disk_count; i++)
 		if (s->guest.disks[i].real_path)
 			json_array_append_new(paths, json_string(s->guest.disks[i].real_path));
-	begin = json_pack("{s:s,s:i,s:I,s:s*,s:o,s:s*,s:o,s:{s:o,s:b,s:i,s:i,s:s*,s:s*}}", "guest", s->guest.name, "pid", (int)s->guest.pid,
-			  "start_time", (json_int_t)s->guest.start_time, "qmp", s->guest.qmp.path, "monitors", monitors(&s->guest),
-			  "boot_id", boot, "disks", paths, "storage", "disks", disks, "rest", s->rest, "old", (int)s->old, "known_as",
-			  (int)s->known_as, "script", s->starter.path, "draft", s->starter.draft);
+	storage = json_of(MEMBER_NEW("disks", disks), MEMBER_FLAG("rest", s->rest), MEMBER_COUNT("old", s->old),
+			  MEMBER_COUNT("known_as", s->known_as), MEMBER_TEXT("script", s->starter.path),
+			  MEMBER_TEXT("draft", s->starter.draft));
+	begin = json_of(MEMBER_TEXT("guest", s->guest.name), MEMBER_COUNT("pid", s->guest.pid),
+			MEMBER_COUNT("start_time", s->guest.start_time), MEMBER_TEXT("qmp", s->guest.qmp.path),
+			MEMBER_NEW("monitors", monitors(&s->guest)), MEMBER_TEXT("boot_id", boot), MEMBER_NEW("disks", paths),
+			MEMBER_NEW("storage", storage));
 	return life_create_journal(&s->life, s->id, begin, e);
 }
 

@@ -1,5 +1,6 @@
 /* tell.c: what the user is told (docs/report.md has the events). */
 #include "error-stop.h"
+#include "json-members.h"
 #include "moving.h"
 #include "util.h"
 
@@ -16,11 +17,13 @@ static json_t *tell_disks(const struct storage *s)
 	for (unsigned i = 0; i < s->count; i++) {
 		const struct moving_disk *d = &s->disks[i];
 
-		json_array_append_new(out, json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:b,s:b,s:s*,s:O*}", "from", d->from, "to", d->to,
-						     "from_format", d->old.format, "format", d->format, "virtual_size",
-						     (json_int_t)d->bytes, "needed", (json_int_t)d->needed, "to_device", d->to_device,
-						     "flatten", !s->rest && d->guest && d->guest->chain_count, "aside", d->old.aside,
-						     "bitmaps", json_array_size(d->bitmaps) ? d->bitmaps : NULL));
+		json_array_append_new(out, json_of(MEMBER_TEXT("from", d->from), MEMBER_TEXT("to", d->to),
+						   MEMBER_TEXT("from_format", d->old.format), MEMBER_TEXT("format", d->format),
+						   MEMBER_COUNT("virtual_size", d->bytes), MEMBER_COUNT("needed", d->needed),
+						   MEMBER_FLAG("to_device", d->to_device),
+						   MEMBER_FLAG("flatten", !s->rest && d->guest && d->guest->chain_count),
+						   MEMBER_TEXT("aside", d->old.aside),
+						   MEMBER_SAME("bitmaps", json_array_size(d->bitmaps) ? d->bitmaps : NULL)));
 	}
 	return out;
 }

@@ -1,5 +1,6 @@
 /* bundle.c: see bundle.h. */
 #include "bundle.h"
+#include "json-members.h"
 #include "json-text.h"
 #include "shell-quote.h"
 #include "util.h"
@@ -62,7 +63,7 @@ static json_t *print_file(const struct bundle_file *f)
 
 char *bundle_print(const struct bundle *b)
 {
-	json_t *argv = json_array(), *disks = json_array(), *files = json_array(), *needs = json_array(), *all;
+	json_t *argv = json_array(), *disks = json_array(), *files = json_array(), *needs = json_array(), *qemu, *all;
 	char *text, *line;
 
 	for (size_t i = 0; i < b->argc; i++)
@@ -82,12 +83,12 @@ char *bundle_print(const struct bundle *b)
 	}
 	if (b->memory.file)
 		json_array_append_new(needs, json_string(BUNDLE_MEMORY));
-	all = json_pack("{s:s,s:i,s:o,s:s,s:s*,s:s*,s:s*,s:b,s:{s:s*,s:s*,s:s*},s:s*,s:o,s:o,s:o}", "format", FORMAT, "version", VERSION,
-			"needs", needs, "made_by", "vmferry " VMFERRY_VERSION, "made", b->made, "name", b->name, "state", b->state,
-			"frozen", b->frozen, "qemu", "program", b->program, "version", b->version, "machine", b->machine, "cwd", b->cwd,
-			"argv", argv, "disks", disks, "files", files);
-	if (b->memory.file)
-		json_object_set_new(all, "memory", print_file(&b->memory));
+	qemu = json_of(MEMBER_TEXT("program", b->program), MEMBER_TEXT("version", b->version), MEMBER_TEXT("machine", b->machine));
+	all = json_of(MEMBER_TEXT("format", FORMAT), MEMBER_COUNT("version", VERSION), MEMBER_NEW("needs", needs),
+		      MEMBER_TEXT("made_by", "vmferry " VMFERRY_VERSION), MEMBER_TEXT("made", b->made), MEMBER_TEXT("name", b->name),
+		      MEMBER_TEXT("state", b->state), MEMBER_FLAG("frozen", b->frozen), MEMBER_NEW("qemu", qemu),
+		      MEMBER_TEXT("cwd", b->cwd), MEMBER_NEW("argv", argv), MEMBER_NEW("disks", disks), MEMBER_NEW("files", files),
+		      MEMBER_NEW("memory", b->memory.file ? print_file(&b->memory) : NULL));
 	text = all && json_array_size(argv) == b->argc ? json_text_dump(all, JSON_INDENT(1)) : NULL;
 	json_decref(all);
 	if (!text)

@@ -3,6 +3,7 @@
  */
 #include "err.h"
 #include "hex.h"
+#include "json-members.h"
 #include "json-text.h"
 #include "log.h"
 #include "output.h"
@@ -551,6 +552,34 @@ static void an_element_of_a_list_is_found_by_a_text_in_it(void **state)
 	json_decref(list);
 }
 
+static void an_object_has_the_members_that_there_are(void **state)
+{
+	json_t *list = json_pack("[i]", 7), *o;
+
+	(void)state;
+	o = json_of(MEMBER_TEXT("text", "a"), MEMBER_TEXT("no_text", NULL), MEMBER_FLAG("flag", 4 & 6), MEMBER_FLAG("no_flag", false),
+		    MEMBER_COUNT("count", UINT64_C(1) << 40), MEMBER_REAL("real", 0.5), MEMBER_SAME("same", list),
+		    MEMBER_SAME("no_same", NULL), MEMBER_NEW("new", json_integer(3)), MEMBER_NEW("no_new", NULL), MEMBER_IF("is", 2),
+		    MEMBER_IF("is_not", 0));
+	json_decref(list);
+	list = json_pack("{s:s,s:b,s:b,s:I,s:f,s:[i],s:i,s:b}", "text", "a", "flag", 1, "no_flag", 0, "count", (json_int_t)1 << 40, "real",
+			 0.5, "same", 7, "new", 3, "is", 1);
+	assert_true(json_equal(o, list));
+	json_decref(o);
+	json_decref(list);
+}
+
+static void an_object_whose_text_is_none_is_not_made_in_part(void **state)
+{
+	json_t *list = json_array();
+
+	(void)state;
+	assert_null(json_of(MEMBER_TEXT("name", "\xff"), MEMBER_SAME("list", list)));
+	assert_null(json_of(MEMBER_SAME("list", list), MEMBER_REAL("ratio", 0.0 / 0.0)));
+	assert_int_equal(list->refcount, 1);
+	json_decref(list);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -579,6 +608,8 @@ int main(void)
 		cmocka_unit_test(a_text_takes_as_many_columns_as_a_terminal_may_need),
 		cmocka_unit_test(a_word_leads_to_its_row_and_nothing_to_none),
 		cmocka_unit_test(an_element_of_a_list_is_found_by_a_text_in_it),
+		cmocka_unit_test(an_object_has_the_members_that_there_are),
+		cmocka_unit_test(an_object_whose_text_is_none_is_not_made_in_part),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
