@@ -1,5 +1,6 @@
 /* line.c: see line.h. */
 #include "line.h"
+#include "clients.h"
 #include "in-place.h"
 #include "json-text.h"
 #include "made.h"
@@ -424,7 +425,7 @@ static int check_there(const struct line *l, const struct args_file *f, struct e
 		return -e->code;
 	if (path && access(path, F_OK) && !is_to_be_made(l, path))
 		return refuse_missing(f, path, e);
-	return 0;
+	return path && f->role == ARGS_SCRIPT ? names_check_program(f, path, e) : 0;
 }
 
 static int check_made(const struct line *l, const struct args_file *f, struct err *e)
@@ -452,12 +453,14 @@ static void check_surroundings(const struct line *l)
 		if (check_made(l, &args->files[i], &e))
 			target_obstacle(l->target, &e);
 	}
+	clients_examine(l->target);
 	if (target_is_in_place(l->target) && in_place_examine(l->target, &e))
 		target_obstacle(l->target, &e);
 	if (target_is_in_place(l->target) && taps_examine(l->target, &e))
 		target_obstacle(l->target, &e);
 	for (size_t i = 0; i < args->nic_count; i++)
-		if (check_nic(&args->nics[i], &e) || taps_check_free(&args->nics[i], &e) || taps_check_queues(args, &args->nics[i], &e))
+		if (check_nic(&args->nics[i], &e) || taps_check_free(&args->nics[i], l->target->exe, &e) ||
+		    taps_check_queues(args, &args->nics[i], &e))
 			target_obstacle(l->target, &e);
 	if (target_is_in_place(l->target))
 		memory_room_examine(l->target);
@@ -616,6 +619,7 @@ static int examine(struct part *p, struct err *e)
 	for (size_t i = 0; i < l->target->args.nic_count; i++)
 		tell_of_nic(l, &l->target->args.nics[i]);
 	taps_tell(l->target, l->cautions);
+	clients_tell(l->target, l->cautions);
 	return 0;
 }
 

@@ -150,6 +150,18 @@ int names_check_fifo(const struct args_file *f, struct err *e)
 		       f->option, in, out, q_in, q_out);
 }
 
+int names_check_program(const struct args_file *f, const char *path, struct err *e)
+{
+	AUTO_FREE char *quoted = shell_quote(path);
+
+	if (path_is_directory(path))
+		return err_set(e, EACCES, "-%s needs program %s, which is a directory at the destination: bring the program there",
+			       f->option, path);
+	return access(path, X_OK) ? err_set(e, EACCES, "-%s needs program %s, which QEMU may not run at the destination: chmod +x %s there",
+					    f->option, path, quoted)
+				  : 0;
+}
+
 /* ---- the plan ---- */
 
 /* Reason why that file does not have the name there that it has here, malloc'ed; NULL: it has. */

@@ -19,6 +19,8 @@ char *names_why_not(const char *state_dir, enum args_role role, const char *path
 int names_check_unused(const struct args_file *f, struct err *e);
 /* -ENOENT: QEMU would find no pipe (-serial pipe:PATH: PATH.in and PATH.out, or PATH for both ways). */
 int names_check_fifo(const struct args_file *f, struct err *e);
+/* -EACCES: QEMU cannot run that program, which is there. */
+int names_check_program(const struct args_file *f, const char *path, struct err *e);
 /* Adds a sentence for each reason why something has another name here than at the source, and for each socket that QEMU waits for. */
 void names_tell(const char *state_dir, const struct args_result *line, json_t *sentences);
 /* The directories, other than dir, of files that QEMU makes, which do not survive a reboot by themselves: words, and a NULL, malloc'ed. */

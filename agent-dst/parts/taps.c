@@ -11,9 +11,13 @@
 #include "util.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define PERSIST_MS 5000
@@ -119,8 +123,64 @@ int taps_examine(struct target *t, struct err *e)
 	return each(t, examine, e);
 }
 
+/* -1: nobody, or that is not known. */
+static long number_of(const char *tap, const char *attribute)
+{
+	AUTO_FREE char *path = xasprintf("/sys/class/net/%s/%s", tap, attribute);
+
+	return access(path, F_OK) ? -1 : file_number(path);
+}
+
+static bool is_in_group(gid_t group)
+{
+	gid_t groups[NGROUPS_MAX];
+	int n = getgroups(ARRAY_LEN(groups), groups);
+
+	for (int i = 0; i < n; i++)
+		if (groups[i] == group)
+			return true;
+	return group == getegid();
+}
+
+/* QEMU has rights of its own that we do not have. */
+static bool has_rights(const char *exe)
+{
+	return !geteuid() || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_NET_ADMIN, 0, 0) == 1 ||
+	       (exe && getxattr(exe, "security.capability", NULL, 0) > 0);
+}
+
+/* As the kernel asks (tun_not_capable()): a tap with an owner is for that user, one with a group for its members, others are for all. */
+static bool is_somebody_s(const char *tap)
+{
+	long owner = number_of(tap, "owner"), group = number_of(tap, "group");
+
+	return (owner >= 0 && (uid_t)owner != geteuid()) || (group >= 0 && !is_in_group((gid_t)group));
+}
+
+/* QEMU attaches itself to a tap that is there, or makes one. */
+static int check_kind_and_rights(const char *tap, const char *exe, struct err *e)
+{
+	AUTO_FREE char *here = xasprintf("/sys/class/net/%s", tap);
+	struct err ignored;
+	bool persists, is_here = !access(here, F_OK);
+
+	if (is_here && tap_examine(tap, &persists, &ignored))
+		return err_set(
+			e, EEXIST,
+			"%s is a network interface at the destination, and no tap: give the guest another with --map-net NIC=tap:NAME or "
+			"=bridge:BRIDGE",
+			tap);
+	if (has_rights(exe) || (is_here && !is_somebody_s(tap)))
+		return 0;
+	return err_set(
+		e, EPERM,
+		"QEMU may not %s tap %s at the destination, as vmferry-dst does not run as root there: %sip tuntap add %s mode tap user %d "
+		"there",
+		is_here ? "open" : "make", tap, is_here ? "remove it, and " : "", tap, (int)geteuid());
+}
+
 /* QEMU is not tried with it: whoever has it would lose packets. */
-int taps_check_free(const struct args_nic *n, struct err *e)
+int taps_check_free(const struct args_nic *n, const char *exe, struct err *e)
 {
 	bool named = n->to_type && !strcmp(n->to_type, "tap") && n->to_attach && !n->stand_in;
 	pid_t has = named && !tap_has_queues(n->to_attach) ? tap_owner(n->to_attach) : 0;
@@ -134,7 +194,7 @@ int taps_check_free(const struct args_nic *n, struct err *e)
 		return err_sys(e, errno,
 			       "QEMU cannot have tap %s at the destination (modprobe tun, and run vmferry-dst there as root): /dev/net/tun",
 			       n->to_attach);
-	return 0;
+	return named ? check_kind_and_rights(n->to_attach, exe, e) : 0;
 }
 
 /* True if the back end that has this tap wants several queues. */

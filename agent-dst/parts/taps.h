@@ -12,8 +12,9 @@
 
 /* 0: the taps of the new line can be passed on; else -EPERM, -ENODEV, -EEXIST. */
 int taps_examine(struct target *t, struct err *e);
-/* Checks the tap of a QEMU that replaces no other. 0: it can be made or opened here; -EBUSY: a process has it open. */
-int taps_check_free(const struct args_nic *n, struct err *e);
+/* Checks the tap of a QEMU that replaces no other. 0: it can be made or opened here; -EBUSY: a process has it open;
+ * -EEXIST: something else has its name; -EPERM: QEMU (exe) has no right to. */
+int taps_check_free(const struct args_nic *n, const char *exe, struct err *e);
 /* A tap that is here has as many queues as the line has QEMU open: one, or several (-EINVAL). */
 int taps_check_queues(const struct args_result *line, const struct args_nic *n, struct err *e);
 /* Makes the taps persist, before the new QEMU begins. */

@@ -372,6 +372,26 @@ static void keep_slirp(struct rewrite *w, struct item *it)
 	free(value);
 }
 
+/* Maps programs and directories, which must exist at the destination. Relative paths are relative to the directory where the source was
+ * started. l: the back end there. */
+static void map_scripts(struct rewrite *w, const struct item *it, struct kv_list *l)
+{
+	static const struct {
+		const char *key;
+		enum args_role role;
+	} keys[] = {{"script", ARGS_SCRIPT},  {"downscript", ARGS_SCRIPT}, {"helper", ARGS_SCRIPT}, {"smb", ARGS_DIRECTORY},
+		    {"tftp", ARGS_DIRECTORY}, {"sock", ARGS_CONNECT},	   {"path", ARGS_SCRIPT},   {"config", ARGS_DATA}};
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		struct kv *p = kv_find(l, keys[i].key, NULL);
+		bool none = !p || !*p->value || (keys[i].role == ARGS_SCRIPT && !strcmp(p->value, "no"));
+		bool searched = p && !strcmp(keys[i].key, "path") && !strchr(p->value, '/'); /* $PATH is searched for it */
+
+		if (!none && !searched)
+			args_file(w, it, keys[i].role, strcmp(keys[i].key, "smb") != 0, NULL, &p->value);
+	}
+}
+
 static int map_nic(struct rewrite *w, const char *to, struct item *it, struct args_nic *n)
 {
 	AUTO_FREE char *here = describe_end(n->type, n->attach), *there = NULL;
@@ -388,6 +408,7 @@ static int map_nic(struct rewrite *w, const char *to, struct item *it, struct ar
 		there = describe_end(n->to_type, n->to_attach);
 		if (!n->stand_in)
 			args_note(w, "network %s (%s here) is %s on the destination", nic_name(n), here, there);
+		map_scripts(w, it, &out);
 		args_emit_list(w, it->name, &out);
 		if (!w->o->no_state && !strcmp(n->type, "user") && strcmp(n->to_type, "user"))
 			keep_slirp(w, it);
@@ -405,26 +426,6 @@ static int check_helper(struct rewrite *w, const struct item *it)
 	if (!helper || !strpbrk(helper, " \t"))
 		return 0;
 	return err_set(w->e, EINVAL, "-%s %s: its helper is not one program, but a line for a shell; name a program", it->name, it->value);
-}
-
-/* Maps programs and directories, which must exist at the destination. Relative paths are relative to the directory where the source was
- * started. */
-static void map_scripts(struct rewrite *w, struct item *it)
-{
-	static const struct {
-		const char *key;
-		enum args_role role;
-	} keys[] = {{"script", ARGS_SCRIPT},  {"downscript", ARGS_SCRIPT}, {"helper", ARGS_SCRIPT}, {"smb", ARGS_DIRECTORY},
-		    {"tftp", ARGS_DIRECTORY}, {"sock", ARGS_CONNECT},	   {"path", ARGS_SCRIPT},   {"config", ARGS_DATA}};
-
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		struct kv *p = kv_find(&it->p.l, keys[i].key, NULL);
-		bool none = !p || !*p->value || (keys[i].role == ARGS_SCRIPT && !strcmp(p->value, "no"));
-		bool searched = p && !strcmp(keys[i].key, "path") && !strchr(p->value, '/'); /* $PATH is searched for it */
-
-		if (!none && !searched)
-			args_file(w, it, keys[i].role, strcmp(keys[i].key, "smb") != 0, NULL, &p->value);
-	}
 }
 
 /* A tap that says nothing of a script has the one of QEMU's own. */
@@ -598,7 +599,7 @@ static int on_backend(struct rewrite *w, struct item *it, const char *type)
 		r = map_sockets(w, it, type);
 	if (r < 0)
 		return r;
-	map_scripts(w, it);
+	map_scripts(w, it, &it->p.l);
 	need_own_script(w, it, type);
 	if (other_bridge(w, it, n))
 		rename_bridge(w, it, n, other_bridge(w, it, n));

@@ -60,8 +60,6 @@ bool args_among(const char *name, const char *const *patterns, size_t count);
 struct item *args_find(const struct rewrite *w, const char *name, const char *key, const char *value);
 /* A client's socket with the options l, of a -chardev or -netdev that name tells of in notes: what is the path's noun. */
 void args_connect(struct rewrite *w, struct item *it, const struct kv_list *l, const char *what, const char *name, char **path);
-/* A client's socket: reconnect= or reconnect-ms=. */
-bool args_connects_again(const struct kv_list *l);
 /* A network back end in whose place another is made, so that nothing of it counts there. */
 bool args_network_is_mapped(const struct rewrite *w, const struct item *it);
 int args_refuse_descriptor(struct rewrite *w, const struct item *it);

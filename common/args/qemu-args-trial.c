@@ -220,11 +220,17 @@ static void on_device(struct trial *t, const struct qemu_opt *opt, struct props 
 	emit_props(t, opt->name, p);
 }
 
+/* Sound servers are asked whether they take a client, as QEMU does not start without; a sound card or a file may be somebody's. */
 static void on_audiodev(struct trial *t, const struct qemu_opt *opt, struct props *p)
 {
+	static const char *const servers[] = {"pa", "pipewire", "oss", "sndio"}; /* of OSS, QEMU looks for the device */
 	static const char *const keys[] = {"id"};
 	struct kv_list l = {.n = 0};
 
+	if (among(kv_get(&p->l, "driver", "driver"), servers, ARRAY_LEN(servers))) {
+		emit_props(t, opt->name, p);
+		return;
+	}
 	kv_append(&l, NULL, "none");
 	keep(&l, &p->l, keys, ARRAY_LEN(keys));
 	emit_list(t, opt->name, &l);

@@ -190,6 +190,8 @@ char *qemu_args_name(char *const *argv, size_t argc);
  * shows it. */
 #define ARGS_RUN_QMP	   "vmferry.qmp"
 #define ARGS_POINT_QMP_END ".vmferry-qmp"
+/* A client's socket: reconnect= or reconnect-ms=. */
+bool args_connects_again(const struct kv_list *l);
 /* True if the monitor at that path is an agent's own: it does not go along with the guest. */
 bool args_qmp_is_ours(const char *path);
 /* Paths (as they stand in argv) of the unix sockets on which QMP is served, in argv's order.

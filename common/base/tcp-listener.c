@@ -96,6 +96,28 @@ unsigned long tcp_listener_of(pid_t pid, unsigned port, struct sockaddr_storage 
 	return inode ? inode : look_in(pid, "tcp6", port, LISTENS, at);
 }
 
+/* 1: a socket of the table listens at that port; 0: none; -1: the table cannot be read. */
+static int has_listener(const char *table, unsigned port)
+{
+	FILE *f = fopen(table, "re");
+	unsigned local, state;
+	char line[512];
+	int has = f ? 0 : -1;
+
+	while (f && !has && fgets(line, sizeof(line), f))
+		has = sscanf(line, "%*d: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x ", &local, &state) == 2 && local == port && state == LISTENS;
+	if (f)
+		fclose(f);
+	return has;
+}
+
+bool tcp_is_listened_at(unsigned port)
+{
+	int v4 = has_listener("/proc/self/net/tcp", port), v6 = has_listener("/proc/self/net/tcp6", port);
+
+	return v4 || v6 > 0; /* a host without IPv6 has no second table */
+}
+
 bool tcp_serves_client(pid_t pid, unsigned port)
 {
 	struct sockaddr_storage at;

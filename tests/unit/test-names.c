@@ -103,6 +103,22 @@ static void a_pipe_is_two_files_or_one(void **state)
 	unlink(path);
 }
 
+static void a_program_can_be_run(void **state)
+{
+	AUTO_FREE char *path = xasprintf("%s/qemu-ifup", dir);
+	const struct args_file f = {.role = ARGS_SCRIPT, .option = (char *)"netdev", .path = path};
+
+	(void)state;
+	write_text(path, "#!/bin/sh\n");
+	assert_int_equal(names_check_program(&f, path, &e), -EACCES);
+	assert_non_null(strstr(e.msg, "chmod +x "));
+	assert_int_equal(chmod(path, 0700), 0);
+	assert_int_equal(names_check_program(&f, path, &e), 0);
+	unlink(path);
+	assert_int_equal(names_check_program(&f, dir, &e), -EACCES);
+	assert_non_null(strstr(e.msg, "is a directory"));
+}
+
 /* On a file system of this host alone. */
 static void what_a_killed_qemu_left_is_in_nobody_s_way(void **state)
 {
@@ -293,6 +309,7 @@ int main(void)
 		cmocka_unit_test(what_is_there_keeps_its_own),
 		cmocka_unit_test(a_directory_is_no_log),
 		cmocka_unit_test(a_pipe_is_two_files_or_one),
+		cmocka_unit_test(a_program_can_be_run),
 		cmocka_unit_test(what_a_killed_qemu_left_is_in_nobody_s_way),
 		cmocka_unit_test(a_directory_must_be_there_and_nobody_else_s),
 		cmocka_unit_test(what_another_move_is_to_make_is_taken),

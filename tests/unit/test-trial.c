@@ -83,6 +83,15 @@ static void disks_are_made_up_and_their_devices_stay(void **state)
 	assert_trial("-machine q35,pflash0=code,accel=tcg", "-machine q35,accel=tcg");
 }
 
+static void sound_servers_are_asked_and_cards_are_not(void **state)
+{
+	(void)state;
+	assert_trial("-audiodev pa,id=a0,server=/run/pulse -device AC97,audiodev=a0",
+		     "-audiodev pa,id=a0,server=/run/pulse -device AC97,audiodev=a0");
+	assert_trial("-audiodev driver=oss,id=a0", "-audiodev driver=oss,id=a0");
+	assert_trial("-audiodev alsa,id=a0,out.dev=hw:0 -audiodev wav,id=a1,path=/d/x.wav", "-audiodev none,id=a0 -audiodev none,id=a1");
+}
+
 static void what_is_listened_on_by_name_or_is_anothers_is_null(void **state)
 {
 	(void)state;
@@ -210,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(disks_are_made_up_and_their_devices_stay),
+		cmocka_unit_test(sound_servers_are_asked_and_cards_are_not),
 		cmocka_unit_test(what_is_listened_on_by_name_or_is_anothers_is_null),
 		cmocka_unit_test(no_tap_of_anybodys_is_opened_and_no_script_run),
 		cmocka_unit_test(memory_is_not_allocated_ahead_nor_in_a_file),
