@@ -92,6 +92,7 @@ void revert_begin(struct transfer *t)
 	v->since_ns = now_ns();
 	v->until = time(NULL) + (time_t)t->opt->revert_within_s;
 	loop_timer_clear(t->a.loop, &t->end.patience);
+	loop_timer_clear(t->a.loop, &t->end.question); /* whoever means to roll back does not answer that it stays */
 	loop_timer_set(t->a.loop, &v->time, (uint64_t)t->opt->revert_within_s * 1000);
 	report_answer(&t->life.report, EXIT_DESTINATION,
 		      "the guest runs at the destination. Until %s it can be had back as it was when it was handed over: vmferry revert %s "

@@ -1,6 +1,6 @@
 #!/bin/bash
 # At a terminal Ctrl-C asks, and the move goes on when it is not pressed again, and says so; pressed later it asks anew; pressed twice it rolls the
-# move back. While the guest may be had back it asks, too, before it gives that away.
+# move back. While the guest may be had back it asks, too, before it gives that away, even if its other question is still open.
 # takes: 15
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
@@ -78,5 +78,6 @@ if beyond_gate; then # the next has all of it, and more
 	assert_at_destination
 fi
 at_terminal 0 1 --revert-within 300s
+grep -q "stay at the destination for good?" "$DIR/screen" || fail "the answer to another question gave it away: $(tail -c 500 "$DIR/screen")"
 grep -q "the guest stays at the destination; finishing" "$DIR/screen" || fail "it does not say so: $(tail -c 500 "$DIR/screen")"
 assert_at_destination
