@@ -288,7 +288,7 @@ static int examine_unit(struct autostart *a, const struct guest *g, bool keep, s
 			       "again; repair it (systemctl daemon-reload), or say --unit keep",
 			       a->unit, load);
 	if (text_starts_with(state, "enabled"))
-		a->at_boot = xstrdup(a->unit);
+		a->at_boot = xasprintf("unit %s", a->unit);
 	return decide(a, g, a->active ? relation_to(g, a->main_pid) : MAIN, state, keep, e);
 }
 
@@ -323,7 +323,7 @@ static char *running_starter(const struct guest *g, bool in_unit, const char *el
 	return elsewhere ? xasprintf("%s seems to start the guest", elsewhere) : NULL;
 }
 
-char *guest_starter(const struct guest *g, bool in_unit, bool *at_boot)
+char *guest_starter(const struct guest *g, bool in_unit, bool *at_boot, char **by_table)
 {
 	AUTO_FREE char *process = NULL, *running = NULL;
 	struct start_table table;
@@ -337,6 +337,8 @@ char *guest_starter(const struct guest *g, bool in_unit, bool *at_boot)
 				table.at_boot ? " when this host boots" : "");
 	else
 		out = xstrdup(running);
+	if (by_table)
+		*by_table = table.once ? NULL : xstrdup(table.words);
 	free(table.words);
 	return out;
 }
@@ -375,7 +377,7 @@ int autostart_examine(struct autostart *a, const struct guest *g, bool keep, str
 	r = examine_unit(a, g, keep, e);
 	if (r)
 		return r;
-	a->starter = guest_starter(g, a->unit && a->active, &a->starter_at_boot);
+	a->starter = guest_starter(g, a->unit && a->active, &a->starter_at_boot, a->at_boot ? NULL : &a->at_boot);
 	look_for_other_unit(a, g);
 	return 0;
 }

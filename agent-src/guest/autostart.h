@@ -40,7 +40,7 @@ struct autostart {
 	char *note;    /* sentence for the plan, or NULL */
 	char *starter; /* beginning of a sentence: another program that may start the guest again and cannot be kept from it; or NULL */
 	bool starter_at_boot; /* it does so when this host boots, and not before */
-	char *at_boot;	      /* unit that starts the guest when this host boots; NULL: none known */
+	char *at_boot;	      /* unit or table that starts the guest when this host boots, in words; NULL: none known */
 };
 
 /*
@@ -49,8 +49,9 @@ struct autostart {
  */
 int autostart_examine(struct autostart *a, const struct guest *g, bool keep, struct err *e);
 /* Beginning of a sentence, malloc'ed: what else than a unit may start the guest again, and cannot be kept from it; NULL: nothing is known. in_unit:
- * processes of its unit do not count, as they end, or stand still, together with it. *at_boot: that starts it when this host boots, and not before. */
-char *guest_starter(const struct guest *g, bool in_unit, bool *at_boot);
+ * processes of its unit do not count, as they end, or stand still, together with it. *at_boot: that starts it when this host boots, and not before.
+ * *by_table (NULL: not asked): the table that starts it with this host, malloc'ed words, or NULL. */
+char *guest_starter(const struct guest *g, bool in_unit, bool *at_boot, char **by_table);
 /* A process or a table of this host, in words, malloc'ed, that would start the guest by other means than that script (its real path), which gets new
  * images: from the old ones. NULL: none is known. Processes of the guest's unit do not count. */
 char *guest_starter_beside(const struct guest *g, const char *script);

@@ -76,7 +76,7 @@ static void take(struct search *s, const struct kind *k, const char *path, bool 
 	if (s->out->words && at_boot)
 		return;
 	free(s->out->words);
-	*s->out = (struct start_table){xasprintf("%s (%s)", k->by, path), at_boot};
+	*s->out = (struct start_table){xasprintf("%s (%s)", k->by, path), at_boot, !strcmp(k->by, "at")};
 }
 
 /* ---- one text ---- */

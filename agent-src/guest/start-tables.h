@@ -12,6 +12,7 @@
 struct start_table {
 	char *words;  /* "cron (/etc/cron.d/vms)"; NULL: none starts the guest */
 	bool at_boot; /* not at other times */
+	bool once;    /* at some moment, and never again */
 };
 
 /* Finds the table that starts the guest, of several one that does so not only at boot. root: put before its path, "" for this host. free(words). */

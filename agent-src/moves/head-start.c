@@ -50,7 +50,7 @@ bool head_start_runs(const struct move_options *opt)
 static int check_starter(const struct transfer *t, const struct guest *running, struct err *e)
 {
 	bool at_boot = false;
-	AUTO_FREE char *starter = t->opt->starter.is_stopped ? NULL : guest_starter(running, false, &at_boot);
+	AUTO_FREE char *starter = t->opt->starter.is_stopped ? NULL : guest_starter(running, false, &at_boot, NULL);
 
 	return starter && !at_boot
 		       ? err_set(e, EBUSY,

@@ -110,7 +110,7 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 
 	if (told && u->autostart.at_boot && !u->src->opt->starter.install_unit && !u->src->opt->in_place)
 		report_warning(out,
-			       "the guest was started here whenever this host booted (unit %s); at the destination nothing starts it when "
+			       "the guest was started here whenever this host booted, by %s; at the destination nothing starts it when "
 			       "that host boots: --install-unit has it started there",
 			       u->autostart.at_boot);
 }

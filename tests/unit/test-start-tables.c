@@ -118,6 +118,7 @@ static void each_kind_of_table_is_read(void **state)
 		 0644, false},
 		{"runit", "/etc/sv/a/run", "#!/bin/sh\nexec qemu-system-x86_64 -m 1G -hda %/vm/a.raw $MORE\n", 0755, false},
 		{"runit", "/etc/service/a/run", "#!/bin/sh\nexec %/bin/start-a\n", 0755, false},
+		{"at", "/var/spool/cron/atjobs/a0001", "#!/bin/sh\n%/bin/start-a\n", 0700, false},
 	};
 
 	(void)state;
@@ -126,6 +127,7 @@ static void each_kind_of_table_is_read(void **state)
 
 		assert_string_equal(with(all[i].name, all[i].mode, all[i].text), words);
 		assert_int_equal(found.at_boot, all[i].at_boot);
+		assert_int_equal(found.once, !strcmp(all[i].by, "at"));
 	}
 }
 

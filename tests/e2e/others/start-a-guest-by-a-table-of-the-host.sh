@@ -37,6 +37,7 @@ is_told() { # TABLE TEXT
 	move a local
 	rm "$1"
 	assert_result "any('($1) starts the guest' in x and 'does not start the guest here again' in x for x in plan['afterwards'])"
+	assert_result "any('was started here whenever this host booted, by' in x and '($1); at the destination nothing starts it' in x for x in plan['warnings'])"
 	[[ ! -e $DIR/vm/a.raw ]] || fail "the old disk has its name: $1 may start the old copy"
 	assert_result "r['set_aside']['from'] == '$DIR/vm/a.raw'"
 	end_process "${GUEST_PID[a]}"
