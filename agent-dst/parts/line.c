@@ -589,10 +589,10 @@ static int ask_qemu(struct line *l, struct err *e)
 	return r;
 }
 
-/* A change that leaves something to be done by hand afterwards, which is shown whatever else is not. */
+/* A change that leaves something to be done by hand, which is shown whatever else is not. */
 static bool is_to_be_done(const char *note)
 {
-	return strstr(note, "(set_password)");
+	return strstr(note, "(set_password)") || strstr(note, ARGS_HAVE_DEVICE) || strstr(note, ARGS_START_PROCESS);
 }
 
 static int examine(struct part *p, struct err *e)

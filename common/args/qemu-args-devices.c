@@ -56,14 +56,13 @@ static const struct refusal refused_objects[] = {
 static bool goes_anew(struct rewrite *w, const struct item *it, const char *name, const char *why)
 {
 	if (w->o->at_rest && !strcmp(why, OTHER_PROCESS)) { /* the device holds no state of a guest that is shut down */
-		args_note(w, "-%s %s needs another process: start that at the destination, with the socket by this name, before the guest",
-			  it->name, name);
+		args_note(w, "-%s %s" ARGS_START_PROCESS ", with the socket by this name, before the guest", it->name, name);
 		return true;
 	}
 	if (!w->o->no_state || (!text_starts_with(why, QEMU_CANNOT) && strcmp(why, OF_THE_HOST)))
 		return false;
 	if (!strcmp(why, OF_THE_HOST))
-		args_note(w, "-%s %s is a device of the host: the destination must have one that is called the same", it->name, name);
+		args_note(w, "-%s %s" ARGS_HAVE_DEVICE " that is called the same", it->name, name);
 	return true;
 }
 

@@ -514,8 +514,7 @@ static int refuse_type(struct rewrite *w, const struct item *it, const char *typ
 	__auto_type row = ROW_OF(refused, type, type);
 
 	if (w->o->at_rest && !strcmp(type, refused[0].type)) {
-		args_note(w, "-%s %s needs another process: start that at the destination, with the socket by this name, before the guest",
-			  it->name, type);
+		args_note(w, "-%s %s" ARGS_START_PROCESS ", with the socket by this name, before the guest", it->name, type);
 		return 0;
 	}
 	if (row)

@@ -186,6 +186,9 @@ char *qemu_args_absolute(const char *cwd, const char *path);
 bool qemu_args_is_stream(const char *path);
 /* The guest's name from -name, malloc'ed, or NULL. */
 char *qemu_args_name(char *const *argv, size_t argc);
+/* Parts of notes: what somebody has to do at the destination before the guest starts there. */
+#define ARGS_HAVE_DEVICE   " is a device of the host: the destination must have one"
+#define ARGS_START_PROCESS " needs another process: start that at the destination"
 /* Socket names of an agent's own monitors: in its directory RUNTIME/ATTEMPT, and for a run from a point of a replica, where the name's end
  * shows it. */
 #define ARGS_RUN_QMP	   "vmferry.qmp"

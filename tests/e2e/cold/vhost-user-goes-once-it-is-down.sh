@@ -29,6 +29,8 @@ refused 'another process holds a part of its state'
 refused 'must run at the destination before the guest does' --how cold
 qmp "$DIR/served.mon" '{"execute": "quit"}' >/dev/null || true
 wait_for 60 process_is_gone "$pid" || fail "its QEMU does not end"
-vmferry migrate local --how cold --disk-dir "$DIR/there" -v -- "$QEMU" "${line[@]}" >"$DIR/cold.out" 2>&1 || fail "$(tail -n 4 "$DIR/cold.out")"
+vmferry check local --how cold --disk-dir "$DIR/there" -- "$QEMU" "${line[@]}" -device vfio-pci,host=ff:1f.0 >"$DIR/check" 2>&1 || fail "$(tail -n 4 "$DIR/check")"
+grep -q 'vfio-pci is a device of the host: the destination must have one' "$DIR/check" || fail "$(<"$DIR/check")"
+vmferry migrate local --how cold --disk-dir "$DIR/there" -- "$QEMU" "${line[@]}" >"$DIR/cold.out" 2>&1 || fail "$(tail -n 4 "$DIR/cold.out")"
 grep -q 'vhost-user-blk-pci needs another process: start that at the destination' "$DIR/cold.out" || fail "$(<"$DIR/cold.out")"
 cmp "$DIR/own.raw" "$DIR/there/own.raw" || fail "its disk has not arrived"
