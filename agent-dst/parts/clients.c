@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #define NOBODY "-%s connects to %s, where no process listens at the destination"
 
@@ -60,12 +60,13 @@ static unsigned port_of_option(const struct qemu_opt *opt)
 		       : port_of(&l, kv_get(&l, "host", NULL) ?: "", kv_get(&l, "port", NULL));
 }
 
-/* One that is missing is refused as other files are. */
+/* One that is missing is refused as other files are, and what is no socket (a switch of vde) is for QEMU to judge. */
 static bool is_deaf(const struct args_file *f)
 {
 	const char *path = f->to ?: f->path;
+	struct stat st;
 
-	return f->role == ARGS_CONNECT && path && *path == '/' && !access(path, F_OK) && !unix_is_bound(path);
+	return f->role == ARGS_CONNECT && path && *path == '/' && !stat(path, &st) && S_ISSOCK(st.st_mode) && !unix_is_bound(path);
 }
 
 /* Sentences, a new array. */

@@ -93,7 +93,7 @@ static void a_port_that_nobody_listens_at(void **state)
 static void a_socket_that_nobody_listens_on(void **state)
 {
 	AUTO_FREE char *path = xasprintf("%s/s", dir), *node = xasprintf("socket,id=c,path=%s", path), *serial = xasprintf("unix:%s", path);
-	AUTO_FREE char *again = xasprintf("%s,reconnect-ms=100", node);
+	AUTO_FREE char *again = xasprintf("%s,reconnect-ms=100", node), *vde = xasprintf("vde,id=n,sock=%s", dir);
 	int fd = unix_listening(path);
 
 	(void)state;
@@ -104,6 +104,7 @@ static void a_socket_that_nobody_listens_on(void **state)
 	expect("live", "-chardev", again, NULL);
 	expect("cold", "-serial", serial, "yet: its QEMU starts only once one does");
 	unlink(path);
+	expect("live", "-netdev", vde, NULL);	/* a switch of vde is a directory */
 	expect("live", "-chardev", node, NULL); /* the line says itself that it is missing */
 }
 
