@@ -182,7 +182,7 @@ static int check_kind_and_rights(const char *tap, const char *exe, struct err *e
 /* QEMU is not tried with it: whoever has it would lose packets. */
 int taps_check_free(const struct args_nic *n, const char *exe, struct err *e)
 {
-	bool named = n->to_type && !strcmp(n->to_type, "tap") && n->to_attach && !n->stand_in;
+	bool named = n->to_type && !strcmp(n->to_type, "tap") && n->to_attach && !n->helped && !n->stand_in;
 	pid_t has = named && !tap_has_queues(n->to_attach) ? tap_owner(n->to_attach) : 0;
 
 	if (has)

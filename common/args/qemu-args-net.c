@@ -269,6 +269,7 @@ static int stand_in(struct rewrite *w, const struct item *it, struct kv_list *l,
 	AUTO_FREE char *why = w->o->in_place && has_it ? why_it_cannot_pass(l, n) : NULL;
 	unsigned index;
 
+	n->helped = !name && kv_get(l, "br", NULL);
 	n->unscripted = is_no_script(kv_get(l, "script", NULL));
 	if (!w->o->in_place || !has_it)
 		return 0;

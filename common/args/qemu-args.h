@@ -127,6 +127,7 @@ struct args_nic {
 	char *to_type; /* type at the destination */
 	char *to_attach;
 	bool unscripted; /* there: a tap that QEMU attaches to nothing */
+	bool helped;	 /* there: a tap that has no name, and that QEMU's bridge helper attaches to to_attach */
 	char *stand_in;	 /* the tap that it has instead of that one until the other QEMU has ended (tap.h); NULL: none */
 };
 

@@ -86,11 +86,27 @@ static void a_tap_has_the_queues_that_qemu_opens(void **state)
 	assert_non_null(strstr(e.msg, "ip tuntap add many mode tap)"));
 }
 
+/* Whether QEMU can have what that back end names. */
+static int check_free_of(const char *backend)
+{
+	AUTO_FREE char *option = xasprintf("tap,id=n,%s", backend);
+	char *words[] = {"qemu-system-x86_64", "-netdev", option, "-device", "virtio-net-pci,netdev=n"};
+	struct args_options o = {.cwd = "/"};
+	struct args_result line;
+	int r;
+
+	assert_int_equal(qemu_args_rewrite(&line, words, ARRAY_LEN(words), &o, &e), 0);
+	assert_int_equal(line.nic_count, 1);
+	r = taps_check_free(&line.nics[0], NULL, &e);
+	args_result_fini(&line);
+	return r;
+}
+
 static int check_free(const char *tap)
 {
-	struct args_nic n = {.to_type = (char *)"tap", .to_attach = (char *)tap};
+	AUTO_FREE char *backend = xasprintf("ifname=%s,script=no,downscript=no", tap);
 
-	return taps_check_free(&n, NULL, &e);
+	return check_free_of(backend);
 }
 
 static void the_name_is_that_of_a_tap(void **state)
@@ -101,6 +117,7 @@ static void the_name_is_that_of_a_tap(void **state)
 	assert_int_equal(check_free("one"), 0);
 	assert_int_equal(check_free("none"), 0);
 	assert_int_equal(check_free("lo"), -EEXIST); /* QEMU: could not configure /dev/net/tun (lo): Invalid argument */
+	assert_int_equal(check_free_of("br=lo,helper=/usr/lib/qemu/qemu-bridge-helper"), 0); /* a bridge, whose helper makes a tap */
 	assert_non_null(strstr(e.msg, "lo is a network interface at the destination, and no tap"));
 }
 
