@@ -227,6 +227,8 @@ bool guest_node_is_of(const struct guest *g, const char *node, const struct gues
 int guest_get(const struct guest *g, struct qmp *q, const char *path, const char *property, json_t **value, struct err *e);
 /* QOM path of the disk's device, malloc'ed; "" without one. */
 char *guest_disk_device(const struct guest_disk *d);
+/* Sets *has if the device, which is at that path of QEMU's, does its I/O in threads of its own, and not in QEMU's main one (qemu-iothread.c). */
+int guest_has_thread(const struct guest *g, struct qmp *q, const char *device, bool *has, struct err *e);
 /* -ENOTSUP: the guest's QEMU would end once the disk had been read over NBD, as the disk has an iothread (qemu-iothread.c). */
 int guest_check_iothread(const struct guest *g, struct qmp *q, const struct guest_disk *d, struct err *e);
 void guest_note(struct guest *g, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -1,8 +1,11 @@
 /*
- * qemu-iothread.c: a disk whose I/O is done in a thread of its own, in a QEMU that would abort if we read it.
+ * qemu-iothread.c: a disk whose I/O is done in a thread of its own, in a QEMU that would abort by what we do to others.
  *
  * QEMU before 9.0 closes the export of such a disk without that thread's lock once a client of its NBD server has gone, and aborts
  * (nbd_blockdev_client_closed()): the guest would be lost as soon as its disks have been read, or as a move of it is taken back.
+ *
+ * QEMU 9.0 and later abort if such a guest is stopped while a mirror of the disk comes to its end (job_set_aio_context(); seen with 10.0 and
+ * 11.1, not with a thread of the disk's controller).
  */
 #include "qemu-discover.h"
 #include "util.h"
@@ -27,6 +30,17 @@ static int thread_at(const struct guest *g, struct qmp *q, const char *at, json_
 		json_decref(*thread);
 		*thread = NULL;
 	}
+	return r;
+}
+
+int guest_has_thread(const struct guest *g, struct qmp *q, const char *device, bool *has, struct err *e)
+{
+	json_auto_t *thread = NULL, *queues = NULL;
+	int r = thread_at(g, q, device, &thread, e);
+
+	if (!r && !thread) /* a thread for each of its queues */
+		r = guest_get(g, q, device, "iothread-vq-mapping", &queues, e);
+	*has = thread || json_array_size(queues);
 	return r;
 }
 

@@ -113,12 +113,29 @@ int storage_run_state(struct storage *s, char out[32], struct err *e)
 /* True if QEMU aborts when it switches a disk whose guest was stopped, by anybody, while requests to that disk waited: one of these is let
  * through to the old image then (bdrv_co_write_req_prepare(); seen with 7.2, not with 10.0). No request waits of a guest that was stopped
  * before. */
-static bool is_stopped_first(const struct storage *s)
+static bool is_old_qemu(const struct storage *s)
 {
 	int major, minor, micro;
 
 	qmp_version(s->qmp, &major, &minor, &micro);
 	return major < 10;
+}
+
+/* True if one of the disks has a thread of its own, so that QEMU aborts when its guest is stopped, by anybody, while the mirror comes to its end
+ * (qemu-iothread.c), or if QEMU does not tell. A guest that was stopped before cannot be stopped then. */
+static bool has_thread(const struct storage *s)
+{
+	bool has = false;
+	struct err e;
+
+	for (unsigned i = 0; i < s->count && !has; i++)
+		has = guest_has_thread(&s->guest, s->qmp, s->disks[i].device, &has, &e) || has;
+	return has;
+}
+
+static bool is_stopped_first(const struct storage *s)
+{
+	return is_old_qemu(s) || has_thread(s);
 }
 
 /* Stops a guest that writes faster than its new disks can take. An agent that takes this attempt up resumes it. If another client has
@@ -155,8 +172,9 @@ int storage_let_go_on(struct storage *s, struct err *e)
 		r = qmp_call(s->qmp, "cont", NULL, NULL, e);
 	if (!r)
 		life_note(&s->life, "the guest was stopped for a moment, %s",
-			  is_stopped_first(s) ? "as its QEMU does not bear that another client stops it while its requests wait"
-					      : "as it wrote too fast");
+			  is_old_qemu(s)  ? "as its QEMU does not bear that another client stops it while its requests wait"
+			  : has_thread(s) ? "as its QEMU does not bear that it is stopped while a disk with an iothread is switched"
+					  : "as it wrote too fast");
 	return r ?: note_stopped(s, false, e);
 }
 
@@ -168,7 +186,7 @@ static int check_not_stopped(struct storage *s, struct err *e)
 	if (!s->stop_heard)
 		return 0;
 	r = note_stopped(s, false, e);
-	if (!r && is_stopped_first(s))
+	if (!r && is_old_qemu(s))
 		r = err_set(e, EBUSY,
 			    "another client stopped the guest while its requests waited, and its QEMU would end if it switched to the new "
 			    "disks then: begin again");
@@ -178,8 +196,9 @@ static int check_not_stopped(struct storage *s, struct err *e)
 static int complete(struct storage *s, struct err *e)
 {
 	int r = s->bwlimit ? mirrors_limit(s, 0, e) : 0; /* requests are about to wait */
+	bool first = is_stopped_first(s);
 
-	if (!r && is_stopped_first(s)) {
+	if (!r && first) {
 		s->held_since_ns = now_ns();
 		s->stop_heard = false; /* who stopped it during the copy did so before requests wait */
 		r = stop(s, e);
@@ -190,7 +209,7 @@ static int complete(struct storage *s, struct err *e)
 		r = fault_point("src-stall") ? -ETIMEDOUT : wait_until_pending(s, PENDING_MS, e);
 	if (r != -ETIMEDOUT)
 		return r;
-	r = is_stopped_first(s) ? 0 : stop(s, e); /* if another client has let it go on requests wait */
+	r = first ? 0 : stop(s, e); /* if another client has let it go on requests wait */
 	return r ?: wait_until_pending(s, STOPPED_MS, e);
 }
 

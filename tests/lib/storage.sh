@@ -5,12 +5,12 @@
 
 QEMU_IO=$TOP/build/qemu/bin/qemu-io
 
-# The options of the guest's QEMU, as words of a shell.
+# The options of the guest's QEMU, as words of a shell. DEVICE0: what the first disk's device has more; MORE: other words.
 guest_words() { # DIRECTORY OF DISKS
 	echo "-accel tcg -machine q35 -m ${MEM:-128} -smp 1 -display none -nodefaults -no-user-config -name a" \
 		"-serial file:$DIR/a.console -serial unix:$DIR/a.orders,server=on,wait=off -qmp unix:$DIR/a.qmp,server=on,wait=off" \
 		"-qmp unix:$DIR/a.mon,server=on,wait=off -kernel $TOP/build/guest/tiny.elf" \
-		"-drive file=$1/a.raw,format=raw,if=none,id=d0,discard=unmap -device virtio-blk-pci,drive=d0,id=d0-dev" \
+		"-drive file=$1/a.raw,format=raw,if=none,id=d0,discard=unmap ${MORE:-} -device virtio-blk-pci,drive=d0,id=d0-dev${DEVICE0:-}" \
 		"-blockdev driver=file,filename=$1/b.qcow2,node-name=p1 -blockdev driver=qcow2,file=p1,node-name=d1" \
 		"-device virtio-blk-pci,drive=d1,id=d1-dev"
 }
