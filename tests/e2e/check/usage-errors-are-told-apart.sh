@@ -2,6 +2,7 @@
 # Usage errors: exit code 2, one line or two on stderr, nothing on stdout, nothing touched.
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
+. "$TOP/tests/lib/tiny.sh"
 
 wrong() { # ARGUMENT...
 	local status=0
@@ -14,7 +15,9 @@ wrong vmferry
 wrong vmferry frobnicate
 wrong vmferry migrate
 wrong vmferry migrate a
-wrong vmferry migrate a local
+tiny_start a
+wrong vmferry migrate "${GUEST_PID[a]}" local # that there is no such guest would be said first
+guest_stop a
 wrong vmferry migrate a local --disk-dir /tmp --max-downtime 0
 wrong vmferry migrate a local --disk-dir /tmp --max-downtime 12x
 wrong vmferry migrate a local --disk-dir /tmp --bwlimit fast
