@@ -21,7 +21,7 @@
 static char dir[] = "/tmp/test-clients.XXXXXX";
 static struct err e;
 
-/* The obstacles of a line that has that option, or of a guest at rest the sentences: how many. *first: the first one, malloc'ed. */
+/* Sentences and obstacles of a line that has that option: how many. *first: the first one, malloc'ed. */
 static size_t check(const char *how, const char *option, const char *value, char **first)
 {
 	char *words[] = {(char *)"qemu-system-x86_64", (char *)option, (char *)value};
@@ -34,7 +34,7 @@ static size_t check(const char *how, const char *option, const char *value, char
 		fail_msg("%s %s: %s", option, value, e.msg);
 	clients_examine(&t);
 	clients_tell(&t, said);
-	if (!json_array_size(said) && t.obstacles.list)
+	if (t.obstacles.list)
 		json_array_extend(said, t.obstacles.list);
 	n = json_array_size(said);
 	*first = xstrdup(json_string_value(json_array_get(said, 0)));
