@@ -449,7 +449,7 @@ static json_t *describe_disk(const struct arriving_disk *d)
 		       MEMBER_TEXT("reuse", d->begins.above ? d->path : partial ?: d->begins.old.path),
 		       MEMBER_FLAG("replaces", d->begins.old.replaced), MEMBER_FLAG("begun", d->begins.above || partial),
 		       MEMBER_TEXT("transfer", d->empty ? "empty" : NULL), MEMBER_FLAG("bitmaps", d->bitmaps.count > 0),
-		       MEMBER_NEW("device_bytes", disk_is_on_larger(d) ? json_integer((json_int_t)d->device_bytes) : NULL),
+		       MEMBER_MAYBE("device_bytes", disk_is_on_larger(d) ? json_integer((json_int_t)d->device_bytes) : NULL),
 		       MEMBER_IF("part", d->source.part), MEMBER_IF("known", d->begins.known), MEMBER_IF("alike", d->begins.alike));
 }
 

@@ -227,7 +227,7 @@ static json_t *summary_of(const struct fleet_task *t)
 		       MEMBER_SAME("total_ms", json_object_get(r, "total_ms")),
 		       MEMBER_SAME("downtime_ms", json_object_get(json_object_get(r, "downtime_ms"), "total")),
 		       MEMBER_SAME("disabled", json_object_get(r, "disabled")),
-		       MEMBER_NEW("back_options", is_there ? fleet_back_options(t) : NULL));
+		       MEMBER_MAYBE("back_options", is_there ? fleet_back_options(t) : NULL));
 }
 
 static json_t *fleet_summary(const struct fleet *f)

@@ -166,7 +166,7 @@ static void describe_disk(struct disks *ds, const struct disk *d)
 				      MEMBER_TEXT("file", g->file), MEMBER_TEXT("real_path", g->real_path),
 				      MEMBER_TEXT("format", g->format), MEMBER_COUNT("virtual_size", g->virtual_size),
 				      MEMBER_COUNT("allocated", d->left_behind ? 0 : g->allocated), MEMBER_COUNT("since_bytes", since),
-				      MEMBER_NEW("since_least", is_told ? least_above(w, i) : NULL), MEMBER_COUNT("mode", 0600),
+				      MEMBER_MAYBE("since_least", is_told ? least_above(w, i) : NULL), MEMBER_COUNT("mode", 0600),
 				      MEMBER_TEXT("reuse", disk_reuse(ds, g)), MEMBER_TEXT("bundle", disk_bundle(ds, g)),
 				      MEMBER_IF("empty", d->left_behind)));
 }

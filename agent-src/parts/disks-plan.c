@@ -467,15 +467,16 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 		       MEMBER_COUNT("uid", st.st_uid), MEMBER_COUNT("gid", st.st_gid), MEMBER_TEXT("path", to && *to == '/' ? to : NULL),
 		       MEMBER_TEXT("acl", acl), MEMBER_COUNT("inode", st.st_ino), MEMBER_TEXT("reuse", disk_reuse(ds, g)),
 		       MEMBER_IF("reuse_if_there", is_left(ds, g)), MEMBER_TEXT("bundle", disk_bundle(ds, g)),
-		       MEMBER_NEW("btime", born ? json_integer(born) : NULL),
+		       MEMBER_MAYBE("btime", born ? json_integer(born) : NULL),
 		       MEMBER_SAME("qcow2", json_object_size(g->qcow2) ? g->qcow2 : NULL),
 		       MEMBER_IF("set_aside", !d->left_behind && is_set_aside(g, ds->rests)),
-		       MEMBER_NEW("mark", d->mark_fd >= 0 ? json_integer(d->mark) : NULL), MEMBER_IF("shared", disk_is_to(ds, g, "shared")),
-		       MEMBER_IF("part", is_part(ds, d)), MEMBER_IF("empty", d->left_behind),
+		       MEMBER_MAYBE("mark", d->mark_fd >= 0 ? json_integer(d->mark) : NULL),
+		       MEMBER_IF("shared", disk_is_to(ds, g, "shared")), MEMBER_IF("part", is_part(ds, d)),
+		       MEMBER_IF("empty", d->left_behind),
 		       /* holes of a chain are finer than an image's clusters */
 		       MEMBER_IF("keep", !d->left_behind && o->keep.partial_s && (!g->chain_count || ds->rests)),
-		       MEMBER_NEW("bitmaps", d->carried_count ? disk_describe_bitmaps(d) : NULL),
-		       MEMBER_NEW("backing", disk_keeps_chain(ds, g) ? disk_describe_backing(d) : NULL));
+		       MEMBER_MAYBE("bitmaps", d->carried_count ? disk_describe_bitmaps(d) : NULL),
+		       MEMBER_MAYBE("backing", disk_keeps_chain(ds, g) ? disk_describe_backing(d) : NULL));
 }
 
 /* Their backing files stand among the guest's other files, which have been described before. */
@@ -651,7 +652,8 @@ json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)
 
 	return json_of(MEMBER_TEXT("node", g->node), MEMBER_TEXT("from", disk_name(d)), MEMBER_TEXT("to", d->to),
 		       MEMBER_FLAG("device", d->to_device),
-		       MEMBER_NEW("device_bytes", d->device_bytes ? json_integer(d->device_bytes) : NULL), MEMBER_TEXT("format", g->format),
+		       MEMBER_MAYBE("device_bytes", d->device_bytes ? json_integer(d->device_bytes) : NULL),
+		       MEMBER_TEXT("format", g->format),
 		       MEMBER_COUNT("virtual_size", d->left_behind && g->inner_size ? g->inner_size : g->virtual_size),
 		       MEMBER_SAME("allocated", json_object_get(said, "allocated")), /* NULL: it is not told */
 		       MEMBER_TEXT("transfer", d->stays		? "shared"
@@ -660,6 +662,6 @@ json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)
 		       MEMBER_FLAG("flatten", g->chain_count && !disk_keeps_chain(ds, g)), MEMBER_TEXT("mode", mode),
 		       MEMBER_TEXT("owner", owner), MEMBER_FLAG("acl", json_object_get(said, "acl") != NULL), MEMBER_TEXT("reuse", d->old),
 		       MEMBER_FLAG("replaces", d->replaces), MEMBER_FLAG("begun", d->begun), MEMBER_FLAG("by_word", d->by_word),
-		       MEMBER_NEW("bitmaps", disk_tell_bitmaps(d)),
+		       MEMBER_MAYBE("bitmaps", disk_tell_bitmaps(d)),
 		       MEMBER_TEXT("reuse_gone", !d->old && !d->begun && is_left(ds, g) ? disk_reuse(ds, g) : NULL));
 }

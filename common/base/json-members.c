@@ -4,7 +4,7 @@
 /* True if the member is to be left out. */
 static bool is_absent(const struct json_member *m)
 {
-	return (m->kind == JSON_MEMBER_TEXT && !m->text) || (m->kind == JSON_MEMBER_VALUE && !m->value);
+	return (m->kind == JSON_MEMBER_TEXT && !m->text) || (m->kind == JSON_MEMBER_MAYBE && !m->value);
 }
 
 static json_t *value_of(const struct json_member *m)
@@ -19,6 +19,7 @@ static json_t *value_of(const struct json_member *m)
 	case JSON_MEMBER_REAL:
 		return json_real(m->real);
 	case JSON_MEMBER_VALUE:
+	case JSON_MEMBER_MAYBE:
 		return m->value;
 	}
 	return NULL;

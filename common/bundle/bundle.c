@@ -88,7 +88,7 @@ char *bundle_print(const struct bundle *b)
 		      MEMBER_TEXT("made_by", "vmferry " VMFERRY_VERSION), MEMBER_TEXT("made", b->made), MEMBER_TEXT("name", b->name),
 		      MEMBER_TEXT("state", b->state), MEMBER_FLAG("frozen", b->frozen), MEMBER_NEW("qemu", qemu),
 		      MEMBER_TEXT("cwd", b->cwd), MEMBER_NEW("argv", argv), MEMBER_NEW("disks", disks), MEMBER_NEW("files", files),
-		      MEMBER_NEW("memory", b->memory.file ? print_file(&b->memory) : NULL));
+		      MEMBER_MAYBE("memory", b->memory.file ? print_file(&b->memory) : NULL));
 	text = all && json_array_size(argv) == b->argc ? json_text_dump(all, JSON_INDENT(1)) : NULL;
 	json_decref(all);
 	if (!text)

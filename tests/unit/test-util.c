@@ -559,7 +559,7 @@ static void an_object_has_the_members_that_there_are(void **state)
 	(void)state;
 	o = json_of(MEMBER_TEXT("text", "a"), MEMBER_TEXT("no_text", NULL), MEMBER_FLAG("flag", 4 & 6), MEMBER_FLAG("no_flag", false),
 		    MEMBER_COUNT("count", UINT64_C(1) << 40), MEMBER_REAL("real", 0.5), MEMBER_SAME("same", list),
-		    MEMBER_SAME("no_same", NULL), MEMBER_NEW("new", json_integer(3)), MEMBER_NEW("no_new", NULL), MEMBER_IF("is", 2),
+		    MEMBER_SAME("no_same", NULL), MEMBER_NEW("new", json_integer(3)), MEMBER_MAYBE("no_new", NULL), MEMBER_IF("is", 2),
 		    MEMBER_IF("is_not", 0));
 	json_decref(list);
 	list = json_pack("{s:s,s:b,s:b,s:I,s:f,s:[i],s:i,s:b}", "text", "a", "flag", 1, "no_flag", 0, "count", (json_int_t)1 << 40, "real",
@@ -576,6 +576,7 @@ static void an_object_whose_text_is_none_is_not_made_in_part(void **state)
 	(void)state;
 	assert_null(json_of(MEMBER_TEXT("name", "\xff"), MEMBER_SAME("list", list)));
 	assert_null(json_of(MEMBER_SAME("list", list), MEMBER_REAL("ratio", 0.0 / 0.0)));
+	assert_null(json_of(MEMBER_SAME("list", list), MEMBER_NEW("inner", json_of(MEMBER_TEXT("name", "\xff")))));
 	assert_int_equal(list->refcount, 1);
 	json_decref(list);
 }
