@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define NOBODY "-%s connects to %s, where no process listens at the destination"
+#define NOBODY ", where no process listens at the destination"
 
 static bool is_loopback(const char *host)
 {
@@ -60,7 +60,7 @@ static unsigned port_of_option(const struct qemu_opt *opt)
 		       : port_of(&l, kv_get(&l, "host", NULL) ?: "", kv_get(&l, "port", NULL));
 }
 
-/* One that is missing is refused as other files are, and what is no socket (a switch of vde) is for QEMU to judge. */
+/* True if that is a socket to which QEMU connects, and no process listens on it. A missing file is refused elsewhere, and a switch of vde is a directory. */
 static bool is_deaf(const struct args_file *f)
 {
 	const char *path = f->to ?: f->path;
@@ -78,14 +78,13 @@ static json_t *unheard(const struct args_result *line)
 
 	for (i = 0; i < line->file_count; i++)
 		if (is_deaf(&line->files[i]))
-			json_array_append_new(out, json_sprintf(NOBODY, line->files[i].option, line->files[i].to ?: line->files[i].path));
+			json_array_append_new(out, json_sprintf("-%s connects to %s" NOBODY, line->files[i].option,
+								line->files[i].to ?: line->files[i].path));
 	for (i = 1; qemu_opt_next(line->argv, line->argc, &i, &opt);) {
 		unsigned port = port_of_option(&opt);
 
 		if (port && !tcp_is_listened_at(port))
-			json_array_append_new(
-				out, json_sprintf("-%s connects to port %u of its host, where no process listens at the destination",
-						  opt.name, port));
+			json_array_append_new(out, json_sprintf("-%s connects to port %u of its host" NOBODY, opt.name, port));
 	}
 	return out;
 }

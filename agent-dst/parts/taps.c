@@ -149,7 +149,7 @@ static bool has_rights(const char *exe)
 	       (exe && getxattr(exe, "security.capability", NULL, 0) > 0);
 }
 
-/* As the kernel asks (tun_not_capable()): a tap with an owner is for that user, one with a group for its members, others are for all. */
+/* True if the kernel keeps the tap for others (tun_not_capable()): one with an owner is for that user, one with a group for its members. */
 static bool is_somebody_s(const char *tap)
 {
 	long owner = number_of(tap, "owner"), group = number_of(tap, "group");

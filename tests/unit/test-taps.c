@@ -117,11 +117,11 @@ static void the_name_is_that_of_a_tap(void **state)
 	assert_int_equal(check_free("one"), 0);
 	assert_int_equal(check_free("none"), 0);
 	assert_int_equal(check_free("lo"), -EEXIST); /* QEMU: could not configure /dev/net/tun (lo): Invalid argument */
-	assert_int_equal(check_free_of("br=lo,helper=/usr/lib/qemu/qemu-bridge-helper"), 0); /* a bridge, whose helper makes a tap */
 	assert_non_null(strstr(e.msg, "lo is a network interface at the destination, and no tap"));
+	assert_int_equal(check_free_of("br=lo,helper=/usr/lib/qemu/qemu-bridge-helper"), 0); /* a bridge, whose helper makes a tap */
 }
 
-/* As udev has it on most hosts: anybody may open the device, and the kernel asks whose the tap is. */
+/* The device may be opened by anybody afterwards, as udev has it on most hosts; the kernel asks whose the tap is. */
 static int let_users_open_taps(void)
 {
 	static const char node[] = "/tmp/test-taps.tun";
@@ -131,7 +131,7 @@ static int let_users_open_taps(void)
 	return r;
 }
 
-/* As a user without rights, whom the kernel asks whose the tap is. */
+/* The result of check_free() for a user without rights. -ENOTSUP: this host does not let the test be one. */
 static int check_as_user(const char *tap)
 {
 	pid_t pid = fork();
