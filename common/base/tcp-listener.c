@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* TCP_ESTABLISHED and TCP_LISTEN, as /proc/net/tcp has them */
 #define CONNECTED 0x01
@@ -64,10 +65,11 @@ static void take_address(struct sockaddr_storage *at, const char *hex, unsigned 
 		v6->sin6_addr = in6addr_loopback;
 }
 
-/* The inode of a socket of the process with that port and state in a table, /proc/PID/net/tcp or tcp6; 0: none. */
+/* The inode of a socket of the process with that port and state in a table, /proc/PID/net/tcp or tcp6; 0: none. pid 0: whichever process has it, in
+ * our network namespace. */
 static unsigned long look_in(pid_t pid, const char *table, unsigned port, unsigned wanted, struct sockaddr_storage *at)
 {
-	AUTO_FREE char *path = xasprintf("/proc/%d/net/%s", (int)pid, table);
+	AUTO_FREE char *path = pid ? xasprintf("/proc/%d/net/%s", (int)pid, table) : xasprintf("/proc/self/net/%s", table);
 	FILE *f = fopen(path, "re");
 	unsigned long found = 0, inode;
 	unsigned local, state;
@@ -76,7 +78,8 @@ static unsigned long look_in(pid_t pid, const char *table, unsigned port, unsign
 	while (f && !found && fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%*d: %32[0-9A-F]:%x %*[0-9A-F]:%*x %x %*x:%*x %*x:%*x %*x %*u %*u %lu", hex, &local, &state, &inode) !=
 			    4 ||
-		    local != port || state != wanted || !inode || (strlen(hex) != 8 && strlen(hex) != 32) || !has_socket(pid, inode))
+		    local != port || state != wanted || !inode || (strlen(hex) != 8 && strlen(hex) != 32) ||
+		    (pid && !has_socket(pid, inode)))
 			continue;
 		take_address(at, hex, port);
 		found = inode;
@@ -96,26 +99,11 @@ unsigned long tcp_listener_of(pid_t pid, unsigned port, struct sockaddr_storage 
 	return inode ? inode : look_in(pid, "tcp6", port, LISTENS, at);
 }
 
-/* 1: a socket of the table listens at that port; 0: none; -1: the table cannot be read. */
-static int has_listener(const char *table, unsigned port)
-{
-	FILE *f = fopen(table, "re");
-	unsigned local, state;
-	char line[512];
-	int has = f ? 0 : -1;
-
-	while (f && !has && fgets(line, sizeof(line), f))
-		has = sscanf(line, "%*d: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x ", &local, &state) == 2 && local == port && state == LISTENS;
-	if (f)
-		fclose(f);
-	return has;
-}
-
 bool tcp_is_listened_at(unsigned port)
 {
-	int v4 = has_listener("/proc/self/net/tcp", port), v6 = has_listener("/proc/self/net/tcp6", port);
+	struct sockaddr_storage at;
 
-	return v4 || v6 > 0; /* a host without IPv6 has no second table */
+	return access("/proc/self/net/tcp", R_OK) || look_in(0, "tcp", port, LISTENS, &at) || look_in(0, "tcp6", port, LISTENS, &at);
 }
 
 bool tcp_serves_client(pid_t pid, unsigned port)
